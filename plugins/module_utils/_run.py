@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Run outside programs: argv lists only, failures carry what an operator needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a program answered."""
+
+    rc: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    module: AnsibleModule,
+    argv: list[str],
+    *,
+    check: bool = True,
+    cwd: str | None = None,
+    env: dict[str, str] | None = None,
+    data: str | None = None,
+) -> Output:
+    """Run ``argv`` and return its output.
+
+    :param check: raise :class:`HardeningError` when the program fails; otherwise the caller reads ``rc``.
+    :param env: added to the environment; never a place for a secret.
+    :param data: standard input.
+    """
+    rc, stdout, stderr = module.run_command(
+        argv, cwd=cwd, environ_update={"LC_ALL": "C.UTF-8", **(env or {})}, data=data, use_unsafe_shell=False
+    )
+    if check and rc != 0:
+        raise HardeningError(
+            " ".join(argv[:3]),
+            f"exit code {rc} ({(stderr or stdout).strip()[-800:] or 'no output'})",
+            "exit code 0",
+            cmd=argv,
+            rc=rc,
+            stdout=stdout,
+            stderr=stderr,
+        )
+    return Output(rc, stdout, stderr)
