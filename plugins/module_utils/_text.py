@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Judges of text from outside: each returns its value, or refuses it with a message that an operator can act on."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import unicodedata
+from typing import NoReturn
+
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+
+# Characters that systemd, Compose or a shell interpret, and quoting that could hide them.
+INTERPRETED = "%$\"'\\`"
+# Control, format (invisible, bidirectional), lone surrogate, line separator, paragraph separator.
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_DECIMAL = re.compile(r"-?[0-9]{1,20}")
+_MODE = re.compile(r"0[0-7]{3}")
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """How a refused value is named: its ``repr``, in ASCII, cut to ``limit`` characters."""
+    text = ascii(value)
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+
+
+def _refuse(option: str, value: object, needed: str) -> NoReturn:
+    raise HardeningError(option, shown(value), needed, option)
+
+
+def printable(option: str, value: object, *, forbid: str = "", max_length: int = 4096) -> str:
+    """Text on one line: no control or invisible character, none of ``forbid``, no ``-`` in front."""
+    if not isinstance(value, str):
+        _refuse(option, value, "text")
+    if len(value) > max_length:
+        _refuse(option, value, f"at most {max_length} characters")
+    if any(unicodedata.category(character) in _UNPRINTABLE for character in value):
+        _refuse(option, value, "one line of printable text (no newline, tab or other control character)")
+    if any(character in forbid for character in value):
+        _refuse(option, value, f"text without any of {' '.join(forbid)}")
+    if value.startswith("-"):
+        _refuse(option, value, "text that does not start with '-'")
+    return value
+
+
+def plain(option: str, value: object, *, max_length: int = 4096) -> str:
+    """Printable text that no consumer interprets: also without ``% $ " ' \\`` and backtick."""
+    return printable(option, value, forbid=INTERPRETED, max_length=max_length)
+
+
+def absolute_path(option: str, value: object) -> str:
+    """A plain absolute path in its shortest spelling, and not the root directory."""
+    path = plain(option, value)
+    if not path.startswith("/"):
+        _refuse(option, path, "an absolute path")
+    if path.startswith("//") or path == "/" or posixpath.normpath(path) != path:
+        _refuse(option, path, "a path below / without '.', '..', '//' or a slash at its end")
+    return path
+
+
+def account_name(option: str, value: object) -> str:
+    """A name that useradd accepts on every supported distribution."""
+    if not isinstance(value, str) or not _ACCOUNT.fullmatch(value):
+        _refuse(option, value, "1 to 32 of a-z, 0-9, '_' and '-', beginning with a letter or '_'")
+    return value
+
+
+def integer(option: str, value: object, low: int, high: int) -> int:
+    """A whole number (or its decimal text) from ``low`` to ``high``, both included."""
+    needed = f"an integer from {low} to {high}"
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        _refuse(option, value, needed)
+    return value
+
+
+def octal_mode(option: str, value: object, *, forbid_bits: int = 0o022) -> int:
+    """A quoted mode such as ``'0400'``; by default none that group or others may write.
+
+    The leading zero is demanded: an unquoted ``0400`` arrives from YAML as ``256``, which looks like a mode, too.
+    """
+    if not isinstance(value, str) or not _MODE.fullmatch(value):
+        _refuse(option, value, "a quoted mode of four octal digits such as '0640'")
+    mode = int(value, 8)
+    if mode & forbid_bits:
+        _refuse(option, value, f"a mode without the bits {forbid_bits & mode:04o}")
+    return mode
