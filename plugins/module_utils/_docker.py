@@ -1,0 +1,209 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The Docker daemon, on an explicit socket: SDK client, CLI prefix, images and containers as typed values."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+
+try:
+    import docker
+    from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+except ImportError:
+    HAS_DOCKER = False
+    DOCKER_IMPORT_ERROR: str | None = traceback.format_exc()
+else:
+    HAS_DOCKER = True
+    DOCKER_IMPORT_ERROR = None
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+# The argument spec of the doc fragment openclaw.hardening.docker.
+DOCKER_ARGUMENTS: dict[str, Any] = {"docker_host": {"type": "str", "default": DEFAULT_HOST}}
+
+_HOST = re.compile(r"(unix:///|tcp://)[A-Za-z0-9._:/\[\]-]+")
+_REFERENCE = re.compile(
+    r"(?=.{1,255}\Z)"
+    r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?/)?"
+    r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+    r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?"
+    r"(?P<digest>@sha256:[0-9a-f]{64})?"
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image as the daemon knows it."""
+
+    id: str
+    tags: tuple[str, ...]
+    labels: dict[str, str] = field(default_factory=dict)
+    size: int = 0
+    created: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container as the daemon knows it."""
+
+    id: str
+    name: str
+    image_id: str
+    status: str
+    health: str
+    exit_code: int
+    oom_killed: bool
+    labels: dict[str, str] = field(default_factory=dict)
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        """Say whether its main process runs (a paused or restarting one does not serve)."""
+        return self.status == "running"
+
+
+def docker_host(value: str) -> str:
+    """Return the daemon's address, or refuse it.
+
+    :raises HardeningError: it is neither a Unix socket nor a TCP address.
+    """
+    if not _HOST.fullmatch(value):
+        raise HardeningError("docker_host", repr(value[:80]), "unix:///absolute/path or tcp://host:port", "docker_host")
+    return value
+
+
+def reference(option: str, value: str, *, tag: bool = True, digest: bool = False) -> str:
+    """Return an image reference, or refuse it.
+
+    :param tag: a tag is required; ``latest`` is never guessed.
+    :param digest: a pinned digest is required.
+    """
+    match = _REFERENCE.fullmatch(value)
+    if digest and not (match and match["digest"]):
+        raise HardeningError(option, repr(value[:120]), "a digest-pinned image, name@sha256:<64 hex digits>", option)
+    if not match or (tag and not digest and (not match["tag"] or match["digest"])):
+        raise HardeningError(option, repr(value[:120]), "an image name with a tag, such as openclaw:hardened", option)
+    return value
+
+
+def cli(host: str = DEFAULT_HOST) -> list[str]:
+    """Return the start of a ``docker`` command line; ``--host`` outranks the user's context and DOCKER_HOST."""
+    return ["docker", "--host", docker_host(host)]
+
+
+def client(host: str = DEFAULT_HOST, *, timeout: int = 60) -> DockerClient:
+    """Connect to the daemon, with the API version it offers.
+
+    :raises HardeningError: the SDK is missing or the daemon does not answer.
+    """
+    if not HAS_DOCKER:
+        raise HardeningError(
+            "Python package 'docker'",
+            "no usable installation",
+            missing_required_lib("docker", url="https://pypi.org/project/docker/"),
+            exception=DOCKER_IMPORT_ERROR,
+        )
+    try:
+        # version="auto" asks the daemon for its version, so a dead one is noticed here.
+        return docker.DockerClient(base_url=docker_host(host), version="auto", timeout=timeout)
+    except DockerException as error:
+        raise HardeningError(
+            f"Docker at {host}",
+            f"no answer ({error})",
+            "a running Docker daemon (systemctl start docker)",
+            "docker_host",
+        ) from error
+
+
+def try_client(host: str = DEFAULT_HOST, *, timeout: int = 60) -> DockerClient | None:
+    """Connect to the daemon, or return None: for check mode on a host that has no Docker yet."""
+    try:
+        return client(host, timeout=timeout)
+    except HardeningError:
+        return None
+
+
+def find_image(api: DockerClient, ref: str) -> Image | None:
+    """Return the image of a tag, digest or id, or None."""
+    try:
+        return _image(api.api.inspect_image(ref))  # type: ignore[no-untyped-call]
+    except ImageNotFound:
+        return None
+    except APIError as error:
+        raise _answer(f"image {ref}", error) from error
+
+
+def images_by_label(api: DockerClient, label: str) -> list[Image]:
+    """Return the images that carry ``key`` or ``key=value``, newest first."""
+    try:
+        ids = [found["Id"] for found in api.api.images(filters={"label": label})]
+    except APIError as error:
+        raise _answer(f"images with label {label}", error) from error
+    known = [image for image in (find_image(api, identity) for identity in ids) if image]
+    return sorted(known, key=lambda image: image.created, reverse=True)
+
+
+def find_container(api: DockerClient, name_or_id: str) -> Container | None:
+    """Return the container of a name or id, or None."""
+    try:
+        return _container(api.api.inspect_container(name_or_id))
+    except NotFound:
+        return None
+    except APIError as error:
+        raise _answer(f"container {name_or_id}", error) from error
+
+
+def containers_by_label(api: DockerClient, *labels: str, everything: bool = True) -> list[Container]:
+    """Return the containers that carry all of ``key=value``; names lie after a killed recreate, labels do not.
+
+    :param everything: stopped containers too.
+    """
+    try:
+        ids = [found["Id"] for found in api.api.containers(all=everything, filters={"label": list(labels)})]
+    except APIError as error:
+        raise _answer(f"containers with label {', '.join(labels)}", error) from error
+    # One that vanishes between the two calls is simply not there.
+    return [found for found in (find_container(api, identity) for identity in ids) if found]
+
+
+def _image(attrs: dict[str, Any]) -> Image:
+    """Translate the daemon's answer."""
+    config = attrs.get("Config") or {}
+    return Image(
+        id=attrs["Id"],
+        tags=tuple(sorted(attrs.get("RepoTags") or [])),
+        labels=config.get("Labels") or {},
+        size=attrs.get("Size") or 0,
+        created=attrs.get("Created") or "",
+        config=config,
+    )
+
+
+def _container(attrs: dict[str, Any]) -> Container:
+    """Translate the daemon's answer."""
+    state = attrs.get("State") or {}
+    return Container(
+        id=attrs["Id"],
+        name=(attrs.get("Name") or "").lstrip("/"),
+        image_id=attrs.get("Image") or "",
+        status=state.get("Status") or "",
+        health=(state.get("Health") or {}).get("Status") or "none",
+        exit_code=state.get("ExitCode") or 0,
+        oom_killed=bool(state.get("OOMKilled")),
+        labels=(attrs.get("Config") or {}).get("Labels") or {},
+        attrs=attrs,
+    )
+
+
+def _answer(what: str, error: APIError) -> HardeningError:
+    """Turn the daemon's refusal into ours."""
+    return HardeningError(what, f"the daemon's answer {error.explanation or error}", "an answer without an error")
