@@ -1,0 +1,43 @@
+# Everything a developer or CI runs. The work is in the scripts that the targets call.
+SCENARIO ?= default
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help tools sandbox test lint unit sanity molecule docs pins relock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+tools: ## the pinned tools in .venv (every target below makes them first)
+	@tools/bootstrap
+
+sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
+	@python molecule/shared/rig.py sandbox
+
+test: tools ## lint, unit, sanity and molecule, all of them, with a summary
+	@tests/run lint unit sanity molecule
+
+lint: tools ## every linter; ARGS="ruff mypy" for some of them
+	@python tests/lint/run.py $(ARGS)
+
+unit: tools ## unit tests; ARGS=tests/unit/test_x.py for some of them
+	@pytest --numprocesses auto --dist loadfile $(ARGS)
+
+sanity: tools ## ansible-test sanity; ARGS="--test validate-modules" for one of its tests
+	@tests/sanity/run $(ARGS)
+
+molecule: tools ## one Molecule scenario: SCENARIO=default
+	@molecule test --scenario-name $(SCENARIO)
+
+docs: tools ## the tables of role variables in README.md and docs/, from the argument specs
+	@python tools/docs.py
+
+pins: tools ## lock the tools to their newest versions
+	@tools/pins
+
+relock: tools ## lock the application to another OpenClaw version: VERSION=2026.9.6
+	@tools/relock $(VERSION)
+
+clean: ## remove containers, build/ and caches of this checkout (.venv and the user's cache stay)
+	@[ ! -x .venv/bin/python ] || python molecule/shared/rig.py clean
+	@rm -rf build .ansible .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
