@@ -17,6 +17,6 @@ options:
     type: str
     default: unix:///var/run/docker.sock
 requirements:
-  - Docker Engine 20.10 or newer
+  - Docker Engine 23.0 or newer
   - The Python package C(docker) 5.0 or newer (Debian package C(python3-docker))
 """

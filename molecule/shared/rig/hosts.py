@@ -1,0 +1,171 @@
+"""The hosts of a rig: containers that behave like servers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import image
+import mirrors
+from shell import CHECKOUT, RigError, answers, run, say
+
+LABEL = "openclaw.hardening.rig"
+PREFIX = "openclaw-rig"
+STATE = CHECKOUT / "build"
+# --privileged is refused where the machine itself lacks CAP_SYS_RESOURCE; this asks for everything else it gives.
+CONTAINER = (
+    "--cap-add=ALL --cap-drop=SYS_RESOURCE --security-opt=seccomp=unconfined --security-opt=systempaths=unconfined "
+    "--security-opt=apparmor=unconfined --cgroupns=private --device=/dev/fuse "
+    "--tmpfs=/run --tmpfs=/run/lock --tmpfs=/tmp:exec --stop-signal=SIGRTMIN+3 "
+    "--restart=always"  # so that `systemctl reboot` in the host is a reboot
+).split()
+
+
+def up(rig: str, names: list[str]) -> None:
+    """Make the named hosts, all at once, and write an inventory for them."""
+    folder = STATE / rig
+    folder.mkdir(parents=True, exist_ok=True)
+    key = _key(folder)
+    tag = image.ensure()
+    if not answers("docker", "network", "inspect", f"{PREFIX}-{rig}"):
+        mtu = f"com.docker.network.driver.mtu={_mtu()}"
+        run("docker", "network", "create", "--label", f"{LABEL}={rig}", "--opt", mtu, f"{PREFIX}-{rig}")
+    say(f"booting {', '.join(names)}")
+    with ThreadPoolExecutor() as pool:
+        addresses = list(pool.map(lambda name: _host(rig, name, tag, key), names))
+    _write_inventory(folder, key, dict(zip(names, addresses)))
+    _write_shell(folder, key, addresses[0])
+    say(f"ready: {folder / 'inventory.yml'}")
+
+
+def down(rig: str) -> None:
+    """Take the hosts of a rig away, with their volumes and network."""
+    _remove(f"{LABEL}={rig}")
+    shutil.rmtree(STATE / rig, ignore_errors=True)
+
+
+def clean() -> None:
+    """Take every rig away."""
+    _remove(LABEL)
+    for key in STATE.glob("*/id_ed25519"):
+        shutil.rmtree(key.parent)
+
+
+def any_left() -> bool:
+    """Tell whether any host of any rig exists."""
+    return bool(_ids("container", LABEL))
+
+
+def _host(rig: str, name: str, tag: str, key: Path) -> str:
+    container = f"{PREFIX}-{rig}-{name}"
+    if not answers("docker", "container", "inspect", container):
+        volume = f"{container}-docker"
+        run("docker", "volume", "create", "--label", f"{LABEL}={rig}", volume)
+        run("docker", "create", "--name", container, "--hostname", name, "--network", f"{PREFIX}-{rig}",
+            "--label", f"{LABEL}={rig}", f"--volume={volume}:/var/lib/docker", *CONTAINER, tag)  # fmt: skip
+        _furnish(container, key)
+    run("docker", "start", container)
+    _settle(container)
+    return run("docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container)
+
+
+def _furnish(container: str, key: Path) -> None:
+    """Give a new host this machine's way to the package mirrors, and our key."""
+    _put(container, "/root/.ssh/authorized_keys", key.with_suffix(".pub").read_text(), 0o600)
+    _put(container, "/etc/rig/resolv.conf", mirrors.nameservers())
+    _put(container, "/etc/pip.conf", mirrors.pip_conf())
+    _put(container, "/etc/npmrc", mirrors.npmrc())
+    _put(container, "/etc/docker/daemon.json", json.dumps({"mtu": _mtu()}))
+    for certificate in mirrors.certificates():
+        _put(container, f"/usr/local/share/ca-certificates/{certificate.name}", certificate.read_text())
+
+
+def _put(container: str, path: str, text: str, mode: int = 0o644) -> None:
+    """Write one root-owned file into a container that need not run."""
+    source = STATE / f".{container}.tmp"
+    source.write_text(text)
+    source.chmod(mode)
+    run("docker", "cp", "--quiet", str(source), f"{container}:{path}")
+    source.unlink()
+
+
+def _settle(container: str) -> None:
+    """Wait until systemd has booted and the host can be used."""
+    deadline = time.monotonic() + 90
+    state = ""
+    while time.monotonic() < deadline:
+        state = run("docker", "exec", container, "systemctl", "is-system-running", check=False)
+        if state == "running":
+            break
+        if state == "degraded":
+            failed = run("docker", "exec", container, "systemctl", "--failed", "--plain", "--no-legend", check=False)
+            raise RigError(f"{container} booted with failed units: {failed}")
+        time.sleep(0.5)
+    else:
+        raise RigError(f"{container} did not boot within 90 s (systemctl says {state or 'nothing'})")
+    if mirrors.certificates():
+        run("docker", "exec", container, "update-ca-certificates")
+
+
+def _key(folder: Path) -> Path:
+    key = folder / "id_ed25519"
+    if not key.exists():
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", PREFIX, "-f", str(key))
+    return key
+
+
+def _mtu() -> int:
+    """Return the MTU of this machine's way out: a larger one inside would stall TLS where ICMP is filtered."""
+    routes = json.loads(run("ip", "-j", "route", "show", "default", check=False) or "[]")
+    device = routes[0]["dev"] if routes else ""
+    file = Path(f"/sys/class/net/{device}/mtu")
+    return min(1500, int(file.read_text())) if device and file.exists() else 1500
+
+
+def _write_inventory(folder: Path, key: Path, addresses: dict[str, str]) -> None:
+    known = folder / "known_hosts"
+    known.unlink(missing_ok=True)
+    hosts = {
+        name: {
+            "ansible_host": address,
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(key),
+            "ansible_python_interpreter": "/usr/bin/python3",
+            # New hosts have new keys on old addresses; the first one seen is kept for the life of the rig.
+            "ansible_ssh_common_args": f"-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={known}",
+        }
+        for name, address in addresses.items()
+    }
+    settings = {
+        "openclaw_image_builder_ca_file": "/etc/ssl/certs/ca-certificates.crt" if mirrors.certificates() else "",
+        "openclaw_image_builder_npmrc": "/etc/npmrc",
+        "openclaw_image_builder_pip_conf": "/etc/pip.conf",
+    }
+    # JSON is YAML: no library is needed to write it, and any tool reads it.
+    inventory = {"openclaw": {"hosts": hosts, "vars": settings}}
+    (folder / "inventory.yml").write_text(json.dumps(inventory, indent=2) + "\n")
+
+
+def _write_shell(folder: Path, key: Path, address: str) -> None:
+    """Write a command that opens a shell on the first host, or runs there what it is given."""
+    script = folder / "ssh"
+    options = f"-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile='{folder}/known_hosts' -o LogLevel=ERROR"
+    script.write_text(f"#!/bin/sh\nexec ssh -i '{key}' {options} root@{address} \"$@\"\n")
+    script.chmod(0o755)
+
+
+def _ids(kind: str, label: str) -> list[str]:
+    everything = ["--all"] if kind == "container" else []
+    return run("docker", kind, "ls", "--quiet", *everything, "--filter", f"label={label}", check=False).split()
+
+
+def _remove(label: str) -> None:
+    if not answers("docker", "version"):
+        return
+    for kind, options in (("container", ["--force", "--volumes"]), ("volume", []), ("network", [])):
+        found = _ids(kind, label)
+        if found:
+            run("docker", kind, "rm", *options, *found)

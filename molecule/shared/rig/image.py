@@ -1,0 +1,69 @@
+"""The root filesystem of a test host: Debian 13 with systemd, sshd and Docker, made once and kept by content hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import mirrors
+from shell import RigError, answers, run, say
+
+REPOSITORY = "openclaw-hardening-rig"
+SUITE = "trixie"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+PACKAGES = (
+    "systemd systemd-sysv dbus python3 sudo openssh-server iproute2 iptables procps ca-certificates "  # a server
+    "docker.io docker-cli docker-compose docker-buildx python3-docker python3-yaml mmdebstrap "  # what the roles install
+    "net-tools jq curl"  # what the guide's verify commands call
+).split()
+
+# Only what a container cannot do is switched off; everything else is Debian as it comes.
+SETUP = r"""
+set -e
+install -d /etc/systemd/system/systemd-journald.service.d
+printf '[Service]\nOOMScoreAdjust=\nLimitNOFILE=\n' > /etc/systemd/system/systemd-journald.service.d/rig.conf
+systemctl mask systemd-modules-load.service systemd-firstboot.service
+install -d -m 0700 /root/.ssh
+rm -f /etc/ssh/ssh_host_* /etc/machine-id
+touch /etc/machine-id
+install -d /etc/docker
+install -d /etc/rig
+cat > /usr/local/sbin/rig-init <<'INIT'
+#!/bin/sh
+# PID 1 until systemd takes over. On cgroup v1 Docker hands the hierarchies over read-only.
+[ -s /etc/rig/resolv.conf ] && cat /etc/rig/resolv.conf > /etc/resolv.conf
+ssh-keygen -A > /dev/null
+[ -e /sys/fs/cgroup/cgroup.controllers ] && exec /sbin/init
+mount -o remount,bind,rw /sys/fs/cgroup
+for hierarchy in /sys/fs/cgroup/*; do mount -o remount,bind,rw "$hierarchy" 2>/dev/null; done
+exec /sbin/init SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1
+INIT
+chmod 0755 /usr/local/sbin/rig-init
+"""
+
+
+def ensure() -> str:
+    """Return the name of the host image, making it first when Docker does not have it."""
+    sources = mirrors.apt_sources(SUITE)
+    recipe = json.dumps([SUITE, PACKAGES, SETUP, sources])
+    tag = f"{REPOSITORY}:{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
+    if answers("docker", "image", "inspect", tag):
+        return tag
+    if not KEYRING.exists():
+        raise RigError(f"{KEYRING} is missing: install the package debian-archive-keyring")
+    with TemporaryDirectory() as work:
+        archive = Path(work) / "root.tar"
+        setup = Path(work) / "setup"
+        setup.write_text(f'#!/bin/sh\nchroot "$1" /bin/sh <<\'SETUP\'\n{SETUP}\nSETUP\n')
+        setup.chmod(0o755)
+        say(f"making the root filesystem of a {SUITE} host with mmdebstrap (about half a minute, then kept)")
+        run("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", f"--keyring={KEYRING}",
+            f"--customize-hook={setup}", SUITE, str(archive), *sources)  # fmt: skip
+        say("importing it as a Docker image")
+        run("docker", "import", "--change", 'CMD ["/usr/local/sbin/rig-init"]', str(archive), tag)
+    for outdated in run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY).split():
+        if outdated != tag:
+            run("docker", "image", "rm", outdated, check=False)  # one that is in use stays
+    return tag

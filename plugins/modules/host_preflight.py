@@ -1,0 +1,176 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module host_preflight: refuse a host that cannot be a target, before anything changed."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_preflight
+short_description: Judge whether a host can run a hardened OpenClaw
+version_added: 0.1.0
+author: OpenClaw Hardening maintainers (@openclaw)
+description:
+  - Looks at systemd, distribution, architecture, memory, free disk, Docker Engine, Compose, Buildx and the Python
+    packages that the other modules need.
+  - Refuses an unsuitable host with one message: for every problem what was found, what is needed, the cure.
+  - Changes nothing.
+extends_documentation_fragment:
+  - openclaw.hardening.attributes
+  - openclaw.hardening.docker
+options:
+  engine_source:
+    description:
+      - Where a missing Docker may come from.
+      - V(distribution) is the distribution's own packages, V(repository) Docker's own package repository,
+        V(present) nowhere, it must be there already.
+    type: str
+    choices: [distribution, repository, present]
+    default: distribution
+  memory_minimum_mib:
+    description:
+      - Least memory of the host, in MiB.
+      - The gateway needs 750 to 865 MiB at start and peaks at 1.2 GiB (measured with OpenClaw 2026.9.6).
+    type: int
+    default: 1900
+  disk_minimum_mib:
+    description: Least free space at O(disk_path), in MiB. A build peaks at about 4 GiB, two images take 2 GiB.
+    type: int
+    default: 6000
+  disk_path:
+    description: Where Docker keeps its images. The nearest folder that exists is measured.
+    type: path
+    default: /var/lib/docker
+seealso:
+  - module: openclaw.hardening.hardened_image
+  - module: openclaw.hardening.hardened_compose
+"""
+
+EXAMPLES = r"""
+- name: Refuse an unsuitable host before anything changes
+  openclaw.hardening.host_preflight:
+    engine_source: distribution
+  register: preflight
+
+- name: Show what is missing
+  ansible.builtin.debug:
+    var: preflight.missing_packages
+"""
+
+RETURN = r"""
+host:
+  description: What was found. Sizes in MiB; an empty version means not installed, or not answering.
+  returned: always
+  type: dict
+  sample:
+    distribution: debian
+    release: "13"
+    codename: trixie
+    architecture: x86_64
+    systemd: "257"
+    memory_mib: 7976
+    disk_free_mib: 81022
+    engine: 26.1.5
+    compose: 2.26.1
+    buildx: 0.13.1
+missing_packages:
+  description: Distribution packages that have to be installed first.
+  returned: always
+  type: list
+  elements: str
+  sample: [docker.io, docker-cli, docker-compose, docker-buildx, python3-docker]
+engine_running:
+  description: Whether the Docker daemon answers on O(docker_host).
+  returned: always
+  type: bool
+  sample: true
+problems:
+  description: Why the host was refused.
+  returned: failure
+  type: list
+  elements: str
+  sample:
+    - "memory: found 512 MiB, needed 1900 MiB; enlarge the host, or lower openclaw_engine_memory_minimum_mib"
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import DOCKER_ARGUMENTS
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._host import (
+    Wanted,
+    look,
+    missing_packages,
+    problems,
+    show,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path
+
+
+class HostPreflight:
+    """One judgement of one host."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        """Read the options."""
+        self.module = module
+        self.params = module.params
+        self.disk_path = absolute_path("disk_path", self.params["disk_path"])
+        self.wanted = Wanted(
+            engine_source=self.params["engine_source"],
+            memory_mib=self.params["memory_minimum_mib"],
+            disk_free_mib=self.params["disk_minimum_mib"],
+        )
+
+    def run(self) -> dict[str, Any]:
+        """Look and judge."""
+        host = look(self.module, self.params["docker_host"], self.disk_path)
+        found = problems(host, self.wanted)
+        if found:
+            count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+            self.module.fail_json(
+                msg=f"This host cannot be a target, nothing was changed ({count}): " + " | ".join(found),
+                problems=found,
+            )
+        return {
+            "changed": False,
+            "host": {
+                "distribution": host.distribution,
+                "release": host.release,
+                "codename": host.codename,
+                "architecture": host.architecture,
+                "systemd": show(host.systemd),
+                "memory_mib": host.memory_mib,
+                "disk_free_mib": host.disk_free_mib,
+                "engine": show(host.engine),
+                "compose": show(host.compose),
+                "buildx": show(host.buildx),
+            },
+            "missing_packages": missing_packages(host, self.wanted.engine_source),
+            "engine_running": host.engine is not None,
+        }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **DOCKER_ARGUMENTS,
+            "engine_source": {
+                "type": "str",
+                "choices": ["distribution", "repository", "present"],
+                "default": "distribution",
+            },
+            "memory_minimum_mib": {"type": "int", "default": 1900},
+            "disk_minimum_mib": {"type": "int", "default": 6000},
+            "disk_path": {"type": "path", "default": "/var/lib/docker"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**HostPreflight(module).run())
+    except HardeningError as error:
+        module.fail_json(msg=str(error), **error.details)
+
+
+if __name__ == "__main__":
+    main()
