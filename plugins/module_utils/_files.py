@@ -95,6 +95,12 @@ def read_bytes(path: str, max_size: int = MAX_SIZE) -> bytes:
     return existing.content
 
 
+def vet_parents(path: str, trusted: Collection[int] = ()) -> None:
+    """Refuse a path that :func:`write` would refuse for its parents, as far as they exist."""
+    with suppress(FileNotFoundError), _parent(path, trusted={0, *trusted}):
+        pass
+
+
 def look_directory(path: str) -> DirectoryState | None:
     """Read owner and mode of the directory at ``path``, or ``None``; anything else there is refused."""
     existing = look(path)
