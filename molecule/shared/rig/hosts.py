@@ -165,6 +165,7 @@ def _ids(kind: str, label: str) -> list[str]:
 def _remove(label: str) -> None:
     if not answers("docker", "version"):
         return
+    say(f"removing hosts, volumes and networks ({label})")
     for kind, options in (("container", ["--force", "--volumes"]), ("volume", []), ("network", [])):
         found = _ids(kind, label)
         if found:

@@ -1,0 +1,56 @@
+"""Write down what each run of a playbook changed, so that a prediction can be held against the run that followed."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+from ansible import context
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+name: recorder
+type: aggregate
+short_description: Records the changed tasks of a run as JSON
+description:
+  - Writes one file a run into the folder named by the environment variable E(RECORDER_DIR), named by time and mode.
+options: {}
+"""
+
+
+class CallbackModule(CallbackBase):
+    """Collect the results of every task."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "recorder"
+
+    def __init__(self):
+        super().__init__()
+        self.started = time.time()
+        self.tasks = []
+
+    def v2_runner_on_ok(self, result):
+        """Keep host, task, whether it changed, and its diff."""
+        answer = result.result
+        self.tasks.append(
+            {
+                "host": result.host.get_name(),
+                "task": result.task.get_name(),
+                "action": result.task.action,
+                "changed": bool(answer.get("changed")),
+                "diff": answer.get("diff"),
+            }
+        )
+
+    def v2_playbook_on_stats(self, stats):
+        """Write the file."""
+        folder = os.environ.get("RECORDER_DIR")
+        if not folder:
+            return
+        mode = "check" if context.CLIARGS.get("check") else "run"
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        record = {"seconds": round(time.time() - self.started, 2), "tasks": self.tasks}
+        (Path(folder) / f"{time.time_ns()}-{mode}.json").write_text(json.dumps(record, indent=1, default=str))
