@@ -1,0 +1,267 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""systemd: judging unit files before they are installed, and the few calls of systemctl that make them true.
+
+``systemd-analyze verify`` only logs a directive that it cannot parse, and the hardening behind it is silently lost:
+here every word that it prints is a refusal. It judges the set in a root directory of its own, where each unit and
+program that the set refers to is stood in for. So nothing touches the host, other units' faults do not count, and a
+set whose programs are not installed yet is judged like any other.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import printable, shown
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+SECTIONS = {"service": "Service", "timer": "Timer", "path": "Path", "socket": "Socket"}
+UNIT_PATH = "/etc/systemd/system"
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,199}\.(service|timer|path|socket)")
+_REFERENCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\.(?:service|timer|path|socket|target|slice)\b")
+_EXEC = re.compile(r"Exec[A-Z][A-Za-z]+=[@:+!|-]*([^\s]+)")
+_EXPOSURE = re.compile(r"Overall exposure level for \S+: ([0-9]+(?:\.[0-9]+)?)")
+# What systemd itself pulls in for any unit.
+_IMPLICIT = ("basic", "paths", "shutdown", "sockets", "sysinit", "timers")
+_STUBS = {
+    "service": "[Service]\nExecStart=/stub\n",
+    "timer": "[Timer]\nOnBootSec=1\n",
+    "path": "[Path]\nPathExists=/stub\n",
+    "socket": "[Socket]\nListenStream=/stub.sock\n",
+    "target": "[Unit]\n",  # an empty file would be a masked unit
+    "slice": "[Slice]\n",
+}
+_PROPERTIES = {
+    "Id": "",
+    "ActiveState": "inactive",
+    "SubState": "dead",
+    "UnitFileState": "",
+    "FragmentPath": "",
+    "DropInPaths": "",
+    "NeedDaemonReload": "no",
+}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit file as it should be."""
+
+    name: str
+    content: str
+
+    @property
+    def kind(self) -> str:
+        """The type that systemd reads from the name: ``service``, ``timer``, ``path`` or ``socket``."""
+        return self.name.rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class UnitStatus:
+    """What the service manager says about a unit; all of it has a value for a unit that does not exist."""
+
+    active_state: str = "inactive"
+    sub_state: str = "dead"
+    unit_file_state: str = ""
+    fragment: str = ""
+    drop_ins: tuple[str, ...] = ()
+    needs_reload: bool = False
+
+    @property
+    def active(self) -> bool:
+        """Running, waiting, or on its way to it."""
+        return self.active_state in ("active", "activating", "reloading", "refreshing")
+
+    @property
+    def enabled(self) -> bool:
+        """Pulled in at boot."""
+        return self.unit_file_state == "enabled"
+
+
+# --- judging text (pure) ------------------------------------------------------------------------------------------
+
+
+def unit_name(option: str, value: object) -> str:
+    """Return the name of a service, timer, path or socket; no template and no escape."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        kinds = ", ".join(f".{kind}" for kind in SECTIONS)
+        raise HardeningError(
+            option, shown(value), f"a name of letters, digits, '_', '.' and '-' that ends in one of {kinds}", option
+        )
+    return value
+
+
+def unit_content(option: str, name: str, content: str) -> str:
+    """Return the text of a unit file in which nothing is hidden from the reader.
+
+    Refused are control and invisible characters, joined lines, and sections that this type does not have.
+    """
+    own = SECTIONS[name.rpartition(".")[2]]
+    if not content.endswith("\n"):
+        raise HardeningError(option, f"a text of {name} that does not end with a newline", "whole lines", option)
+    section = ""
+    for number, line in enumerate(content.split("\n")[:-1], start=1):
+        place = f"{option}: line {number} of {name}"
+        printable(place, line)
+        if line.endswith("\\"):
+            raise HardeningError(place, "a backslash at its end, which swallows the next directive", "one line", option)
+        if not line.strip() or line.lstrip().startswith(("#", ";")):
+            continue
+        if line.startswith("["):
+            section = line.rstrip().strip("[]")
+            if section not in ("Unit", "Install", own) and not section.startswith("X-"):
+                raise HardeningError(place, shown(line), f"[Unit], [{own}] or [Install]", option)
+        elif not section or "=" not in line:
+            raise HardeningError(place, shown(line), "a directive such as 'Type=exec' below a section", option)
+    return content
+
+
+def programs(units: Iterable[Unit]) -> list[str]:
+    """Return the absolute paths of the programs that the units start."""
+    found = (_EXEC.match(line) for unit in units for line in unit.content.splitlines())
+    return sorted({match[1].strip("\"'") for match in found if match and match[1].startswith(("/", '"/', "'/"))})
+
+
+def references(units: Iterable[Unit]) -> list[str]:
+    """Return the names of all units that the texts refer to."""
+    return sorted({name for unit in units for name in _REFERENCE.findall(unit.content)})
+
+
+def install_section(content: str) -> list[str]:
+    """Return the lines that decide which links ``systemctl enable`` makes."""
+    _before, found, after = content.partition("[Install]\n")
+    return [line for line in after.splitlines() if "=" in line] if found else []
+
+
+# --- judging by systemd -------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def staged(units: Collection[Unit], executables: Iterable[str], tmpdir: str | None = None) -> Iterator[str]:
+    """Yield a private root directory that holds the units, and stand-ins for all that they refer to."""
+    root = tempfile.mkdtemp(prefix="units-", dir=tmpdir)
+    try:
+        stubs = {f"{name}.target" for name in _IMPLICIT} | set(references(units))
+        stubs |= {
+            f"{name.rpartition('.')[0]}.service" for name in stubs if name.endswith((".socket", ".timer", ".path"))
+        }
+        texts = {name: _STUBS[name.rpartition(".")[2]] for name in stubs}
+        texts.update({unit.name: unit.content for unit in units})
+        for name, text in texts.items():
+            _place(root, f"{UNIT_PATH}/{name}", text, 0o644)
+        for path in {"/stub", *executables}:
+            _place(root, path, "#!/stub\n", 0o755)
+        yield root
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def verify(module: AnsibleModule, root: str, units: Collection[Unit]) -> None:
+    """Refuse the staged units when ``systemd-analyze verify`` says anything about them."""
+    names = sorted(unit.name for unit in units)
+    argv = ["systemd-analyze", "verify", f"--root={root}", "--man=no", "--", *names]
+    answer = run(module, argv, check=False)
+    complaints = (answer.stdout + answer.stderr).strip().replace(root, "")
+    if answer.rc != 0 or complaints:
+        raise HardeningError(
+            ", ".join(names),
+            complaints or f"exit code {answer.rc}",
+            "units that systemd-analyze verify accepts without a word",
+            "units",
+            cmd=argv,
+            rc=answer.rc,
+            stdout=answer.stdout,
+            stderr=answer.stderr,
+        )
+
+
+def exposure(module: AnsibleModule, root: str, name: str) -> float:
+    """Return the staged service's exposure from 0 (least) to 10 by ``systemd-analyze security``."""
+    argv = ["systemd-analyze", "security", "--offline=yes", f"--root={root}", "--no-pager", "--", name]
+    answer = run(module, argv)
+    match = _EXPOSURE.search(answer.stdout)
+    if not match:
+        raise HardeningError(
+            name, "no exposure in the answer", "'Overall exposure level for …'", cmd=argv, stdout=answer.stdout
+        )
+    return float(match[1])
+
+
+def measured(
+    module: AnsibleModule, units: Collection[Unit], executables: Iterable[str], limits: Mapping[str, float]
+) -> dict[str, float]:
+    """Refuse units that systemd complains about or that are more exposed than allowed; return the exposures."""
+    with staged(units, executables, module.tmpdir) as root:
+        verify(module, root, units)
+        found = {name: exposure(module, root, name) for name in sorted(limits)}
+    for name, value in found.items():
+        if value > limits[name]:
+            raise HardeningError(
+                name, f"exposure {value} by systemd-analyze security", f"at most {limits[name]}", "exposure_limits"
+            )
+    return found
+
+
+def _place(root: str, path: str, text: str, mode: int) -> None:
+    target = f"{root}{path}"
+    os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+    with open(target, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(target, mode)
+
+
+# --- the service manager ------------------------------------------------------------------------------------------
+
+
+def show(module: AnsibleModule, names: Collection[str]) -> dict[str, UnitStatus]:
+    """Ask for all units at once."""
+    ordered = sorted(names)
+    answer = run(module, ["systemctl", "show", f"--property={','.join(_PROPERTIES)}", "--", *ordered])
+    return parse_show(answer.stdout, ordered)
+
+
+def parse_show(text: str, names: Collection[str]) -> dict[str, UnitStatus]:
+    """Read the blocks of ``systemctl show``; a unit without one does not exist."""
+    found: dict[str, UnitStatus] = {}
+    for block in text.strip().split("\n\n"):
+        got = {**_PROPERTIES, **dict(line.split("=", 1) for line in block.splitlines() if "=" in line)}
+        found[got["Id"]] = UnitStatus(
+            active_state=got["ActiveState"],
+            sub_state=got["SubState"],
+            unit_file_state=got["UnitFileState"],
+            fragment=got["FragmentPath"],
+            drop_ins=tuple(got["DropInPaths"].split()),
+            needs_reload=got["NeedDaemonReload"] == "yes",
+        )
+    return {name: found.get(name, UnitStatus()) for name in names}
+
+
+def systemctl(module: AnsibleModule, verb: str, names: Iterable[str] = (), *, check: bool = True) -> None:
+    """Run one verb for some units; a failure shows the last lines of their journal."""
+    units = list(names)
+    try:
+        run(
+            module, ["systemctl", "--quiet", "--no-ask-password", verb, *(["--", *units] if units else [])], check=check
+        )
+    except HardeningError as error:
+        error.details["journal"] = journal(module, units)
+        raise
+
+
+def journal(module: AnsibleModule, names: Collection[str], lines: int = 20) -> list[str]:
+    """Return the last lines that the units wrote."""
+    if not names:
+        return []
+    argv = ["journalctl", "--no-pager", "--quiet", f"--lines={lines}", *(f"--unit={name}" for name in names)]
+    return run(module, argv, check=False).stdout.splitlines()

@@ -1,0 +1,433 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One set of systemd units with the files they need, all or nothing."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: systemd_unit
+short_description: Make one set of systemd units true, verified before it is installed
+version_added: 0.1.0
+description:
+  - Installs services, timers, paths and sockets that belong together, with the programs and settings they need,
+    then reloads the service manager once, and enables and starts what is asked for.
+  - The whole set is judged before anything changes. C(systemd-analyze verify) must not print a single word about it,
+    because a directive that a version of systemd cannot parse is only logged, and the hardening behind it is silently
+    lost. No service may be more exposed than O(exposure_limits) allows.
+  - When a step fails after the installation, the files and units that were there are put back.
+options:
+  units:
+    description: The unit files of the set.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the unit; it ends in C(.service), C(.timer), C(.path) or C(.socket).
+        type: str
+        required: true
+      content:
+        description:
+          - Text of the unit file.
+          - Refused are control characters, lines that end with a backslash, and sections that the type does not have.
+        type: str
+        required: true
+  files:
+    description: Programs and settings that the units need.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path. Its directory must exist, or be one of O(directories).
+        type: str
+        required: true
+      content:
+        description: Text of the file.
+        type: str
+        required: true
+      mode:
+        description: Quoted octal mode; others than the owner may not write.
+        type: str
+        default: '0644'
+      uid:
+        description: Owner.
+        type: int
+        default: 0
+      gid:
+        description: Group.
+        type: int
+        default: 0
+  secrets:
+    description: Files like O(files) whose content is never shown.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path. Its directory must exist, or be one of O(directories).
+        type: str
+        required: true
+      value:
+        description: Content of the file.
+        type: str
+        required: true
+      mode:
+        description: Quoted octal mode without any right for others.
+        type: str
+        default: '0400'
+      uid:
+        description: Owner.
+        type: int
+        default: 0
+      gid:
+        description: Group.
+        type: int
+        default: 0
+  directories:
+    description: Directories that are created or corrected, in this order. They are never removed.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path. Its parent must exist, or be named before it.
+        type: str
+        required: true
+      mode:
+        description: Quoted octal mode; others than the owner may not write.
+        type: str
+        default: '0755'
+      uid:
+        description: Owner.
+        type: int
+        default: 0
+      gid:
+        description: Group.
+        type: int
+        default: 0
+  enabled:
+    description: Units of the set that are pulled in at boot.
+    type: list
+    elements: str
+    default: []
+  started:
+    description:
+      - Units of the set that run now.
+      - A unit that a timer or another unit starts does not belong here.
+    type: list
+    elements: str
+    default: []
+  restart_on_change:
+    description:
+      - Whether units of O(started) that run are restarted when their own unit file changes, and services also when one
+        of O(files) or O(secrets) changes.
+    type: bool
+    default: true
+  exposure_limits:
+    description:
+      - Greatest exposure allowed for services of the set, as C(systemd-analyze security) measures it, from 0 to 10.
+      - Measured on the unit file before it is installed.
+    type: dict
+    default: {}
+  directory:
+    description: Where the unit files go.
+    type: str
+    choices: [/etc/systemd/system, /run/systemd/system]
+    default: /etc/systemd/system
+  state:
+    description:
+      - V(present) makes the set true.
+      - V(absent) stops and disables the units, and removes them and the O(files) and O(secrets).
+    type: str
+    choices: [present, absent]
+    default: present
+extends_documentation_fragment:
+  - openclaw.hardening.attributes
+seealso:
+  - name: systemd.exec(5)
+    description: The sandboxing directives.
+    link: https://www.freedesktop.org/software/systemd/man/systemd.exec.html
+  - name: systemd-analyze(1)
+    description: How C(verify) and C(security) judge.
+    link: https://www.freedesktop.org/software/systemd/man/systemd-analyze.html
+author: OpenClaw Hardening maintainers (@openclaw)
+"""
+
+EXAMPLES = r"""
+- name: A job that runs every half hour, less exposed than 1.0
+  openclaw.hardening.systemd_unit:
+    files:
+      - path: /usr/local/sbin/tidy
+        content: "{{ lookup('ansible.builtin.file', 'tidy') }}\n"
+        mode: '0755'
+    units:
+      - name: tidy.service
+        content: "{{ lookup('ansible.builtin.template', 'tidy.service.j2') }}"
+      - name: tidy.timer
+        content: |
+          [Unit]
+          Description=Tidy every half hour
+          [Timer]
+          OnCalendar=*:0/30
+          Persistent=yes
+          [Install]
+          WantedBy=timers.target
+    enabled: [tidy.timer]
+    started: [tidy.timer]
+    exposure_limits:
+      tidy.service: 1.0
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode would be done, in this order.
+  returned: always
+  type: list
+  elements: str
+  sample: ["write /etc/systemd/system/tidy.timer", "reload systemd", "enable tidy.timer", "start tidy.timer"]
+units:
+  description: Each unit of the set, by name, as it is after the run, or in check mode as it was before.
+  returned: always
+  type: dict
+  contains:
+    active_state:
+      description: State by systemd.
+      type: str
+      returned: always
+      sample: active
+    sub_state:
+      description: State of this type of unit by systemd.
+      type: str
+      returned: always
+      sample: waiting
+    unit_file_state:
+      description: Whether the unit is enabled; empty when there is none.
+      type: str
+      returned: always
+      sample: enabled
+    drop_ins:
+      description: Files that change the unit beside its own, by their paths.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+    exposure:
+      description: Exposure by C(systemd-analyze security). Only measured when a unit file changes.
+      type: float
+      returned: for services of O(exposure_limits)
+      sample: 0.2
+  sample:
+    tidy.timer: {active_state: active, sub_state: waiting, unit_file_state: enabled, drop_ins: []}
+"""
+
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import (
+    UNIT_PATH,
+    Unit,
+    UnitStatus,
+    measured,
+    programs,
+    unit_content,
+    unit_name,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, integer, octal_mode, shown
+from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set import (
+    ManagedDirectory,
+    Plan,
+    UnitSet,
+    act,
+    decide,
+    diff,
+    judge,
+    look,
+)
+
+_OWNER: dict[str, Any] = {"uid": {"type": "int", "default": 0}, "gid": {"type": "int", "default": 0}}
+ARGUMENTS: dict[str, Any] = {
+    "units": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {"name": {"type": "str", "required": True}, "content": {"type": "str", "required": True}},
+    },
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "path": {"type": "str", "required": True},
+            "content": {"type": "str", "required": True},
+            "mode": {"type": "str", "default": "0644"},
+            **_OWNER,
+        },
+    },
+    "secrets": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "no_log": False,
+        "options": {
+            "path": {"type": "str", "required": True},
+            "value": {"type": "str", "required": True, "no_log": True},
+            "mode": {"type": "str", "default": "0400"},
+            **_OWNER,
+        },
+    },
+    "directories": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "path": {"type": "str", "required": True},
+            "mode": {"type": "str", "default": "0755"},
+            **_OWNER,
+        },
+    },
+    "enabled": {"type": "list", "elements": "str", "default": []},
+    "started": {"type": "list", "elements": "str", "default": []},
+    "restart_on_change": {"type": "bool", "default": True},
+    "exposure_limits": {"type": "dict", "default": {}},
+    "directory": {"type": "str", "default": UNIT_PATH, "choices": [UNIT_PATH, "/run/systemd/system"]},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+}
+
+
+def wanted_set(params: dict[str, Any]) -> UnitSet:
+    """Read the options; refuse what cannot be meant."""
+    units = tuple(
+        Unit(unit_name("units", item["name"]), unit_content("units", item["name"], item["content"]))
+        for item in params["units"]
+    )
+    names = [unit.name for unit in units]
+    if not names or len(set(names)) != len(names):
+        raise HardeningError("units", ", ".join(names) or "no unit", "at least one unit, and each only once", "units")
+    files = [_file("files", item, item["content"], 0o022) for item in params["files"]]
+    files += [_file("secrets", item, item["value"], 0o077, secret=True) for item in params["secrets"]]
+    paths = [file.path for file in files]
+    twice = {path for path in paths if paths.count(path) > 1} | {path for path in paths if path.startswith(UNIT_PATH)}
+    if twice:
+        raise HardeningError(
+            "files", ", ".join(sorted(twice)), "each path once, and none among the unit files", "files"
+        )
+    for option in ("enabled", "started"):
+        unknown = sorted(set(params[option]) - set(names))
+        if unknown:
+            raise HardeningError(option, ", ".join(unknown), f"only units of the set ({', '.join(names)})", option)
+    return UnitSet(
+        directory=params["directory"],
+        units=units,
+        files=tuple(files),
+        directories=tuple(
+            ManagedDirectory(
+                absolute_path("directories", item["path"]),
+                octal_mode("directories", item["mode"]),
+                *_owner("directories", item),
+            )
+            for item in params["directories"]
+        ),
+        enabled=frozenset(params["enabled"]),
+        started=frozenset(params["started"]),
+        restart_on_change=params["restart_on_change"],
+        present=params["state"] == "present",
+    )
+
+
+def limits(exposure_limits: dict[str, Any], wanted: UnitSet) -> dict[str, float]:
+    """Read the exposure limits."""
+    found: dict[str, float] = {}
+    services = {unit.name for unit in wanted.units if unit.kind == "service"}
+    for name, value in exposure_limits.items():
+        try:
+            found[name] = float(value)
+        except (TypeError, ValueError):
+            found[name] = -1.0
+        if name not in services or not 0 <= found[name] <= 10:
+            raise HardeningError(
+                "exposure_limits",
+                f"{shown(name)}: {shown(value)}",
+                f"a number from 0 to 10 for a service of the set ({', '.join(sorted(services)) or 'it has none'})",
+                "exposure_limits",
+            )
+    return found
+
+
+def _file(option: str, item: dict[str, Any], content: str, forbid_bits: int, *, secret: bool = False) -> ManagedFile:
+    mode = octal_mode(option, item["mode"], forbid_bits=forbid_bits)
+    return ManagedFile(absolute_path(option, item["path"]), content.encode(), mode, *_owner(option, item), secret)
+
+
+def _owner(option: str, item: dict[str, Any]) -> tuple[int, int]:
+    return integer(option, item["uid"], 0, 2**32 - 2), integer(option, item["gid"], 0, 2**32 - 2)
+
+
+class UnitManager:
+    """Reads the options and makes the set true."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        """Judge the options before anything is looked at."""
+        self.module = module
+        self.wanted = wanted_set(module.params)
+        self.limits = limits(module.params["exposure_limits"], self.wanted)
+
+    def run(self) -> dict[str, Any]:
+        """Look, decide, act."""
+        found = look(self.module, self.wanted)
+        plan = decide(self.wanted, found)
+        exposures = self._judge(plan)
+        units = dict(found.units)
+        if plan.actions and not self.module.check_mode:
+            units = act(self.module, self.wanted, found, plan)
+        elif self.wanted.present and not plan.actions:
+            for name, status in units.items():
+                judge(self.module, self.wanted, name, status)
+        result: dict[str, Any] = {
+            "changed": bool(plan.actions),
+            "actions": plan.actions,
+            "units": {name: _described(status, exposures.get(name)) for name, status in units.items()},
+        }
+        if self.module._diff:
+            result["diff"] = diff(self.wanted, found, plan)
+        return result
+
+    def _judge(self, plan: Plan) -> dict[str, float]:
+        """Let systemd judge the set when a part of it changes."""
+        if not plan.write or not self.wanted.present:
+            return {}
+        return measured(self.module, self.wanted.units, self._programs(), self.limits)
+
+    def _programs(self) -> list[str]:
+        """Return the programs that will be there; in check mode an earlier task may still have to install some."""
+        brought = {file.path for file in self.wanted.files if file.mode & 0o111}
+        own = {file.path for file in self.wanted.files}
+        others = [path for path in programs(self.wanted.units) if path not in own]
+        return [*brought, *(path for path in others if self.module.check_mode or os.access(path, os.X_OK))]
+
+
+def _described(status: UnitStatus, exposure: float | None) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "active_state": status.active_state,
+        "sub_state": status.sub_state,
+        "unit_file_state": status.unit_file_state,
+        "drop_ins": list(status.drop_ins),
+    }
+    return described if exposure is None else {**described, "exposure": exposure}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        result = UnitManager(module).run()
+    except HardeningError as error:
+        module.fail_json(msg=str(error), **error.details)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
