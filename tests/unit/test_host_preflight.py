@@ -1,0 +1,112 @@
+"""The judgement of a host: pure, and with every cure in its message."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils import _host
+
+GOOD = _host.Host(
+    distribution="debian",
+    release="13",
+    codename="trixie",
+    architecture="x86_64",
+    systemd=(257,),
+    memory_mib=8000,
+    disk_free_mib=20000,
+    engine_installed=True,
+    engine=(26, 1, 5),
+    compose=(2, 26, 1),
+    buildx=(0, 13, 1),
+)
+WANTED = _host.Wanted(engine_source="distribution", memory_mib=1900, disk_free_mib=6000)
+BARE = {"engine_installed": False, "engine": None, "compose": None, "buildx": None}
+
+
+def test_a_good_host_has_no_problems_and_lacks_nothing():
+    assert _host.problems(GOOD, WANTED) == []
+    assert _host.missing_packages(GOOD, "distribution") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"systemd": None}, ["systemd", "another PID 1", "make sandbox"]),
+        ({"systemd": (247,)}, ["systemd", "247", "252"]),
+        ({"distribution": "alpine", "release": "3.20"}, ["distribution", "alpine 3.20", "debian 13"]),
+        ({"architecture": "riscv64"}, ["architecture", "riscv64", "x86_64"]),
+        ({"memory_mib": 1024}, ["memory", "1024 MiB", "1900 MiB", "openclaw_engine_memory_minimum_mib"]),
+        ({"disk_free_mib": 10}, ["free disk", "10 MiB", "6000 MiB", "openclaw_engine_disk_minimum_mib"]),
+        ({"engine": (20, 10, 24)}, ["Docker Engine", "20.10.24", "23.0", "openclaw_engine_source"]),
+        ({"compose": (2, 3)}, ["Docker Compose", "2.3", "2.20"]),
+        ({"buildx": (0, 8)}, ["Docker Buildx", "0.8", "0.10"]),
+        ({"release": "12", **BARE}, ["Docker Engine", "debian 12", "'repository'"]),
+    ],
+)
+def test_one_fault_gives_one_problem_with_its_cure(change, words):
+    found = _host.problems(dataclasses.replace(GOOD, **change), WANTED)
+    assert len(found) == 1
+    assert all(word in found[0] for word in words), found
+
+
+def test_all_faults_are_told_at_once():
+    bad = dataclasses.replace(GOOD, systemd=None, architecture="i686", memory_mib=1, disk_free_mib=1)
+    assert len(_host.problems(bad, WANTED)) == 4
+
+
+def test_an_absent_engine_is_a_problem_only_where_it_must_be_present():
+    bare = dataclasses.replace(GOOD, **BARE)
+    assert _host.problems(bare, WANTED) == []
+    assert "found none" in _host.problems(bare, dataclasses.replace(WANTED, engine_source="present"))[0]
+
+
+@pytest.mark.parametrize(
+    ("system", "source", "package"),
+    [
+        (("debian", "13"), "distribution", "docker-compose"),
+        (("ubuntu", "24.04"), "distribution", "docker-compose-v2"),
+        (("debian", "12"), "repository", "docker-compose-plugin"),
+    ],
+)
+def test_missing_packages_are_named_as_the_source_names_them(system, source, package):
+    bare = dataclasses.replace(GOOD, distribution=system[0], release=system[1], missing_python=("docker",), **BARE)
+    names = _host.missing_packages(bare, source)
+    assert package in names
+    assert "python3-docker" in names
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("systemd 257 (257.13-1~deb13u1)", (257,)),
+        ("26.1.5+dfsg1", (26, 1, 5)),
+        ("2.26.1-4", (2, 26, 1)),
+        ("v2.29.7", (2, 29, 7)),
+        ("github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3", (0, 13, 1)),
+        ("github.com/docker/buildx v0.17.1 257815a6fbaee88976808020bf04274388275ae8", (0, 17, 1)),
+        ("no number here", None),
+    ],
+)
+def test_versions_are_read_from_what_programs_print(text, version):
+    assert _host.parse_version(text) == version
+
+
+def test_the_module_itself_refuses_in_one_message_and_changes_nothing():
+    module = Path(_host.__file__).parents[1] / "modules" / "host_preflight.py"
+    arguments = {"ANSIBLE_MODULE_ARGS": {"memory_minimum_mib": 10**9, "disk_minimum_mib": 10**9}}
+    runner = "import runpy, sys; from ansible.module_utils.testing import patch_module_args\n"
+    runner += f"with patch_module_args({arguments['ANSIBLE_MODULE_ARGS']!r}): runpy.run_path(sys.argv[1], run_name='__main__')"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    result = subprocess.run(
+        [sys.executable, "-c", runner, str(module)], capture_output=True, text=True, env=environment, check=False
+    )
+    answer = json.loads(result.stdout.splitlines()[-1])
+    assert answer["failed"]
+    assert "nothing was changed" in answer["msg"]
+    assert sum(problem.startswith(("memory:", "free disk:")) for problem in answer["problems"]) == 2
