@@ -45,6 +45,19 @@ class CallbackModule(CallbackBase):
             }
         )
 
+    def v2_runner_on_failed(self, result, ignore_errors=False):
+        """Keep host, task and the message an operator reads."""
+        message = str(result.result.get("msg", ""))
+        self.tasks.append(
+            {
+                "host": result.host.get_name(),
+                "task": result.task.get_name(),
+                "action": result.task.action,
+                "changed": False,
+                "failed": message,
+            }
+        )
+
     def v2_playbook_on_stats(self, stats):
         """Write the file."""
         folder = os.environ.get("RECORDER_DIR")

@@ -1,8 +1,8 @@
 """Test hosts that boot systemd and run their own Docker, reached over SSH.
 
-    python molecule/shared/rig up --rig NAME HOST [HOST …]   make hosts; writes build/NAME/inventory.yml and build/NAME/ssh
-    python molecule/shared/rig down --rig NAME               take the hosts, their network and volumes away
-    python molecule/shared/rig clean                         take every rig of this checkout away
+python molecule/shared/rig up --rig NAME HOST [HOST …]   make hosts; writes build/NAME/inventory.yml and build/NAME/ssh
+python molecule/shared/rig down --rig NAME               take the hosts, their network and volumes away
+python molecule/shared/rig clean                         take every rig of this checkout away
 """
 
 from __future__ import annotations

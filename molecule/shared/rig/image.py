@@ -14,10 +14,12 @@ REPOSITORY = "openclaw-hardening-rig"
 SUITE = "trixie"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 PACKAGES = (
-    "systemd systemd-sysv dbus python3 sudo openssh-server iproute2 iptables procps ca-certificates "  # a server
-    "docker.io docker-cli docker-compose docker-buildx python3-docker python3-yaml mmdebstrap "  # what the roles install
-    "net-tools jq curl"  # what the guide's verify commands call
-).split()
+    (
+        "systemd systemd-sysv dbus python3 sudo openssh-server iproute2 iptables procps ca-certificates "  # a server
+        "docker.io docker-cli docker-compose docker-buildx python3-docker python3-yaml mmdebstrap "  # what the roles install
+        "net-tools jq curl"  # what the guide's verify commands call
+    ).split()
+)
 
 # Only what a container cannot do is switched off; everything else is Debian as it comes.
 SETUP = r"""
@@ -56,7 +58,7 @@ def ensure() -> str:
     with TemporaryDirectory() as work:
         archive = Path(work) / "root.tar"
         setup = Path(work) / "setup"
-        setup.write_text(f'#!/bin/sh\nchroot "$1" /bin/sh <<\'SETUP\'\n{SETUP}\nSETUP\n')
+        setup.write_text(f"#!/bin/sh\nchroot \"$1\" /bin/sh <<'SETUP'\n{SETUP}\nSETUP\n")
         setup.chmod(0o755)
         say(f"making the root filesystem of a {SUITE} host with mmdebstrap (about half a minute, then kept)")
         run("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", f"--keyring={KEYRING}",
