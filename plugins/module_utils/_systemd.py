@@ -32,7 +32,7 @@ UNIT_PATH = "/etc/systemd/system"
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,199}\.(service|timer|path|socket)")
 _REFERENCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\.(?:service|timer|path|socket|target|slice)\b")
 _EXEC = re.compile(r"Exec[A-Z][A-Za-z]+=[@:+!|-]*([^\s]+)")
-_EXPOSURE = re.compile(r"Overall exposure level for \S+: ([0-9]+(?:\.[0-9]+)?)")
+_EXPOSURE = re.compile(r"Overall exposure level for (\S+): ([0-9]+(?:\.[0-9]+)?)")
 # What systemd itself pulls in for any unit.
 _IMPLICIT = ("basic", "paths", "shutdown", "sockets", "sysinit", "timers")
 _STUBS = {
@@ -186,30 +186,42 @@ def verify(module: AnsibleModule, root: str, units: Collection[Unit]) -> None:
         )
 
 
-def exposure(module: AnsibleModule, root: str, name: str) -> float:
-    """Return the staged service's exposure from 0 (least) to 10 by ``systemd-analyze security``."""
-    argv = ["systemd-analyze", "security", "--offline=yes", f"--root={root}", "--no-pager", "--", name]
+def exposures(module: AnsibleModule, names: Collection[str], root: str = "") -> dict[str, float]:
+    """Return exposures from 0 (least) to 10 by ``systemd-analyze security``.
+
+    :param root: judge the units staged there; without it, judge what is loaded, drop-ins included.
+    """
+    if not names:
+        return {}
+    offline = ["--offline=yes", f"--root={root}"] if root else []
+    argv = ["systemd-analyze", "security", *offline, "--no-pager", "--", *sorted(names)]
     answer = run(module, argv)
-    match = _EXPOSURE.search(answer.stdout)
-    if not match:
-        raise HardeningError(
-            name, "no exposure in the answer", "'Overall exposure level for …'", cmd=argv, stdout=answer.stdout
-        )
-    return float(match[1])
+    found = {name: float(value) for name, value in _EXPOSURE.findall(answer.stdout)}
+    for name in names:
+        if name not in found:
+            raise HardeningError(
+                name, "no exposure in the answer", "'Overall exposure level for …'", cmd=argv, stdout=answer.stdout
+            )
+    return found
 
 
-def measured(
+def within(found: Mapping[str, float], limits: Mapping[str, float], hint: str = "") -> None:
+    """Refuse exposures above their limit."""
+    for name, limit in limits.items():
+        if found[name] > limit:
+            raise HardeningError(
+                name, f"exposure {found[name]} by systemd-analyze security{hint}", f"at most {limit}", "exposure_limits"
+            )
+
+
+def refuse_faults(
     module: AnsibleModule, units: Collection[Unit], executables: Iterable[str], limits: Mapping[str, float]
 ) -> dict[str, float]:
     """Refuse units that systemd complains about or that are more exposed than allowed; return the exposures."""
     with staged(units, executables, module.tmpdir) as root:
         verify(module, root, units)
-        found = {name: exposure(module, root, name) for name in sorted(limits)}
-    for name, value in found.items():
-        if value > limits[name]:
-            raise HardeningError(
-                name, f"exposure {value} by systemd-analyze security", f"at most {limits[name]}", "exposure_limits"
-            )
+        found = exposures(module, limits, root)
+    within(found, limits)
     return found
 
 
@@ -249,14 +261,21 @@ def parse_show(text: str, names: Collection[str]) -> dict[str, UnitStatus]:
 
 def systemctl(module: AnsibleModule, verb: str, names: Iterable[str] = (), *, check: bool = True) -> None:
     """Run one verb for some units; a failure shows the last lines of their journal."""
-    units = list(names)
-    try:
-        run(
-            module, ["systemctl", "--quiet", "--no-ask-password", verb, *(["--", *units] if units else [])], check=check
+    units = sorted(names)
+    argv = ["systemctl", "--no-ask-password", verb, *(["--", *units] if units else [])]
+    answer = run(module, argv, check=False)
+    if check and answer.rc != 0:
+        lines = journal(module, units)
+        raise HardeningError(
+            f"systemctl {' '.join([verb, *units])}",
+            f"exit code {answer.rc} ({answer.stderr.strip() or 'no message'})",
+            "exit code 0",
+            cmd=argv,
+            rc=answer.rc,
+            stdout=answer.stdout,
+            stderr=answer.stderr,
+            journal=lines,
         )
-    except HardeningError as error:
-        error.details["journal"] = journal(module, units)
-        raise
 
 
 def journal(module: AnsibleModule, names: Collection[str], lines: int = 20) -> list[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,12 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import D
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import (
     Unit,
     UnitStatus,
+    exposures,
     install_section,
     journal,
     show,
     systemctl,
+    within,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class UnitSet:
     directories: tuple[ManagedDirectory, ...] = ()
     enabled: frozenset[str] = frozenset()
     started: frozenset[str] = frozenset()
+    exposure_limits: Mapping[str, float] = field(default_factory=dict)
     restart_on_change: bool = True
     present: bool = True
 
@@ -189,11 +192,14 @@ def _word(value: bool) -> str:
 # --- act ----------------------------------------------------------------------------------------------------------
 
 
-def act(module: AnsibleModule, wanted: UnitSet, found: Found, plan: Plan) -> dict[str, UnitStatus]:
+def act(
+    module: AnsibleModule, wanted: UnitSet, found: Found, plan: Plan
+) -> tuple[dict[str, UnitStatus], dict[str, float]]:
     """Carry out the plan; on any failure put back the files and the state that were there, and fail."""
     try:
         _apply(module, plan)
-        return _confirmed(module, wanted)
+        units = show(module, wanted.names)
+        return units, confirm(module, wanted, units)
     except HardeningError as error:
         error.details["restored"] = _restore(module, wanted, found, plan)
         raise
@@ -221,26 +227,29 @@ def _each(module: AnsibleModule, verb: str, names: tuple[str, ...]) -> None:
         systemctl(module, verb, names)
 
 
-def _confirmed(module: AnsibleModule, wanted: UnitSet) -> dict[str, UnitStatus]:
-    """Ask again, and believe only the answer."""
-    units = show(module, wanted.names)
-    if wanted.present:
-        for name in wanted.names:
-            judge(module, wanted, name, units[name])
-    return units
+def confirm(module: AnsibleModule, wanted: UnitSet, units: Mapping[str, UnitStatus]) -> dict[str, float]:
+    """Refuse a set that is not in effect as installed; return the exposures in effect."""
+    if not wanted.present:
+        return {}
+    for name, status in units.items():
+        _judge(module, wanted, name, status)
+    found = exposures(module, wanted.exposure_limits)
+    within(found, wanted.exposure_limits, _hint(units))
+    return found
 
 
-def judge(module: AnsibleModule, wanted: UnitSet, name: str, status: UnitStatus) -> None:
+def _hint(units: Mapping[str, UnitStatus]) -> str:
+    drop_ins = [path for status in units.values() for path in status.drop_ins]
+    return f" with {', '.join(drop_ins)}" if drop_ins else ""
+
+
+def _judge(module: AnsibleModule, wanted: UnitSet, name: str, status: UnitStatus) -> None:
     """Refuse a unit that systemd reads from elsewhere, or that does not run although it should."""
     if status.fragment != wanted.path(name):
         where = status.fragment or "nothing"
-        raise HardeningError(
-            name, f"{where} in effect", f"{wanted.path(name)} to be the unit file; remove the other one"
-        )
+        raise HardeningError(name, f"{where} in effect", f"{wanted.path(name)} in effect; remove what hides it")
     if name in wanted.enabled and not status.enabled:
-        raise HardeningError(
-            name, f"state {status.unit_file_state or 'unknown'!r}", "an [Install] section that enables it"
-        )
+        raise HardeningError(name, f"state {status.unit_file_state!r}", "a unit that [Install] enables", "units")
     # A oneshot service is inactive when its work is done; it must only not have failed.
     if name in wanted.started and (status.active_state == "failed" or not (status.active or name.endswith(".service"))):
         state = f"{status.active_state} ({status.sub_state})"

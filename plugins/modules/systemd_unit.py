@@ -127,7 +127,8 @@ options:
   exposure_limits:
     description:
       - Greatest exposure allowed for services of the set, as C(systemd-analyze security) measures it, from 0 to 10.
-      - Measured on the unit file before it is installed.
+      - Measured on the unit file before it is installed, and on the unit in effect after each run, so that a drop-in
+        that exposes it is found, too.
     type: dict
     default: {}
   directory:
@@ -213,7 +214,7 @@ units:
       returned: always
       sample: []
     exposure:
-      description: Exposure by C(systemd-analyze security). Only measured when a unit file changes.
+      description: Exposure by C(systemd-analyze security), of what was judged last.
       type: float
       returned: for services of O(exposure_limits)
       sample: 0.2
@@ -231,8 +232,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import
     UNIT_PATH,
     Unit,
     UnitStatus,
-    measured,
     programs,
+    refuse_faults,
     unit_content,
     unit_name,
 )
@@ -242,9 +243,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set impor
     Plan,
     UnitSet,
     act,
+    confirm,
     decide,
     diff,
-    judge,
     look,
 )
 
@@ -333,16 +334,17 @@ def wanted_set(params: dict[str, Any]) -> UnitSet:
         ),
         enabled=frozenset(params["enabled"]),
         started=frozenset(params["started"]),
+        exposure_limits=exposure_limits(params["exposure_limits"], units),
         restart_on_change=params["restart_on_change"],
         present=params["state"] == "present",
     )
 
 
-def limits(exposure_limits: dict[str, Any], wanted: UnitSet) -> dict[str, float]:
+def exposure_limits(limits: dict[str, Any], units: tuple[Unit, ...]) -> dict[str, float]:
     """Read the exposure limits."""
     found: dict[str, float] = {}
-    services = {unit.name for unit in wanted.units if unit.kind == "service"}
-    for name, value in exposure_limits.items():
+    services = {unit.name for unit in units if unit.kind == "service"}
+    for name, value in limits.items():
         try:
             found[name] = float(value)
         except (TypeError, ValueError):
@@ -373,23 +375,21 @@ class UnitManager:
         """Judge the options before anything is looked at."""
         self.module = module
         self.wanted = wanted_set(module.params)
-        self.limits = limits(module.params["exposure_limits"], self.wanted)
 
     def run(self) -> dict[str, Any]:
         """Look, decide, act."""
         found = look(self.module, self.wanted)
         plan = decide(self.wanted, found)
-        exposures = self._judge(plan)
+        measured = self._judge(plan)
         units = dict(found.units)
-        if plan.actions and not self.module.check_mode:
-            units = act(self.module, self.wanted, found, plan)
-        elif self.wanted.present and not plan.actions:
-            for name, status in units.items():
-                judge(self.module, self.wanted, name, status)
+        if not self.module.check_mode and plan.actions:
+            units, measured = act(self.module, self.wanted, found, plan)
+        elif not plan.actions:
+            measured = confirm(self.module, self.wanted, units)
         result: dict[str, Any] = {
             "changed": bool(plan.actions),
             "actions": plan.actions,
-            "units": {name: _described(status, exposures.get(name)) for name, status in units.items()},
+            "units": {name: _described(status, measured.get(name)) for name, status in units.items()},
         }
         if self.module._diff:
             result["diff"] = diff(self.wanted, found, plan)
@@ -399,7 +399,7 @@ class UnitManager:
         """Let systemd judge the set when a part of it changes."""
         if not plan.write or not self.wanted.present:
             return {}
-        return measured(self.module, self.wanted.units, self._programs(), self.limits)
+        return refuse_faults(self.module, self.wanted.units, self._programs(), self.wanted.exposure_limits)
 
     def _programs(self) -> list[str]:
         """Return the programs that will be there; in check mode an earlier task may still have to install some."""
