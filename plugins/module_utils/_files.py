@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 
+INTERFERED = "nobody to interfere; stop what runs there, look at it, and run this again"
 MAX_SIZE = 64 * 1024 * 1024
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _TYPES = {
@@ -311,7 +312,9 @@ def _opened(folder: int, name: str, path: str, flags: int) -> Iterator[int]:
         if error.errno not in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
             raise
         found = _lstat(folder, name, path)
-        raise HardeningError(path, f"a {_type(found)}", "a directory, or nothing at all; move it away") from None
+        if flags & os.O_DIRECTORY and not stat.S_ISDIR(found.st_mode):
+            raise HardeningError(path, f"a {_type(found)}", "a directory, or nothing at all; move it away") from None
+        raise HardeningError(path, "something that was exchanged while it was opened", INTERFERED) from None
     try:
         yield handle
     finally:
@@ -322,7 +325,9 @@ def _lstat(folder: int, name: str, path: str) -> os.stat_result:
     found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if stat.S_ISLNK(found.st_mode):
         target = os.readlink(name, dir_fd=folder)
-        raise HardeningError(path, f"a symbolic link to {target!a}", "no link here or on the way; use the real path")
+        raise HardeningError(
+            path, f"a symbolic link to {target!a}", "no link here or on the way; remove it, or use the real path"
+        )
     return found
 
 

@@ -1,0 +1,35 @@
+"""What several unit tests share."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+RunModule = Callable[..., dict]
+
+
+@pytest.fixture
+def run_module(capsys: pytest.CaptureFixture[str]) -> RunModule:
+    """Run a module's ``main()`` with real arguments; return the JSON that Ansible would get."""
+
+    def run(module: ModuleType, check: bool = False, **arguments: object) -> dict:
+        with (
+            patch_module_args({**arguments, "_ansible_check_mode": check, "_ansible_diff": True}),
+            pytest.raises(SystemExit),
+        ):
+            module.main()
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def as_root() -> None:
+    """Skip where owners cannot be changed."""
+    if os.geteuid() != 0:
+        pytest.skip("changes owners: needs root")

@@ -1,0 +1,109 @@
+"""The judges of text: what passes comes back unchanged, what is refused is named with option, value and cure."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils import _text
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from hypothesis import given
+from hypothesis import strategies as st
+
+HOSTILE_LINES = ["a\nUser=root", "a\tb", "a\0b", "a\x7f", "a\x85b", "a\u2028b", "a\u202eb", "a\ud800"]
+
+
+@pytest.mark.parametrize("value", ["", "plain words, 1:2/3 (x) [y] {z} ü", "a-b", "it's 5% \\ $HOME"])
+def test_printable_returns_the_value(value):
+    assert _text.printable("o", value) == value
+
+
+@pytest.mark.parametrize("value", [*HOSTILE_LINES, "-rf", "--flag", None, 5, b"x", ["x"], True, "x" * 4097])
+def test_printable_refuses(value):
+    with pytest.raises(HardeningError, match=r"o: found .*, needed .*; set 'o'"):
+        _text.printable("o", value)
+
+
+def test_printable_forbids_what_the_caller_says():
+    with pytest.raises(HardeningError, match="without any of : ,"):
+        _text.printable("o", "a,b", forbid=":,")
+    assert _text.printable("o", "abc", max_length=3) == "abc"
+    with pytest.raises(HardeningError, match="at most 2"):
+        _text.printable("o", "abc", max_length=2)
+
+
+@pytest.mark.parametrize("character", list("%$\"'\\`"))
+def test_plain_refuses_what_a_consumer_interprets(character):
+    with pytest.raises(HardeningError, match="without any of"):
+        _text.plain("o", f"a{character}b")
+    assert _text.printable("o", f"a{character}b")
+
+
+@given(st.text(alphabet=st.characters()))
+def test_plain_text_is_one_line_for_every_splitter(value):
+    try:
+        _text.plain("o", value)
+    except HardeningError as error:
+        assert str(error).isprintable()
+    else:
+        assert len(value.splitlines()) <= 1
+        assert not re.search(r"[\x00-\x1f\x7f-\x9f%$\"'\\`]", value)
+
+
+@pytest.mark.parametrize("value", ["/a", "/var/lib/openclaw/.openclaw", "/a/..b", "/a b"])
+def test_absolute_path_returns_the_value(value):
+    assert _text.absolute_path("o", value) == value
+
+
+@pytest.mark.parametrize(
+    "value", ["", "/", "//a", "a/b", "./a", "/a/", "/a//b", "/a/./b", "/a/../b", "/..", "~/x", "/a\n", "/a$b", None, 5]
+)
+def test_absolute_path_refuses(value):
+    with pytest.raises(HardeningError, match="o: found "):
+        _text.absolute_path("o", value)
+
+
+@pytest.mark.parametrize("value", ["openclaw", "openclaw-acme", "_x", "a" * 32])
+def test_account_name_returns_the_value(value):
+    assert _text.account_name("o", value) == value
+
+
+@pytest.mark.parametrize("value", ["", "A", "1a", "-a", "a.b", "a b", "a\n", "ä", "a" * 33, "a$", 5, None])
+def test_account_name_refuses(value):
+    with pytest.raises(HardeningError, match="beginning with a letter"):
+        _text.account_name("o", value)
+
+
+@pytest.mark.parametrize(("value", "number"), [(1, 1), ("65535", 65535), (80, 80), ("0080", 80)])
+def test_integer_returns_the_number(value, number):
+    assert _text.integer("o", value, 1, 65535) == number
+
+
+@pytest.mark.parametrize(
+    "value", [0, 65536, 70000, "abc", "", "1.5", 1.0, True, None, "٣", "1\n", " 1", "9" * 5000, -1]
+)
+def test_integer_refuses(value):
+    with pytest.raises(HardeningError, match=r"o: found .*, needed an integer from 1 to 65535; set 'o'"):
+        _text.integer("o", value, 1, 65535)
+
+
+@pytest.mark.parametrize(("value", "mode"), [("0400", 0o400), ("0755", 0o755), ("0000", 0)])
+def test_octal_mode_returns_the_number(value, mode):
+    assert _text.octal_mode("o", value) == mode
+
+
+@pytest.mark.parametrize("value", ["256", "400", "4755", "0888", "u=rw", "00400", 0o400, None, "0400\n"])
+def test_octal_mode_refuses_what_yaml_or_symbols_make_of_a_mode(value):
+    with pytest.raises(HardeningError, match="a quoted mode of four octal digits"):
+        _text.octal_mode("o", value)
+
+
+def test_octal_mode_refuses_writing_by_others_unless_allowed():
+    with pytest.raises(HardeningError, match="without the bits 0020"):
+        _text.octal_mode("o", "0660")
+    assert _text.octal_mode("o", "0660", forbid_bits=0o007) == 0o660
+
+
+def test_a_refused_value_is_shown_cut_and_in_ascii():
+    assert _text.shown("ä\n") == "'\\xe4\\n'"
+    assert _text.shown("x" * 1000) == "'" + "x" * 59 + "… (1002 characters)"
