@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The ``docker compose`` command line: argv lists, and only answers that are stable between versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import cli
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._run import Output, run
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+LABEL_HASH = "com.docker.compose.config-hash"
+LABEL_ONEOFF = "com.docker.compose.oneoff"
+LABEL_PROJECT = "com.docker.compose.project"
+LABEL_SERVICE = "com.docker.compose.service"
+
+
+@dataclass(frozen=True)
+class Compose:
+    """One project; the environment of the caller has no say in it."""
+
+    module: AnsibleModule
+    docker_host: str
+    project: str
+    directory: str
+    definition: str
+
+    def config_hash(self, text: str, service: str) -> str:
+        """Return the hash that a container of ``service`` carries when it was made from ``text``.
+
+        The text goes in by standard input, so that a definition is judged before it lies on the host.
+        """
+        answer = self._run(["--file", "-", "config", "--hash", service], data=text)
+        for line in answer.stdout.splitlines():
+            name, _space, found = line.partition(" ")
+            if name == service and found:
+                return found
+        raise HardeningError("definition", f"no service {service!r}", "a definition of that service", "definition")
+
+    def up(self, service: str, *, image: str = "", recreate: bool = False) -> None:
+        """Make the container of ``service`` run.
+
+        :param image: an image id instead of the one that the definition names.
+        """
+        argv = ["--file", self.definition, "up", "--detach", "--no-build"]
+        self._run([*argv, *(["--force-recreate"] if recreate else []), "--", service], image=image)
+
+    def stop(self, service: str) -> None:
+        """Stop the container of ``service`` within its grace period."""
+        self._run(["--file", self.definition, "stop", "--", service])
+
+    def down(self) -> None:
+        """Remove containers and networks, found by the project's label; volumes stay."""
+        self._run(["down", "--remove-orphans"], cwd="/")
+
+    def _run(self, argv: list[str], *, data: str | None = None, image: str = "", cwd: str | None = None) -> Output:
+        start = [*cli(self.docker_host), "compose", "--ansi", "never", "--project-name", self.project]
+        if cwd is None:
+            start += ["--project-directory", self.directory]
+        # Empty values outrank what the caller's environment or a planted .env file says.
+        env = {"OPENCLAW_IMAGE": image, "COMPOSE_FILE": "", "COMPOSE_PROFILES": "", "COMPOSE_ENV_FILES": ""}
+        return run(self.module, start + argv, data=data, env=env, cwd=cwd)

@@ -1,0 +1,499 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Run a Compose project from exactly one definition and one image, healthy from the host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: hardened_compose
+short_description: Run a Compose project from exactly one definition and one image, healthy from the host
+version_added: 0.1.0
+description:
+  - Makes true that the service's container runs from exactly O(definition) and the image O(image_id), that it sees the
+    present content of every file that is mounted into it, and that it answers through its published port.
+  - A change is found by comparing bytes, owner and mode of the files, the hash of C(docker compose config --hash) with
+    the container's label, the id of the running image, and the inodes that the container has mounted.
+  - Before anything is touched, Compose has accepted the definition and OpenClaw its configuration (O(validate)).
+  - When the new deployment does not become healthy, the previous files and the previous image come back.
+  - Runs for the same O(project) wait for each other (O(lock_timeout)).
+author: OpenClaw Hardening maintainers (@openclaw)
+extends_documentation_fragment:
+  - openclaw.hardening.attributes
+  - openclaw.hardening.docker
+attributes:
+  check_mode:
+    details:
+      - O(definition) and O(validate) are judged in check mode, too; the latter runs a container that leaves nothing.
+      - On a host without Docker or without the image, the module predicts from its arguments.
+  diff_mode:
+    details:
+      - One entry for each file and one for the container.
+options:
+  state:
+    description:
+      - With V(present), the service runs and is healthy.
+      - With V(stopped), its container exists but does not run.
+      - With V(absent), its containers and networks are gone. State and, without O(remove_files), all files stay.
+    type: str
+    choices: [present, stopped, absent]
+    default: present
+  project:
+    description: Name of the Compose project.
+    type: str
+    required: true
+  directory:
+    description: Directory of the definition; root alone may write there.
+    type: path
+    required: true
+  definition:
+    description: The text of the Compose file. Needed with O(state=present).
+    type: str
+    default: ""
+  definition_name:
+    description: Name of the Compose file in O(directory).
+    type: str
+    default: docker-compose.hardened.yml
+  service:
+    description: The service that has to run.
+    type: str
+    required: true
+  container_name:
+    description: Name of its container, as O(definition) says.
+    type: str
+    required: true
+  files:
+    description: Files that the service mounts.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path.
+        type: path
+        required: true
+      content:
+        description: The text.
+        type: str
+        required: true
+      mode:
+        description: Mode, quoted.
+        type: str
+        default: "0644"
+      uid:
+        description: Number of the owner.
+        type: int
+        default: 0
+      gid:
+        description: Number of the group.
+        type: int
+        default: 0
+  secrets:
+    description: Files whose content is never shown.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path.
+        type: path
+        required: true
+      value:
+        description: The secret.
+        type: str
+        required: true
+      mode:
+        description: Mode, quoted.
+        type: str
+        default: "0400"
+      uid:
+        description: Number of the owner.
+        type: int
+        required: true
+      gid:
+        description: Number of the group.
+        type: int
+        required: true
+  prune_prefix:
+    description:
+      - Files whose path begins with this text, and that are in neither O(files) nor O(secrets), are removed.
+      - Empty means none.
+    type: str
+    default: ""
+  image_ref:
+    description: The image, by name and tag. Needed with O(state=present).
+    type: str
+    default: ""
+  image_id:
+    description:
+      - The id that O(image_ref) must have; anything else is refused.
+      - Empty means the id that it has. In check mode before a first build there is none.
+    type: str
+    default: ""
+  validate:
+    description: How the application judges one of O(files) before it is put in place.
+    type: dict
+    suboptions:
+      path:
+        description: The path of the file in O(files). The command gets its content as standard input.
+        type: path
+        required: true
+      argv:
+        description: The command in the image; it prints a JSON object with C(issues) and C(warnings).
+        type: list
+        elements: str
+        required: true
+      user:
+        description: The user of the throw-away container, as C(uid:gid).
+        type: str
+        required: true
+      env:
+        description: Its environment, as C(NAME=value).
+        type: list
+        elements: str
+        default: []
+      option:
+        description: What the operator has to change when the file is refused, for the message.
+        type: str
+        default: ""
+  health:
+    description: How to see, from the host, that the service is well. Needed with O(state=present).
+    type: dict
+    suboptions:
+      host:
+        description: Address of the published port.
+        type: str
+        default: 127.0.0.1
+      port:
+        description: The published port.
+        type: int
+        required: true
+      paths:
+        description: Every one has to answer 200.
+        type: list
+        elements: str
+        default: [/healthz, /readyz]
+      timeout:
+        description: Seconds until a new deployment has to be healthy.
+        type: int
+        default: 180
+  unit:
+    description:
+      - The systemd unit that supervises the container.
+      - When it is loaded, it is stopped before the container is touched and started afterwards. Empty means none.
+    type: str
+    default: ""
+  record_dir:
+    description: Directory of the lock; root alone may read it.
+    type: path
+    default: /var/lib/openclaw-hardening
+  lock_timeout:
+    description: Seconds to wait for another run.
+    type: int
+    default: 600
+  remove_files:
+    description: With O(state=absent), remove the definition, O(files), O(secrets) and what O(prune_prefix) names, too.
+    type: bool
+    default: false
+seealso:
+  - name: OpenClaw hardening guide, docker-compose.hardened.yml
+    description: What the definition has to say.
+    link: https://docs.openclaw.ai
+  - module: openclaw.hardening.hardened_image
+  - module: openclaw.hardening.systemd_unit
+"""
+
+EXAMPLES = r"""
+- name: Run the gateway
+  openclaw.hardening.hardened_compose:
+    project: openclaw
+    directory: /etc/openclaw
+    definition: "{{ lookup('ansible.builtin.template', 'docker-compose.hardened.yml.j2') }}"
+    service: openclaw-gateway
+    container_name: openclaw-gateway
+    image_ref: openclaw:hardened
+    health:
+      port: 18789
+
+- name: Take the gateway away and keep its state
+  openclaw.hardening.hardened_compose:
+    project: openclaw
+    directory: /etc/openclaw
+    service: openclaw-gateway
+    container_name: openclaw-gateway
+    state: absent
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be done in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: ["write /etc/openclaw/openclaw.json", "recreate container openclaw-gateway (another definition)"]
+container_id:
+  description: The container that runs; empty when there is none.
+  returned: success
+  type: str
+  sample: 4f5e1d
+image_id:
+  description: The image that it runs; in check mode the one that it would run, empty when that one is not built yet.
+  returned: success
+  type: str
+  sample: sha256:af5ec7bde6d0
+health:
+  description: What the host was answered.
+  returned: success
+  type: dict
+  contains:
+    url:
+      description: The address that was asked.
+      type: str
+      sample: http://127.0.0.1:18789
+    status:
+      description: The answer of each path.
+      type: dict
+      sample: {"/healthz": "200", "/readyz": "200"}
+    seconds_to_ready:
+      description: How long it took after the container was started.
+      type: float
+      sample: 9.5
+"""
+
+import re
+from contextlib import nullcontext
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import (
+    Validation,
+    Wanted,
+    decide,
+    diff,
+    find,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
+    DOCKER_ARGUMENTS,
+    client,
+    docker_host,
+    find_container,
+    reference,
+    try_client,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, Probe
+from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lock
+from ansible_collections.openclaw.hardening.plugins.module_utils._rollout import Rollout
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
+    absolute_path,
+    integer,
+    octal_mode,
+    plain,
+    printable,
+)
+
+_FILE: dict[str, Any] = {
+    "path": {"type": "path", "required": True},
+    "content": {"type": "str", "required": True},
+    "mode": {"type": "str", "default": "0644"},
+    "uid": {"type": "int", "default": 0},
+    "gid": {"type": "int", "default": 0},
+}
+_SECRET: dict[str, Any] = {
+    "path": {"type": "path", "required": True},
+    "value": {"type": "str", "required": True, "no_log": True},
+    "mode": {"type": "str", "default": "0400"},
+    "uid": {"type": "int", "required": True},
+    "gid": {"type": "int", "required": True},
+}
+_VALIDATE: dict[str, Any] = {
+    "path": {"type": "path", "required": True},
+    "argv": {"type": "list", "elements": "str", "required": True},
+    "user": {"type": "str", "required": True},
+    "env": {"type": "list", "elements": "str", "default": []},
+    "option": {"type": "str", "default": ""},
+}
+_HEALTH: dict[str, Any] = {
+    "host": {"type": "str", "default": "127.0.0.1"},
+    "port": {"type": "int", "required": True},
+    "paths": {"type": "list", "elements": "str", "default": ["/healthz", "/readyz"]},
+    "timeout": {"type": "int", "default": 180},
+}
+ARGUMENT_SPEC: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["present", "stopped", "absent"], "default": "present"},
+    "project": {"type": "str", "required": True},
+    "directory": {"type": "path", "required": True},
+    "definition": {"type": "str", "default": ""},
+    "definition_name": {"type": "str", "default": "docker-compose.hardened.yml"},
+    "service": {"type": "str", "required": True},
+    "container_name": {"type": "str", "required": True},
+    "files": {"type": "list", "elements": "dict", "default": [], "options": _FILE},
+    "secrets": {"type": "list", "elements": "dict", "default": [], "no_log": False, "options": _SECRET},
+    "prune_prefix": {"type": "str", "default": ""},
+    "image_ref": {"type": "str", "default": ""},
+    "image_id": {"type": "str", "default": ""},
+    "validate": {"type": "dict", "options": _VALIDATE},
+    "health": {"type": "dict", "options": _HEALTH},
+    "unit": {"type": "str", "default": ""},
+    "record_dir": {"type": "path", "default": "/var/lib/openclaw-hardening"},
+    "lock_timeout": {"type": "int", "default": 600},
+    "remove_files": {"type": "bool", "default": False},
+    **DOCKER_ARGUMENTS,
+}
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_UNIT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,200}\.service")
+_IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
+_HIGHEST_ID = 2**32 - 2
+
+
+def _name(option: str, value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise HardeningError(option, repr(value[:60]), "1 to 63 of a-z, 0-9, '_' and '-'", option)
+    return value
+
+
+def _identity(option: str, value: int) -> int:
+    return integer(option, value, 0, _HIGHEST_ID)
+
+
+def _file(entry: dict[str, Any]) -> ManagedFile:
+    return ManagedFile(
+        absolute_path("files.path", entry["path"]),
+        entry["content"].encode(),
+        octal_mode("files.mode", entry["mode"]),
+        _identity("files.uid", entry["uid"]),
+        _identity("files.gid", entry["gid"]),
+    )
+
+
+def _secret(entry: dict[str, Any]) -> ManagedFile:
+    return ManagedFile(
+        absolute_path("secrets.path", entry["path"]),
+        entry["value"].encode(),
+        octal_mode("secrets.mode", entry["mode"], forbid_bits=0o077),
+        _identity("secrets.uid", entry["uid"]),
+        _identity("secrets.gid", entry["gid"]),
+        secret=True,
+    )
+
+
+def _probe(health: dict[str, Any] | None) -> Probe:
+    if health is None:
+        return Probe("127.0.0.1", 1, (), 0)
+    paths = tuple(plain("health.paths", path) for path in health["paths"])
+    if not paths or not all(path.startswith("/") for path in paths):
+        raise HardeningError("health.paths", repr(list(paths)), "at least one path that begins with '/'", "health")
+    port = integer("health.port", health["port"], 1, 65535)
+    return Probe(
+        plain("health.host", health["host"]), port, paths, integer("health.timeout", health["timeout"], 1, 3600)
+    )
+
+
+def _validation(spec: dict[str, Any] | None, files: tuple[ManagedFile, ...]) -> Validation | None:
+    if spec is None:
+        return None
+    if not any(file.path == spec["path"] for file in files):
+        raise HardeningError("validate.path", repr(spec["path"]), "the path of one of 'files'", "validate")
+    if not re.fullmatch(r"[0-9]{1,10}:[0-9]{1,10}", spec["user"]):
+        raise HardeningError("validate.user", repr(spec["user"][:60]), "uid:gid", "validate")
+    env = tuple(printable("validate.env", setting) for setting in spec["env"])
+    return Validation(spec["path"], tuple(spec["argv"]), spec["user"], env, spec["option"])
+
+
+def wanted_from(params: dict[str, Any]) -> Wanted:
+    """Turn the options into one deployment, or refuse them."""
+    if params["state"] == "present":
+        for option in ("definition", "image_ref", "health"):
+            if not params[option]:
+                raise HardeningError(option, "nothing", "a value, because 'state' is present", option)
+        reference("image_ref", params["image_ref"])
+    if params["image_id"] and not _IMAGE_ID.fullmatch(params["image_id"]):
+        raise HardeningError("image_id", repr(params["image_id"][:80]), "sha256:<64 hex digits>", "image_id")
+    if params["unit"] and not _UNIT.fullmatch(params["unit"]):
+        raise HardeningError("unit", repr(params["unit"][:80]), "the name of a service unit", "unit")
+    directory = absolute_path("directory", params["directory"])
+    name = plain("definition_name", params["definition_name"])
+    files = (*map(_file, params["files"]), *map(_secret, params["secrets"]))
+    return Wanted(
+        state=params["state"],
+        project=_name("project", params["project"]),
+        service=_name("service", params["service"]),
+        container=_name("container_name", params["container_name"]),
+        definition=ManagedFile(
+            absolute_path("definition_name", f"{directory}/{name}"), params["definition"].encode(), 0o644
+        ),
+        files=files,
+        prune=absolute_path("prune_prefix", params["prune_prefix"]) if params["prune_prefix"] else "",
+        image_ref=params["image_ref"],
+        image_id=params["image_id"],
+        probe=_probe(params["health"]),
+        validation=_validation(params["validate"], files),
+        unit=params["unit"],
+        remove_files=params["remove_files"],
+    )
+
+
+class HardenedCompose:
+    """Hands a wanted deployment to ``_deploy`` and, when it is to be acted upon, to ``_rollout``."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        """Judge every option before the world is looked at."""
+        self.module = module
+        self.wanted = wanted_from(module.params)
+        self.docker_host = docker_host(module.params["docker_host"])
+        record_dir = absolute_path("record_dir", module.params["record_dir"])
+        self.lock_path = f"{record_dir}/deploy.lock"
+        self.lock_timeout = integer("lock_timeout", module.params["lock_timeout"], 0, 86400)
+
+    def run(self) -> dict[str, Any]:
+        """Look, decide, act; one run at a time."""
+        checking = self.module.check_mode
+        with nullcontext() if checking else lock(self.lock_path, self.lock_timeout):
+            return self._run(checking)
+
+    def _run(self, checking: bool) -> dict[str, Any]:
+        wanted = self.wanted
+        api = try_client(self.docker_host) if checking else client(self.docker_host)
+        directory = wanted.definition.path.rpartition("/")[0]
+        compose = Compose(self.module, self.docker_host, wanted.project, directory, wanted.definition.path)
+        found = find(wanted, api, compose)
+        plan = decide(wanted, found)
+        health, container = found.health, found.container
+        if api is not None:
+            rollout = Rollout(self.module, api, compose, wanted, found)
+            if plan.validate and found.image_id:
+                for warning in rollout.validate():
+                    self.module.warn(f"{wanted.validation.path if wanted.validation else ''}: {warning}")
+            if not checking and (plan.changed or plan.container):
+                health = rollout.apply(plan)
+                container = find_container(api, wanted.container)
+        result = self._result(plan.changed, plan.actions(wanted.container), health)
+        result["container_id"] = container.id if container else ""
+        result["image_id"] = (wanted.image_id or found.image_id) if wanted.state == "present" else ""
+        if self.module._diff:
+            result["diff"] = diff(wanted, found, plan)
+        return result
+
+    def _result(self, changed: bool, actions: list[str], health: Health) -> dict[str, Any]:
+        url = self.wanted.probe.base if self.wanted.state == "present" else ""
+        answers = {path: answer for path, answer in health.answers.items() if path}
+        return {
+            "changed": changed,
+            "actions": actions,
+            "health": {"url": url, "status": answers, "seconds_to_ready": health.seconds},
+        }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    try:
+        result = HardenedCompose(module).run()
+    except HardeningError as error:
+        module.fail_json(msg=str(error), **error.details)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
