@@ -257,9 +257,9 @@ def _sweep(folder: int, name: str) -> None:
     """Remove what a killed run left beside ``name``: a temporary file that no living writer holds."""
     pattern = re.compile(re.escape(_temporary(name, "@")).replace("@", "[0-9a-f]{16}"))
     for entry in os.listdir(folder):
-        if not pattern.fullmatch(entry) or not _replaceable(folder, entry):
+        if not pattern.fullmatch(entry):
             continue
-        with suppress(OSError):
+        with suppress(OSError):  # locked by a living writer, a link, a directory: none of it is ours to remove
             handle = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -314,7 +314,7 @@ def test_a_file_exchanged_for_a_link_is_never_read_through(tmp_path, outside):
     link.symlink_to(outside / "shadow")
     seen = set()
     with racing(lambda: exchange(file, link)):
-        until_both(lambda _turn: seen.add(_files.read_bytes(str(file))))
+        until_both(lambda _turn: seen.add(_files.read_bytes(str(file))), turns=10_000)
     assert seen == {b"ours"}
 
 
