@@ -175,6 +175,28 @@ def containers_by_label(api: DockerClient, *labels: str, everything: bool = True
     return [found for found in (find_container(api, identity) for identity in ids) if found]
 
 
+def remove_unused(api: DockerClient, ref: str) -> bool:
+    """Remove an image or a name of one; False when something still uses it."""
+    try:
+        api.api.remove_image(ref)
+    except ImageNotFound:
+        return False
+    except APIError as error:
+        if error.status_code == 409:
+            return False
+        raise _answer(f"image {ref}", error) from error
+    return True
+
+
+def tag_image(api: DockerClient, image_id: str, ref: str) -> None:
+    """Give an image a name; the image that had it loses it in the same step."""
+    repository, _colon, tag = ref.rpartition(":")
+    try:
+        api.api.tag(image_id, repository, tag)
+    except APIError as error:
+        raise _answer(f"image {ref}", error) from error
+
+
 def _image(attrs: dict[str, Any]) -> Image:
     """Translate the daemon's answer."""
     config = attrs.get("Config") or {}

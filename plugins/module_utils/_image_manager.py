@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The hardened image from look to act: which image there is, what is wanted, and how the name gets to it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.openclaw.hardening.plugins.module_utils import (
+    _docker,
+    _files,
+    _image,
+    _image_base,
+    _image_build,
+    _image_verify,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+    from docker import DockerClient
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how to build."""
+
+    docker_host: str
+    app_path: str
+    record_dir: str
+    timeout: int
+
+    @property
+    def record(self) -> str:
+        """The record of the last verified build."""
+        return f"{self.record_dir}/image.json"
+
+    @property
+    def log(self) -> str:
+        """The log of the last build; ``tail -f`` on it shows how far a running one is."""
+        return f"{self.record_dir}/build.log"
+
+
+class ImageManager:
+    """Makes one name belong to one verified image."""
+
+    def __init__(self, module: AnsibleModule, recipe: _image.Recipe, settings: Settings) -> None:
+        """Take what is wanted; nothing is looked at yet."""
+        self.module = module
+        self.recipe = recipe
+        self.settings = settings
+
+    def run(self) -> dict[str, Any]:
+        """Look, decide, act."""
+        recipe = _image.validate(self.recipe)
+        wanted = _image.content_hash(recipe, self._platform())
+        api = self._client()
+        existing = self._look(api, wanted) if api else _image.Existing()
+        plan = _image.decide(recipe, wanted, existing)
+        result: dict[str, Any] = {
+            "changed": bool(plan.actions),
+            "ref": recipe.name,
+            "image_id": plan.after["image_id"] if plan.after["image_id"].startswith("sha256:") else "",
+            "content_hash": wanted,
+            "actions": list(plan.actions),
+            "diff": {"before": plan.before, "after": plan.after},
+            "report": {},
+        }
+        if plan.actions and not self.module.check_mode and api:
+            result.update(self._act(api, wanted, existing, plan))
+        if not result["report"]:
+            result["report"] = self._recorded(result["image_id"])
+        return result
+
+    def remove(self) -> dict[str, Any]:
+        """Take both names away."""
+        _docker.reference("name", self.recipe.name)
+        api = self._client()
+        names = [self.recipe.name, self.recipe.previous]
+        there = [name for name in names if api and _docker.find_image(api, name)]
+        if api and not self.module.check_mode:
+            for name in there:
+                _docker.remove_unused(api, name)
+            _files.remove(self.settings.record)
+        return {
+            "changed": bool(there),
+            "ref": self.recipe.name,
+            "image_id": "",
+            "actions": [f"untag {name}" for name in there],
+            "diff": {"before": {"images": there}, "after": {"images": []}},
+        }
+
+    def _platform(self) -> str:
+        """Return what the base depends on, and refuse a base that cannot be made."""
+        base = self.recipe.base
+        host = _image_base.distribution()
+        if base.source == "registry":
+            _docker.reference("base.ref", base.ref, digest=True)
+            return host.architecture
+        if base.ref:
+            raise HardeningError("base.ref", repr(base.ref[:80]), "nothing with the source 'debian'", "base.source")
+        if host.name not in ("debian", "ubuntu") or not host.codename:
+            found = f"{host.name or 'an unknown system'} {host.codename}".strip()
+            raise HardeningError("this host", found, "Debian or Ubuntu, or the base 'registry'", "base.source")
+        return host.identity
+
+    def _client(self) -> DockerClient | None:
+        """Connect; only a prediction may do without."""
+        host, timeout = self.settings.docker_host, max(60, self.settings.timeout)
+        return (_docker.try_client if self.module.check_mode else _docker.client)(host, timeout=timeout)
+
+    def _look(self, api: DockerClient, wanted: str) -> _image.Existing:
+        """Read the images that matter."""
+        tagged = _docker.find_image(api, self.recipe.name)
+        same = [tagged] if tagged and tagged.labels.get(_image.CONTENT_LABEL) == wanted else []
+        if not same:
+            same = _docker.images_by_label(api, f"{_image.CONTENT_LABEL}={wanted}")
+        return _image.Existing(tagged, _docker.find_image(api, self.recipe.previous), _image.choose(same, tagged))
+
+    def _act(self, api: DockerClient, wanted: str, existing: _image.Existing, plan: _image.Plan) -> dict[str, Any]:
+        """Carry the plan out; returns what the prediction could not know."""
+        if "build" not in plan.actions:
+            same = existing.same_content
+            self._name(api, existing, same.id if same else "")
+            return {}
+        _files.ensure_directory(self.settings.record_dir, 0o700, 0, 0)
+        started = time.monotonic()
+        base_ref, base_digest = self._base(api)
+        current = existing.same_content
+        if current and base_digest and current.labels.get(_image.BASE_LABEL) == base_digest:
+            return self._unchanged(api, existing, plan, current)
+        known = _image_verify.secrets({name: _read(path) for name, path in self.recipe.secrets.items()})
+        order = _image_build.Order(
+            self.recipe,
+            wanted,
+            base_ref,
+            base_digest,
+            self.settings.docker_host,
+            self.settings.log,
+            self.settings.timeout,
+        )
+        image = _image_build.build(api, order, known)
+        evidence = _image_build.verify(api, image, self.settings.app_path, known)
+        self._name(api, existing, image.id)
+        _docker.remove_unused(api, _image_build.candidate(wanted))
+        report = {**summary(evidence), "seconds": round(time.monotonic() - started, 1)}
+        self._write_record(image.id, wanted, base_digest or base_ref, report)
+        after = {**plan.after, "image_id": image.id, "base": base_digest or base_ref}
+        return {"image_id": image.id, "report": report, "diff": {"before": plan.before, "after": after}}
+
+    def _base(self, api: DockerClient) -> tuple[str, str]:
+        """Return reference and digest of the base, made anew when it is due."""
+        base = self.recipe.base
+        if base.source == "registry":
+            return base.ref, ""
+        name = _image_base.tag(_image_base.distribution(), base.packages)
+        found = _docker.find_image(api, name)
+        if found is None or _image_base.is_due(found, base.max_age_days, base.refresh):
+            return name, _image_base.make(self.module, api, self.settings.docker_host, base.packages, name)
+        return name, found.labels.get(_image_base.DIGEST_LABEL, "")
+
+    def _unchanged(
+        self, api: DockerClient, existing: _image.Existing, plan: _image.Plan, current: _docker.Image
+    ) -> dict[str, Any]:
+        """A refresh that found nothing newer: at most the name moves."""
+        settled = _image.decide(replace(self.recipe, base=replace(self.recipe.base, refresh=False)), "", existing)
+        if settled.actions:
+            self._name(api, existing, current.id)
+        after = {**plan.after, "image_id": current.id, "base": current.labels.get(_image.BASE_LABEL, "")}
+        return {
+            "changed": bool(settled.actions),
+            "actions": list(settled.actions),
+            "image_id": current.id,
+            "diff": {"before": plan.before, "after": after},
+        }
+
+    def _name(self, api: DockerClient, existing: _image.Existing, image_id: str) -> None:
+        """Move the name; the image that had it stays for a rollback, the one before that goes when nothing uses it."""
+        tagged, previous = existing.tagged, existing.previous
+        if tagged and tagged.id != image_id:
+            _docker.tag_image(api, tagged.id, self.recipe.previous)
+        _docker.tag_image(api, image_id, self.recipe.name)
+        if previous and tagged and tagged.id != image_id:
+            left = _docker.find_image(api, previous.id)
+            if left and not left.tags:
+                _docker.remove_unused(api, left.id)
+
+    def _write_record(self, image_id: str, wanted: str, base: str, report: dict[str, Any]) -> None:
+        """Keep the last verified build on the host."""
+        record = {
+            "image_id": image_id,
+            "ref": self.recipe.name,
+            "content_hash": wanted,
+            "base": base,
+            "verified": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "report": report,
+        }
+        content = json.dumps(record, indent=2, sort_keys=True).encode() + b"\n"
+        _files.write(_files.ManagedFile(self.settings.record, content, 0o600))
+
+    def _recorded(self, image_id: str) -> dict[str, Any]:
+        """Return the report of an image that was built before, as far as it is known."""
+        found = _files.look(self.settings.record) if image_id else None
+        try:
+            record = json.loads(found.content) if found else {}
+        except ValueError:
+            return {}
+        report = record.get("report") if record.get("image_id") == image_id else None
+        return report if isinstance(report, dict) else {}
+
+
+def summary(evidence: _image_verify.Evidence) -> dict[str, Any]:
+    """Compare the builder stage with the image."""
+    production = {"bytes": evidence.bytes, "packages": evidence.packages}
+    builder = evidence.builder
+    if not builder.get("bytes") or not builder.get("packages"):
+        return {"production": production}
+    return {
+        "builder": builder,
+        "production": production,
+        "saved_bytes": builder["bytes"] - production["bytes"],
+        "saved_packages_percent": round(100 * (1 - production["packages"] / builder["packages"]), 1),
+    }
+
+
+def _read(path: str) -> bytes:
+    """Read one of the builder's files; it was judged before."""
+    with open(path, "rb") as handle:
+        return handle.read()

@@ -1,0 +1,247 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Build, verify and name the hardened image."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: hardened_image
+short_description: Build and verify the hardened OpenClaw image
+version_added: 0.1.0
+description:
+  - Makes true that a name belongs to an image of exactly this content, built in several stages by BuildKit.
+  - The content hash covers the Dockerfile, its context, arguments and the base. An image of the same content, under
+    whatever name, is not built again. A second instance on a host only gets another name for it.
+  - A build is a candidate until it is verified from its own archive. It is refused, and never gets the name, when it
+    runs as root, has no health check, holds setuid files, compilers, installers, apt lists, application files that are
+    writable or not root's, or when one of the builder's secrets is in a layer, its configuration or its history (CIS
+    Docker Benchmark v1.6.0, 4.1, 4.3, 4.6, 4.8, 4.10; guide, section Dockerfile.hardened).
+  - The image before it keeps the name with C(-previous) appended, for a rollback.
+author: OpenClaw Hardening maintainers (@openclaw)
+extends_documentation_fragment:
+  - openclaw.hardening.attributes
+  - openclaw.hardening.docker
+attributes:
+  check_mode:
+    details:
+      - Nothing is built. Without a Docker daemon a build is predicted.
+      - With O(base.refresh=true) a build is predicted, although the real run finds out that nothing is newer.
+  diff_mode:
+    details:
+      - The diff shows content hash, image id and base.
+  idempotent:
+    support: partial
+    details:
+      - With O(base.refresh=true) and O(base.source=registry) each run builds again.
+options:
+  name:
+    description: Name and tag of the image, such as C(openclaw:hardened).
+    type: str
+    required: true
+  dockerfile:
+    description:
+      - Text of the Dockerfile. Its first stage starts C(FROM ${BASE_IMAGE}). A C(# syntax=) line is refused.
+      - Needed when O(state=present).
+    type: str
+    default: ""
+  context:
+    description: Files of the build context, from plain file name to text.
+    type: dict
+    default: {}
+  checkout_path:
+    description:
+      - Path of an OpenClaw source tree on the build host. It becomes C(source/) in the build context.
+      - C(.git), C(node_modules), C(.env), C(.pnpm-store) and the tree's own C(dist) stay out.
+    type: str
+    default: ""
+  build_args:
+    description: Build arguments. They stay in the history, so a name that sounds like a secret is refused.
+    type: dict
+    default: {}
+  secrets:
+    description:
+      - Files on the build host that single build steps may read, from secret id to path.
+      - They reach the builder's steps only. The finished image is searched for what is in them.
+    type: dict
+    default: {}
+  base:
+    description: Where the first stage comes from.
+    type: dict
+    suboptions:
+      source:
+        description:
+          - V(debian) makes a minimal root from the build host's own apt sources with mmdebstrap, which is installed
+            when it is missing.
+          - V(registry) takes O(base.ref) from a registry.
+        type: str
+        choices: [debian, registry]
+        default: debian
+      ref:
+        description: A digest-pinned image of Debian or Ubuntu, C(name@sha256:...), for O(base.source=registry).
+        type: str
+        default: ""
+      packages:
+        description: Packages of a base that is made on this host, beside the essential ones.
+        type: list
+        elements: str
+        default: []
+      max_age_days:
+        description: A build makes the base anew when it is older than this. Age alone starts no build.
+        type: int
+        default: 30
+      refresh:
+        description: Make the base anew now and build again when its packages are newer.
+        type: bool
+        default: false
+  app_path:
+    description: Where the application lies in the image.
+    type: str
+    default: /app
+  record_dir:
+    description: Directory of root for the build log and the record of the last verified build. Its parent must exist.
+    type: str
+    default: /var/lib/openclaw-hardening
+  timeout:
+    description: Seconds that a build may take.
+    type: int
+    default: 3600
+  state:
+    description: V(absent) takes the name and the one for the rollback away. Images of other names stay.
+    type: str
+    choices: [present, absent]
+    default: present
+seealso:
+  - module: openclaw.hardening.hardened_compose
+  - name: OpenClaw hardening guide, Dockerfile.hardened
+    description: What the image promises.
+    link: https://docs.openclaw.ai
+"""
+
+EXAMPLES = r"""
+- name: Build the hardened image
+  openclaw.hardening.hardened_image:
+    name: openclaw:hardened
+    dockerfile: "{{ lookup('ansible.builtin.template', 'Dockerfile.hardened.j2') }}"
+    context:
+      package.json: "{{ lookup('ansible.builtin.file', 'package.json') }}"
+      package-lock.json: "{{ lookup('ansible.builtin.file', 'package-lock.json') }}"
+    secrets:
+      npmrc: /etc/npmrc
+
+- name: Take security updates of the distribution, if there are any
+  openclaw.hardening.hardened_image:
+    name: openclaw:hardened
+    dockerfile: "{{ lookup('ansible.builtin.template', 'Dockerfile.hardened.j2') }}"
+    base:
+      refresh: true
+"""
+
+RETURN = r"""
+ref:
+  description: The name that was asked for.
+  returned: always
+  type: str
+  sample: openclaw:hardened
+image_id:
+  description: Id of the image of that name. Empty in check mode when it would be built, and with O(state=absent).
+  returned: always
+  type: str
+  sample: sha256:30d8bb614d3efdbfb5ceca9f2c6cd9226a98f7fd1819efa8a576e01a5b4a0a24
+content_hash:
+  description: Hash of everything the image is made from.
+  returned: when O(state=present)
+  type: str
+  sample: 7f63f17c3be8dbf1d41b4f274b257cd7dfca7f57229d00725afd9530831d8b21
+actions:
+  description: What was done, or would be.
+  returned: always
+  type: list
+  elements: str
+  sample: [build, verify, tag]
+report:
+  description: The builder stage against the image, by one definition of bytes (regular files); empty when not known.
+  returned: when O(state=present)
+  type: dict
+  sample:
+    builder: {bytes: 1136664209, packages: 97}
+    production: {bytes: 634543567, packages: 34}
+    saved_bytes: 502120642
+    saved_packages_percent: 64.9
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.openclaw.hardening.plugins.module_utils import _text
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import DOCKER_ARGUMENTS, docker_host
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import Base, Recipe
+from ansible_collections.openclaw.hardening.plugins.module_utils._image_base import packages
+from ansible_collections.openclaw.hardening.plugins.module_utils._image_manager import ImageManager, Settings
+
+BASE_ARGUMENTS = {
+    "source": {"type": "str", "choices": ["debian", "registry"], "default": "debian"},
+    "ref": {"type": "str", "default": ""},
+    "packages": {"type": "list", "elements": "str", "default": []},
+    "max_age_days": {"type": "int", "default": 30},
+    "refresh": {"type": "bool", "default": False},
+}
+ARGUMENTS = {
+    **DOCKER_ARGUMENTS,
+    "name": {"type": "str", "required": True},
+    "dockerfile": {"type": "str", "default": ""},
+    "context": {"type": "dict", "default": {}},
+    "checkout_path": {"type": "str", "default": ""},
+    "build_args": {"type": "dict", "default": {}},
+    # Paths, not secrets.
+    "secrets": {"type": "dict", "default": {}, "no_log": False},
+    "base": {"type": "dict", "options": BASE_ARGUMENTS, "apply_defaults": True},
+    "app_path": {"type": "str", "default": "/app"},
+    "record_dir": {"type": "str", "default": "/var/lib/openclaw-hardening"},
+    "timeout": {"type": "int", "default": 3600},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
+
+
+def recipe(module: AnsibleModule) -> Recipe:
+    """Read what the image is made from; judged before anything is touched."""
+    options, base = module.params, module.params["base"]
+    return Recipe(
+        name=options["name"],
+        dockerfile=options["dockerfile"],
+        context={str(name): str(text) for name, text in options["context"].items()},
+        base=Base(
+            source=base["source"],
+            ref=base["ref"],
+            packages=packages(base["packages"]),
+            max_age_days=_text.integer("base.max_age_days", base["max_age_days"], 1, 3650),
+            refresh=base["refresh"],
+        ),
+        build_args={str(name): str(value) for name, value in options["build_args"].items()},
+        secrets={str(name): str(path) for name, path in options["secrets"].items()},
+        checkout=options["checkout_path"],
+    )
+
+
+def settings(module: AnsibleModule) -> Settings:
+    """Read where and how; judged before anything is touched."""
+    options = module.params
+    return Settings(
+        docker_host=docker_host(options["docker_host"]),
+        app_path=_text.absolute_path("app_path", options["app_path"]),
+        record_dir=_text.absolute_path("record_dir", options["record_dir"]),
+        timeout=_text.integer("timeout", options["timeout"], 60, 86400),
+    )
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    try:
+        manager = ImageManager(module, recipe(module), settings(module))
+        result = manager.run() if module.params["state"] == "present" else manager.remove()
+        module.exit_json(**result)
+    except HardeningError as error:
+        module.fail_json(msg=str(error), **error.details)
+
+
+if __name__ == "__main__":
+    main()
