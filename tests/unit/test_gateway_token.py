@@ -76,6 +76,7 @@ def test_the_fingerprint_is_not_the_plain_hash_of_the_token():
         (state("change-me"), STRONG, False, ["replace the token"], STRONG, True),
         (state(STRONG + "\n"), "", False, ["correct the file and keep its token"], STRONG, False),
         (state(STRONG + "\n"), STRONG, False, ["correct the file and keep its token"], STRONG, False),
+        (state(STRONG + "\r\n"), "", False, ["correct the file and keep its token"], STRONG, False),
         (state(mode=0o440), "", False, ["correct the file and keep its token"], STRONG, False),
         (state(uid=0), "", False, ["correct the file and keep its token"], STRONG, False),
     ],

@@ -150,6 +150,11 @@ def test_a_directory_service_is_asked_too():
     assert _users.add_foreign(_users.Accounts({}, {}), "no-such-account", [3_999_999]) == _users.Accounts({}, {})
 
 
+def test_the_first_line_wins_as_it_does_for_getpwnam(tmp_path):
+    (tmp_path / "passwd").write_text("a:x:500:500::/home/a:/bin/sh\na:x:0:0::/root:/bin/sh\n")
+    assert _users.read_accounts(str(tmp_path)).accounts["a"].uid == 500
+
+
 # --- plan, and the real useradd -----------------------------------------------------------------------------------
 
 
@@ -292,6 +297,11 @@ def test_a_group_that_somebody_else_has_as_primary_is_refused(root, as_root):
     refused(root, "primary group of alice")
     tool(root, "useradd", "-r", "-u", "502", "-g", "openclaw", "-s", "/bin/false", "openclaw")
     refused(root, "primary group of alice")
+
+
+def test_a_group_of_the_system_is_not_taken_over(root, as_root):
+    tool(root, "groupadd", "-g", "50", "openclaw")
+    refused(root, "group 'openclaw' with gid 50")
 
 
 def test_no_argument_can_become_an_option(root):
