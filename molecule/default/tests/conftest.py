@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import socket
 import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[3]
+CONTAINER = "openclaw-gateway"
+PORT = 18789
+MODEL_PORT = 18999
+
+sys.path.insert(0, str(Path(__file__).parent))  # the tests share this file and gateway_client.py
 
 
 @dataclass(frozen=True)
@@ -55,3 +65,83 @@ def playbook(inventory, tmp_path_factory):
         return Run(result.returncode, result.stdout + result.stderr, record["tasks"], record["seconds"])
 
     return run
+
+
+@pytest.fixture(scope="module")
+def ssh(host) -> list[str]:
+    """Return the command that runs something on the host, as the inventory says."""
+    names = host.ansible.get_variables()
+    return [
+        "ssh",
+        *shlex.split(names["ansible_ssh_common_args"]),
+        "-i",
+        names["ansible_ssh_private_key_file"],
+        f"{names['ansible_user']}@{names['ansible_host']}",
+    ]
+
+
+@pytest.fixture(scope="module")
+def tunnel(ssh) -> Iterator[int]:
+    """Open the guide's tunnel (ssh -L …:localhost:18789 user@openclaw-host) on a free port of the controller."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    argv = [*ssh[:-1], "-N", "-o", "ExitOnForwardFailure=yes", "-L", f"127.0.0.1:{port}:localhost:{PORT}", ssh[-1]]
+    with subprocess.Popen(argv) as process:
+        try:
+            wait_until(lambda: listening(port), "the SSH tunnel")
+            yield port
+        finally:
+            process.terminate()
+
+
+@pytest.fixture
+def token(host) -> str:
+    """Return the gateway's token as it is now; only root reads it on the host."""
+    return host.check_output("cat /etc/openclaw/secrets/gateway_token")
+
+
+def listening(port: int) -> bool:
+    """Say whether the controller's own port answers."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(condition: Callable[[], bool], what: str, patience: float = 30) -> None:
+    """Wait for a condition; fail the test when it does not come true."""
+    end = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(f"{what}: not within {patience} s")
+        time.sleep(0.2)
+
+
+def on_host(ssh: list[str], script: str, *arguments: str) -> str:
+    """Run a Python script on the host; it travels by standard input, so that no process list shows what is in it."""
+    argv = [*ssh, shlex.join(["python3", "-", *arguments])]
+    result = subprocess.run(argv, input=script, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        pytest.fail(f"on the host: {result.stderr}")
+    return result.stdout
+
+
+def stub_model(address: str, key: str) -> dict:
+    """Return the variables that make the stub model the agent's; its key goes the way of every provider key."""
+    model = {"id": "stub", "name": "stub", "contextWindow": 128000, "maxTokens": 4096}
+    provider = {"baseUrl": f"http://{address}:{MODEL_PORT}/v1", "api": "openai-completions", "models": [model]}
+    return {
+        "openclaw_gateway_config": {
+            "models": {"providers": {"stub": provider}},
+            "agents": {"defaults": {"model": {"primary": "stub/stub"}}},
+        },
+        "openclaw_gateway_provider_keys": {"stub": key},
+    }
+
+
+@pytest.fixture(scope="module")
+def bridge(host) -> str:
+    """Return the host's address on the gateway's own network."""
+    network = host.check_output(
+        "docker inspect -f '{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}' %s", CONTAINER
+    )
+    return network.strip()

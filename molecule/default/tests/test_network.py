@@ -1,0 +1,105 @@
+"""Who can reach the gateway, and who is let in."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import CONTAINER, PORT, on_host
+from gateway_client import http
+
+# Prints "open" or the error for each address and port, as seen from the host.
+CONNECT = """
+import errno, json, socket, sys
+def connect(address, port):
+    try:
+        family, kind, protocol, _name, target = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.settimeout(5)
+            probe.connect(target)
+            return "open"
+    except OSError as error:
+        return errno.errorcode.get(error.errno, str(error))
+print(json.dumps({address: connect(address, int(sys.argv[1])) for address in sys.argv[2:]}))
+"""
+# The same from inside a container, in Node: prints "open" or the error.
+CONNECT_NODE = """
+const probe = require('net').connect(+process.argv[2], process.argv[1]);
+const say = word => { console.log(word); process.exit(0) };
+probe.setTimeout(4000, () => say('timeout')).on('connect', () => say('open')).on('error', error => say(error.code));
+"""
+INVOKE = {"tool": "sessions_list", "action": "json", "args": {}}
+
+
+def addresses(host) -> list[str]:
+    """Return every address of the host but the loopback's, version 4 and 6; a link-local one with its interface."""
+    return [
+        address["local"] + (f"%{link['ifname']}" if address["scope"] == "link" and address["family"] == "inet6" else "")
+        for link in json.loads(host.check_output("ip -j addr"))
+        for address in link["addr_info"]
+        if link["ifname"] != "lo"
+    ]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_the_host_reaches_live_and_ready(host, path):
+    url = f"http://127.0.0.1:{PORT}{path}"
+    assert host.run("curl -s -o /dev/null -w '%%{http_code}' --max-time 10 %s", url).stdout == "200"
+
+
+def test_every_other_address_of_the_host_refuses_the_port(host, ssh):
+    others = addresses(host)
+    assert len(others) >= 2  # the host's own and at least the bridge of the gateway
+    answers = json.loads(on_host(ssh, CONNECT, str(PORT), "127.0.0.1", *others))
+    assert answers.pop("127.0.0.1") == "open"
+    assert answers == dict.fromkeys(others, "ECONNREFUSED")
+
+
+def test_another_machine_is_refused(host, ssh):
+    """The controller is another machine: it reaches SSH on the host's address, and not the gateway."""
+    address = host.ansible.get_variables()["ansible_host"]
+    probe = {}
+    exec(CONNECT.split("print(")[0], probe)  # the same probe, run here
+    assert probe["connect"](address, 22) == "open"
+    assert probe["connect"](address, PORT) == "ECONNREFUSED"
+
+
+@pytest.fixture(scope="module")
+def elsewhere(host):
+    """Return a function that connects from a container on a bridge network of its own, or on the one that is named."""
+    host.check_output("docker network create verify-elsewhere")
+    image = host.check_output("docker inspect -f '{{.Image}}' %s", CONTAINER)
+
+    def connect(address: str, network: str = "verify-elsewhere") -> str:
+        return host.check_output(
+            "docker run --rm --network %s --entrypoint node %s -e %s %s %s",
+            network, image, CONNECT_NODE, address, str(PORT),
+        )  # fmt: skip
+
+    yield connect
+    host.check_output("docker network rm verify-elsewhere")
+
+
+def test_a_container_on_another_network_does_not_reach_it(host, elsewhere):
+    networks = json.loads(host.check_output("docker inspect %s", CONTAINER))[0]["NetworkSettings"]["Networks"]
+    ((network, endpoint),) = networks.items()
+    assert elsewhere(endpoint["IPAddress"], network) == "open"  # the probe works where it may
+    for address in [endpoint["IPAddress"], *(address for address in addresses(host) if "%" not in address)]:
+        assert elsewhere(address) in ("timeout", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH"), address
+
+
+def test_the_api_says_no_without_the_token_and_yes_with_it(tunnel, token):
+    """By the guide's SSH tunnel, so that the tunnel is shown, too."""
+    assert http(tunnel, "/readyz")[0] == 200
+    assert http(tunnel, "/tools/invoke", None, INVOKE)[0] == 401
+    assert http(tunnel, "/tools/invoke", token[:-1] + ("0" if token[-1] != "0" else "1"), INVOKE)[0] == 401
+    status, body = http(tunnel, "/tools/invoke", token, INVOKE)
+    assert status == 200, body
+    assert json.loads(body)["ok"] is True
+
+
+def test_only_root_and_the_service_read_the_token(host):
+    for account, code in (("nobody", 1), ("openclaw", 0)):
+        command = "setpriv --reuid %s --regid %s --clear-groups cat /etc/openclaw/secrets/gateway_token"
+        group = "nogroup" if account == "nobody" else account
+        assert host.run(command, account, group).rc == code
