@@ -306,9 +306,9 @@ def _reason(error: Exception) -> str:
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
-def write_status(path: str, found: Report, invocation: str) -> None:
+def write_status(path: str, found: Report) -> None:
     """Replace the status in one step."""
-    document = {"version": 1, "invocation": invocation, **asdict(found)}
+    document = {"version": 1, **asdict(found)}
     handle, temporary = tempfile.mkstemp(prefix=".status-", dir=os.path.dirname(path))
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -349,11 +349,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--claude-file", required=True, help="the credentials file of the Claude CLI")
     parser.add_argument("--status", required=True, help="the file to write")
     options = parser.parse_args(arguments)
+    # Should this run die half-way, the notifier must not believe the last one.
+    with suppress(FileNotFoundError):
+        os.unlink(options.status)
     now = time.time()
     warn_ms = int(float(os.environ["WARN_HOURS"]) * 3_600_000)
     profiles, problems = collect(options.state_dir, options.claude_file, int(now * 1000), warn_ms)
     found = report(profiles, problems, int(now), os.environ.get("REQUIRE_PROFILE", "yes") == "yes")
-    write_status(options.status, found, os.environ.get("INVOCATION_ID", ""))
+    write_status(options.status, found)
     print(journal_line(found), flush=True)
     return 1 if found.state == "unreadable" else 0
 
