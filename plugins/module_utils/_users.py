@@ -173,12 +173,14 @@ def add_foreign(known: Accounts, name: str, numbers: Iterable[int]) -> Accounts:
     return replace(known, accounts=accounts, groups=groups)
 
 
-def find_nologin(candidates: Iterable[str] = NOLOGIN_PATHS) -> str:
-    """Return the host's shell that refuses logins."""
+def find_shell(wanted: str = "", usual: Iterable[str] = NOLOGIN_PATHS) -> str:
+    """Return the wanted shell, or the host's own that refuses logins; either must be there."""
+    candidates = [wanted] if wanted else list(usual)
     for path in candidates:
         if os.access(path, os.X_OK):
             return path
-    raise HardeningError("shell", "no nologin program on this host", "a shell that refuses logins", "shell")
+    found = f"nothing to run at {', '.join(candidates)}"
+    raise HardeningError("shell", found, "the path of a program that refuses logins", "shell")
 
 
 def _lines(path: str) -> Iterator[str]:

@@ -131,7 +131,9 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "rotate": {"type": "bool", "default": False},
     "value": {"type": "str", "default": "", "no_log": True},
 }
-SHORTEST, LONGEST, FEWEST_DIGITS = 64, 512, 8
+SHORTEST = 64
+LONGEST = 512
+FEWEST_DIGITS = 8
 HIGHEST_ID = 2**32 - 2
 
 

@@ -154,7 +154,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._users import (
     Plan,
     ServiceAccount,
     add_foreign,
-    find_nologin,
+    find_shell,
     plan,
     read_accounts,
 )
@@ -287,7 +287,7 @@ class ServiceUser:
             judge_uid(params["uid"]),
             absolute_path("home", params["home"]),
             judge_comment(params["comment"]),
-            judge_shell(params["shell"]) or find_nologin(),
+            find_shell(judge_shell(params["shell"])),
         )
         self.directories = judge_directories(self.wanted.home, params["directories"])
 

@@ -194,6 +194,7 @@ BAD = [
     ({"home": "/srv/alice"}, ["the home of account 'alice'"]),
     ({"home": "/no/such/parent/home"}, ["found no directory /no/such/parent"]),
     ({"shell": "/bin/bash"}, ["shell: found '/bin/bash'", "nologin or false"]),
+    ({"shell": "/gone/nologin"}, ["shell: found nothing to run at /gone/nologin"]),
     ({"comment": "a:b"}, ["comment: found 'a:b'", "without ':'"]),
     ({"comment": "a\nroot::0:0::/:/bin/sh"}, ["comment: found", "one line"]),
     ({"directories": [{"path": "/var/log", "mode": "0755"}]}, ["/var/log: found a directory of the system"]),

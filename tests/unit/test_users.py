@@ -135,12 +135,14 @@ def test_groups_are_found_by_membership_by_primary_gid_and_by_a_shared_gid():
     assert known.groups_of(account) == {"a", "video", "alias", "docker"}
 
 
-def test_find_nologin_takes_the_first_that_can_be_run(tmp_path):
-    program = tmp_path / "nologin"
+def test_find_shell_takes_the_wanted_one_or_the_first_that_can_be_run(tmp_path):
+    program, gone = tmp_path / "nologin", str(tmp_path / "gone")
     program.touch(mode=0o755)
-    assert _users.find_nologin([str(tmp_path / "gone"), str(program)]) == str(program)
-    with pytest.raises(HardeningError, match="shell"):
-        _users.find_nologin([str(tmp_path / "gone")])
+    assert _users.find_shell("", [gone, str(program)]) == str(program)
+    assert _users.find_shell(str(program), [gone]) == str(program)
+    for wanted, usual in (("", [gone]), (gone, [str(program)])):
+        with pytest.raises(HardeningError, match=f"shell: found nothing to run at {gone}, needed .*; set 'shell'"):
+            _users.find_shell(wanted, usual)
 
 
 def test_a_directory_service_is_asked_too():
