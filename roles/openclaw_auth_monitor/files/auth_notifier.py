@@ -147,12 +147,18 @@ def send_phone(port: str, token: str, phone: str, channel: str, text: Text) -> N
     body = json.dumps({"tool": "message", "action": "send", "args": arguments}).encode()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     answer = post(f"http://127.0.0.1:{port}/tools/invoke", body, headers)
+    if not sent(answer):
+        raise DeliveryError(f"the gateway did not send it: {_shown(answer)}; see its log")
+
+
+def sent(answer: bytes) -> bool:
+    """Tell whether the gateway's answer says that the message is on its way."""
     try:
         document = json.loads(answer)
-    except ValueError:
-        raise DeliveryError("the gateway's answer is not JSON") from None
-    if not isinstance(document, dict) or document.get("ok") is not True:
-        raise DeliveryError(f"the gateway did not send it: {_shown(answer)}")
+        result = document["result"]
+        return document["ok"] is True and not result.get("isError") and result["details"].get("ok", True) is True
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def retried(send: Callable[[], None], pause: Callable[[float], None] = time.sleep) -> None:
