@@ -80,12 +80,13 @@ LINTERS: dict[str, Callable[[], list[Command]]] = {
 def run(name: str) -> Result:
     """Run one linter; it passes when all its calls do."""
     start = time.monotonic()
+    path = os.pathsep.join([os.path.dirname(PYTHON), os.environ["PATH"]])
     passed, output = True, ""
     for command in LINTERS[name]():
         done = subprocess.run(
             command.argv,
             cwd=tree.TOP,
-            env={**os.environ, **dict(command.environment)},
+            env={**os.environ, "PATH": path, **dict(command.environment)},
             input=command.stdin or "",
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
