@@ -209,13 +209,14 @@ def _file(path: str, size: int, handle: IO[bytes], known: Secrets, evidence: Evi
     if leaks:
         evidence.leaks.append(f"/{path} (a credential)")
     name = known.files.get((size, hashlib.sha256(whole).hexdigest())) if size in suspects else None
-    # Where no local CA is in play, the builder's bundle and the image's own are the same public one.
-    if name and not (name == "ca" and path.startswith("etc/ssl/certs/")):
+    certificates = _certificates(whole) if name or path.endswith((".crt", ".pem", ".cer")) else set()
+    if name and not certificates:
         evidence.leaks.append(f"/{path} (the file {name})")
+    # A bundle is judged by its certificates: the builder's may be the public one, which the image holds, too.
     if path.startswith(_PUBLIC):
-        evidence.public_certificates |= _certificates(whole)
-    elif path.endswith((".crt", ".pem", ".cer")):
-        evidence.certificates.update(dict.fromkeys(_certificates(whole), f"/{path}"))
+        evidence.public_certificates |= certificates
+    elif certificates:
+        evidence.certificates.update(dict.fromkeys(certificates, f"/{path}"))
     elif path == _STATUS:
         evidence.packages = len(re.findall(rb"(?m)^Status: \S+ \S+ installed$", whole))
     elif path == BUILDER_REPORT:

@@ -3,7 +3,7 @@
 # usage: app-checkout.sh PNPM_VERSION ("" = the tree's packageManager field)
 set -eu
 here=$(dirname "$0")
-# shellcheck source=npm-settings.sh
+# shellcheck source=/dev/null
 . "$here/npm-settings.sh"
 
 # packageManager reads "pnpm@VERSION+sha512.HEX"; the hash is checked when it is there.

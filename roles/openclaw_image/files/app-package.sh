@@ -2,7 +2,7 @@
 # Builder stage: install OpenClaw from the committed lock file into the working directory.
 set -eu
 here=$(dirname "$0")
-# shellcheck source=npm-settings.sh
+# shellcheck source=/dev/null
 . "$here/npm-settings.sh"
 
 # Lifecycle scripts run here: production has a read-only root, where they could not.

@@ -3,8 +3,9 @@
 set -eu
 app=$1
 find "$app" -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.tsbuildinfo' \) -delete
-# npm's own record names the registry the packages came from.
-rm -f "$app/node_modules/.package-lock.json" "$app/package-lock.json"
+# What npm and pnpm note for themselves names the registry that the packages came from.
+rm -f "$app/package-lock.json" "$app/node_modules/.package-lock.json" "$app/node_modules/.modules.yaml" \
+  "$app/node_modules/.pnpm-workspace-state-v1.json"
 rm -rf "$app/node_modules/.cache"
 find "$app" -type d -empty -delete
 chown -hR 0:0 "$app"
