@@ -76,9 +76,9 @@ class Rollout:
             return Health({})
         self._need_image()
         disturbing = plan.container in ("create", "recreate", "restart", "start")
-        supervised = disturbing and self._unit_is_loaded()
+        supervision = self._unit_state() if disturbing else ""
         try:
-            if supervised:  # so that nobody else starts or stops the container meanwhile
+            if supervision == "active":  # so that nobody else starts or stops the container meanwhile
                 self._systemctl("stop")
             for file in plan.write:
                 write(file)
@@ -92,17 +92,17 @@ class Rollout:
         except HardeningError as error:
             raise self._undone(error, plan) from error
         finally:
-            if supervised:
+            if supervision == "failed":
                 self._systemctl("reset-failed")
-                if self._container_runs():
-                    self._systemctl("start")
+            if supervision == "active" and self._container_runs():
+                self._systemctl("start")
         self._remove_files(plan.remove)  # not earlier: going back needs them
         return health
 
     # --- going forward --------------------------------------------------------------------------------------------
 
     def _take_down(self, plan: Plan) -> None:
-        if self._unit_is_loaded():
+        if self._unit_state() == "active":
             self._systemctl("stop")
         if plan.container == "remove":
             self.compose.down()
@@ -185,14 +185,16 @@ class Rollout:
 
     # --- systemd --------------------------------------------------------------------------------------------------
 
-    def _unit_is_loaded(self) -> bool:
+    def _unit_state(self) -> str:
+        """Return active (also on its way there), failed, inactive, or nothing without a unit."""
         if not self.wanted.unit:
-            return False
-        argv = ["systemctl", "show", "--property=LoadState", "--value", "--", self.wanted.unit]
-        return run(self.module, argv).stdout.strip() == "loaded"
+            return ""
+        argv = ["systemctl", "show", "--property=ActiveState", "--value", "--", self.wanted.unit]
+        state = run(self.module, argv).stdout.strip()
+        return "active" if state in ("activating", "reloading") else state
 
     def _systemctl(self, verb: str) -> None:
-        run(self.module, ["systemctl", verb, "--", self.wanted.unit], check=verb != "reset-failed")
+        run(self.module, ["systemctl", verb, "--", self.wanted.unit])
 
 
 def hopeless(container: Container | None) -> str:

@@ -179,7 +179,7 @@ options:
   unit:
     description:
       - The systemd unit that supervises the container.
-      - When it is loaded, it is stopped before the container is touched and started afterwards. Empty means none.
+      - When it is active, it is stopped before the container is touched and started afterwards. Empty means none.
     type: str
     default: ""
   record_dir:
