@@ -1,0 +1,263 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The set of units: options, decision, and what is put back after a failure.
+
+The service manager is a small program that keeps states in files, because none runs where these tests run; the files
+of the set are real. The module against a real systemd is tested by Molecule.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils import _unit_set
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import FileState, ManagedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import Unit, UnitStatus
+from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set import Found, ManagedDirectory, Plan, UnitSet
+from ansible_collections.openclaw.hardening.plugins.modules import systemd_unit
+
+from .test_systemd import SERVICE, TIMER, Host
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="files of root are written")
+STATUS = UnitStatus("active", "waiting", "enabled")
+
+MANAGER = """#!{python}
+import json, os, sys
+path = os.environ["UNIT_STATES"]
+states, log = json.load(open(path)), open(path + ".log", "a")
+words = [word for word in sys.argv[1:] if not word.startswith("--")]
+verb, names = words[0], words[1:]
+log.write(" ".join(words) + "\\n")
+if verb == "show":
+    for name in names:
+        active, enabled, fragment = states.get(name, ["inactive", "", ""])
+        unit = os.path.join(os.environ["UNIT_FOLDER"], name)
+        fragment = unit if os.path.exists(unit) else ""
+        print(f"Id={{name}}\\nActiveState={{active}}\\nSubState=x\\nUnitFileState={{enabled}}\\nFragmentPath={{fragment}}\\n")
+for name in names if verb != "show" else []:
+    state = states.setdefault(name, ["inactive", "disabled", ""])
+    if verb in ("start", "restart"):
+        if "Broken" in open(os.path.join(os.environ["UNIT_FOLDER"], name)).read():
+            sys.exit("job failed")
+        state[0] = "active"
+    if verb == "stop":
+        state[0] = "inactive"
+    if verb in ("enable", "reenable", "disable"):
+        state[1] = "disabled" if verb == "disable" else "enabled"
+json.dump(states, open(path, "w"))
+"""
+
+
+@pytest.fixture
+def manager(tmp_path, monkeypatch):
+    """A host with a service manager; its call log is ``manager.log``."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in (
+        ("systemctl", MANAGER.format(python=sys.executable)),
+        ("journalctl", "#!/bin/sh\necho last line\n"),
+    ):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    states = tmp_path / "states.json"
+    states.write_text("{}")
+    units = tmp_path / "units"
+    units.mkdir(mode=0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("UNIT_STATES", str(states))
+    monkeypatch.setenv("UNIT_FOLDER", str(units))
+    host = Host(tmp_path)
+    host.units = units
+    host.states = lambda: json.loads(states.read_text())
+    host.log = lambda: (tmp_path / "states.json.log").read_text().splitlines()
+    return host
+
+
+def wanted(folder, timer=TIMER, **changes):
+    units = (Unit("a.service", SERVICE), Unit("a.timer", timer))
+    program = ManagedFile(f"{folder}/program", b"#!/bin/sh\n", 0o755)
+    options = {"enabled": frozenset({"a.timer"}), "started": frozenset({"a.timer"}), **changes}
+    return UnitSet(str(folder), units, (program,), **options)
+
+
+def apply(host, target):
+    found = _unit_set.look(host, target)
+    plan = _unit_set.decide(target, found)
+    return plan, _unit_set.act(host, target, found, plan) if plan.actions else None
+
+
+# --- options ------------------------------------------------------------------------------------------------------
+
+PARAMS = {
+    "units": [{"name": "a.service", "content": SERVICE}, {"name": "a.timer", "content": TIMER}],
+    "files": [],
+    "secrets": [],
+    "directories": [],
+    "enabled": ["a.timer"],
+    "started": ["a.timer"],
+    "restart_on_change": True,
+    "exposure_limits": {"a.service": "0.3"},
+    "directory": "/etc/systemd/system",
+    "state": "present",
+}
+
+
+def test_options_become_a_set():
+    item = {"path": "/etc/x/s", "value": "v", "mode": "0400", "uid": 5, "gid": 6}
+    got = systemd_unit.wanted_set({**PARAMS, "secrets": [item]})
+    assert got.names == ["a.service", "a.timer"]
+    assert got.exposure_limits == {"a.service": 0.3}
+    assert got.files == (ManagedFile("/etc/x/s", b"v", 0o400, 5, 6, secret=True),)
+
+
+FILE = {"path": "/etc/x", "content": "x", "mode": "0644", "uid": 0, "gid": 0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"units": []}, "at least one unit"),
+        ({"units": [PARAMS["units"][0]] * 2}, "each only once"),
+        ({"enabled": ["b.timer"]}, "enabled: found b.timer, needed only units of the set"),
+        ({"started": ["b.timer"]}, "started: found b.timer"),
+        ({"exposure_limits": {"a.timer": 1}}, "for a service of the set"),
+        ({"exposure_limits": {"a.service": 11}}, "from 0 to 10"),
+        ({"exposure_limits": {"a.service": "low"}}, "from 0 to 10"),
+        ({"files": [{**FILE, "mode": "0777"}]}, "files: found '0777'"),
+        ({"files": [{**FILE, "path": "etc/x"}]}, "an absolute path"),
+        ({"files": [FILE, FILE]}, "each path once"),
+        ({"files": [{**FILE, "path": "/etc/systemd/system/a.service"}]}, "none among the unit files"),
+        ({"secrets": [{**FILE, "value": "canary-value", "mode": "0644"}]}, "secrets: found '0644'"),
+        ({"directories": [{"path": "/x/../y", "mode": "0755", "uid": 0, "gid": 0}]}, "directories: found"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(changes, message):
+    with pytest.raises(HardeningError, match=message) as refusal:
+        systemd_unit.wanted_set({**PARAMS, **changes})
+    assert "canary-value" not in str(refusal.value)
+
+
+# --- decision -----------------------------------------------------------------------------------------------------
+
+
+def state_of(target, units=None, **files):
+    """A world where everything is as wanted, except what is said."""
+    there = {f.path: FileState("file", f.content, f.mode, f.uid, f.gid, 1) for f in target.all_files}
+    there.update({f"/u/{name.replace('_', '.')}": value for name, value in files.items()})
+    return Found(there, {}, units or {"a.service": UnitStatus(), "a.timer": STATUS})
+
+
+def test_nothing_to_do():
+    target = wanted("/u")
+    assert _unit_set.decide(target, state_of(target)) == Plan()
+
+
+def test_everything_to_do():
+    target = wanted("/u", directories=(ManagedDirectory("/d", 0o755),))
+    nothing = Found(
+        dict.fromkeys(f.path for f in target.all_files), {"/d": None}, dict.fromkeys(target.names, UnitStatus())
+    )
+    assert _unit_set.decide(target, nothing).actions == [
+        "correct directory /d",
+        "write /u/program",
+        "write /u/a.service",
+        "write /u/a.timer",
+        "reload systemd",
+        "enable a.timer",
+        "start a.timer",
+    ]
+
+
+def test_a_changed_timer_is_restarted_and_a_changed_program_waits_for_the_next_tick():
+    target = wanted("/u")
+    assert _unit_set.decide(target, state_of(target, a_timer=None)).restart == ("a.timer",)
+    plan = _unit_set.decide(target, state_of(target, program=None))
+    assert (plan.reload, plan.restart, plan.start) == (False, (), ())
+
+
+def test_a_running_service_is_restarted_for_its_program_unless_told_otherwise():
+    running = {"a.service": STATUS, "a.timer": STATUS}
+    target = wanted("/u", started=frozenset({"a.service", "a.timer"}))
+    assert _unit_set.decide(target, state_of(target, running, program=None)).restart == ("a.service",)
+    calm = wanted("/u", started=frozenset({"a.service"}), restart_on_change=False)
+    assert _unit_set.decide(calm, state_of(calm, running, program=None)).restart == ()
+
+
+def test_drift_is_seen():
+    target = wanted("/u")
+    units = {"a.service": UnitStatus(needs_reload=True), "a.timer": UnitStatus("inactive", "dead", "disabled")}
+    plan = _unit_set.decide(target, state_of(target, units))
+    assert plan.actions == ["reload systemd", "enable a.timer", "start a.timer"]
+
+
+def test_absent_undoes_it_and_is_quiet_when_nothing_is_there():
+    target = wanted("/u", present=False)
+    plan = _unit_set.decide(target, state_of(target))
+    assert (plan.stop, plan.disable, plan.reload) == (("a.timer",), ("a.timer",), True)
+    assert plan.remove == ("/u/a.timer", "/u/a.service", "/u/program")
+    nothing = Found(dict.fromkeys(f.path for f in target.all_files), {}, dict.fromkeys(target.names, UnitStatus()))
+    assert _unit_set.decide(target, nothing) == Plan()
+
+
+def test_diff_names_files_and_units_but_no_secret():
+    target = UnitSet("/u", (Unit("a.timer", TIMER),), (ManagedFile("/s", b"canary-value", 0o400, secret=True),),
+                     enabled=frozenset({"a.timer"}), started=frozenset({"a.timer"}))  # fmt: skip
+    found = Found({"/s": None, "/u/a.timer": None}, {}, {"a.timer": UnitStatus()})
+    entries = _unit_set.diff(target, found, _unit_set.decide(target, found))
+    assert [entry["after_header"] for entry in entries] == ["/s", "/u/a.timer", "a.timer"]
+    assert "canary-value" not in json.dumps(entries)
+    assert entries[2]["after"] == "enabled: yes\nactive: yes\n"
+
+
+# --- act ----------------------------------------------------------------------------------------------------------
+
+
+@as_root
+def test_installed_reloaded_once_enabled_started_and_then_one_question_only(manager):
+    apply(manager, wanted(manager.units))
+    assert manager.states()["a.timer"][:2] == ["active", "enabled"]
+    assert [line.split()[0] for line in manager.log()] == ["show", "daemon-reload", "enable", "start", "show"]
+    plan, _result = apply(manager, wanted(manager.units))
+    assert plan == Plan()
+    assert manager.log()[5:] == ["show a.service a.timer"]
+
+
+@as_root
+def test_a_failure_puts_the_old_set_back_and_the_old_timer_ticks_on(manager):
+    apply(manager, wanted(manager.units))
+    before = {path.name: path.read_bytes() for path in manager.units.iterdir()}
+    with pytest.raises(HardeningError, match=r"systemctl restart a.timer: found exit code 1 \(job failed\)") as failure:
+        apply(manager, wanted(manager.units, TIMER.replace("A timer", "Broken")))
+    assert failure.value.details["journal"] == ["last line"]
+    assert failure.value.details["restored"] == ["files and units are as they were before this run"]
+    assert {path.name: path.read_bytes() for path in manager.units.iterdir()} == before
+    assert manager.states()["a.timer"][:2] == ["active", "enabled"]
+    assert manager.log()[-1] == "restart a.timer"
+
+
+@as_root
+def test_a_failing_first_installation_leaves_nothing(manager):
+    with pytest.raises(HardeningError, match="systemctl start"):
+        apply(manager, wanted(manager.units, TIMER.replace("A timer", "Broken")))
+    assert list(manager.units.iterdir()) == []
+    assert manager.states()["a.timer"][:2] == ["inactive", "disabled"]
+
+
+@as_root
+def test_a_unit_that_systemd_reads_from_elsewhere_is_refused(manager, monkeypatch):
+    monkeypatch.setenv("UNIT_FOLDER", str(manager.units.parent))
+    (manager.units.parent / "a.timer").write_text(TIMER)
+    with pytest.raises(HardeningError, match="in effect; remove what hides it"):
+        apply(manager, wanted(manager.units))
+
+
+@as_root
+def test_absent_removes_the_set(manager):
+    apply(manager, wanted(manager.units))
+    apply(manager, wanted(manager.units, present=False))
+    assert list(manager.units.iterdir()) == []
+    assert manager.states()["a.timer"][:2] == ["inactive", "disabled"]
