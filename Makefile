@@ -12,7 +12,7 @@ tools: ## the pinned tools in .venv (every target below makes them first)
 	@tools/bootstrap
 
 sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
-	@python molecule/shared/rig.py sandbox
+	@tools/sandbox $(ARGS)
 
 test: tools ## lint, unit, sanity and molecule, all of them, with a summary
 	@tests/run lint unit sanity molecule
@@ -39,5 +39,5 @@ relock: tools ## lock the application to another OpenClaw version: VERSION=2026.
 	@tools/relock $(VERSION)
 
 clean: ## remove containers, build/ and caches of this checkout (.venv and the user's cache stay)
-	@[ ! -x .venv/bin/python ] || python molecule/shared/rig.py clean
+	@[ ! -x .venv/bin/python ] || python molecule/shared/rig clean
 	@rm -rf build .ansible .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output

@@ -109,7 +109,7 @@ def client(host: str = DEFAULT_HOST, *, timeout: int = 60) -> DockerClient:
         raise HardeningError(
             "Python package 'docker'",
             "no usable installation",
-            missing_required_lib("docker", url="https://pypi.org/project/docker/"),
+            missing_required_lib("docker"),
             exception=DOCKER_IMPORT_ERROR,
         )
     try:

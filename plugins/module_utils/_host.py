@@ -101,8 +101,8 @@ def problems(host: Host, wanted: Wanted) -> list[str]:
     if host.architecture not in ARCHITECTURES:
         found.append(f"architecture: found {host.architecture}, needed one of {', '.join(ARCHITECTURES)}")
     for what, size, minimum, option in (
-        ("memory", host.memory_mib, wanted.memory_mib, "openclaw_engine_memory_minimum_mib"),
-        ("free disk", host.disk_free_mib, wanted.disk_free_mib, "openclaw_engine_disk_minimum_mib"),
+        ("memory", host.memory_mib, wanted.memory_mib, "memory_minimum_mib"),
+        ("free disk", host.disk_free_mib, wanted.disk_free_mib, "disk_minimum_mib"),
     ):
         if size < minimum:
             found.append(f"{what}: found {size} MiB, needed {minimum} MiB; enlarge the host, or lower {option}")
@@ -126,7 +126,7 @@ def show(version: Version | None) -> str:
 
 def _engine_problems(host: Host, wanted: Wanted, system: str) -> list[str]:
     """Judge Docker: what is installed must be new enough, what is missing must be ours to install."""
-    option = "openclaw_engine_source"
+    option = "engine_source"
     found = [
         f"{what}: found {show(version)}, needed {show(minimum)} or newer; upgrade it, "
         f"or remove it and set {option} to 'repository'"

@@ -12,7 +12,7 @@ author: OpenClaw Hardening maintainers (@openclaw)
 description:
   - Looks at systemd, distribution, architecture, memory, free disk, Docker Engine, Compose, Buildx and the Python
     packages that the other modules need.
-  - Refuses an unsuitable host with one message: for every problem what was found, what is needed, the cure.
+  - Refuses an unsuitable host with one message that names every problem, what was needed and the cure.
   - Changes nothing.
 extends_documentation_fragment:
   - openclaw.hardening.attributes
@@ -89,7 +89,7 @@ problems:
   type: list
   elements: str
   sample:
-    - "memory: found 512 MiB, needed 1900 MiB; enlarge the host, or lower openclaw_engine_memory_minimum_mib"
+    - "memory: found 512 MiB, needed 1900 MiB; enlarge the host, or lower memory_minimum_mib"
 """
 
 from typing import Any

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils import _host
+from ansible_collections.openclaw.hardening.plugins.modules import host_preflight
 
 GOOD = _host.Host(
     distribution="debian",
@@ -41,9 +37,9 @@ def test_a_good_host_has_no_problems_and_lacks_nothing():
         ({"systemd": (247,)}, ["systemd", "247", "252"]),
         ({"distribution": "alpine", "release": "3.20"}, ["distribution", "alpine 3.20", "debian 13"]),
         ({"architecture": "riscv64"}, ["architecture", "riscv64", "x86_64"]),
-        ({"memory_mib": 1024}, ["memory", "1024 MiB", "1900 MiB", "openclaw_engine_memory_minimum_mib"]),
-        ({"disk_free_mib": 10}, ["free disk", "10 MiB", "6000 MiB", "openclaw_engine_disk_minimum_mib"]),
-        ({"engine": (20, 10, 24)}, ["Docker Engine", "20.10.24", "23.0", "openclaw_engine_source"]),
+        ({"memory_mib": 1024}, ["memory", "1024 MiB", "1900 MiB", "memory_minimum_mib"]),
+        ({"disk_free_mib": 10}, ["free disk", "10 MiB", "6000 MiB", "disk_minimum_mib"]),
+        ({"engine": (20, 10, 24)}, ["Docker Engine", "20.10.24", "23.0", "engine_source"]),
         ({"compose": (2, 3)}, ["Docker Compose", "2.3", "2.20"]),
         ({"buildx": (0, 8)}, ["Docker Buildx", "0.8", "0.10"]),
         ({"release": "12", **BARE}, ["Docker Engine", "debian 12", "'repository'"]),
@@ -97,16 +93,8 @@ def test_versions_are_read_from_what_programs_print(text, version):
     assert _host.parse_version(text) == version
 
 
-def test_the_module_itself_refuses_in_one_message_and_changes_nothing():
-    module = Path(_host.__file__).parents[1] / "modules" / "host_preflight.py"
-    arguments = {"ANSIBLE_MODULE_ARGS": {"memory_minimum_mib": 10**9, "disk_minimum_mib": 10**9}}
-    runner = "import runpy, sys; from ansible.module_utils.testing import patch_module_args\n"
-    runner += f"with patch_module_args({arguments['ANSIBLE_MODULE_ARGS']!r}): runpy.run_path(sys.argv[1], run_name='__main__')"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    result = subprocess.run(
-        [sys.executable, "-c", runner, str(module)], capture_output=True, text=True, env=environment, check=False
-    )
-    answer = json.loads(result.stdout.splitlines()[-1])
+def test_the_module_itself_refuses_in_one_message_and_changes_nothing(run_module):
+    answer = run_module(host_preflight, memory_minimum_mib=10**9, disk_minimum_mib=10**9)
     assert answer["failed"]
     assert "nothing was changed" in answer["msg"]
     assert sum(problem.startswith(("memory:", "free disk:")) for problem in answer["problems"]) == 2

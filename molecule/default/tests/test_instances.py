@@ -62,7 +62,8 @@ def test_neither_container_reaches_the_other(host, source, target):
     """Not by the container's address, nor by any address of the host; its own port shows that the probe works."""
     own = "const s=require('net').connect(+process.argv[2],process.argv[1]);s.setTimeout(4000);"
     own += "s.on('connect',()=>{console.log('open');process.exit(0)});"
-    own += "s.on('error',e=>{console.log(e.code);process.exit(3)});s.on('timeout',()=>{console.log('timeout');process.exit(3)})"
+    own += "s.on('error',e=>{console.log(e.code);process.exit(3)});"
+    own += "s.on('timeout',()=>{console.log('timeout');process.exit(3)})"
 
     def connect(address: str, port: int):
         return host.run("docker exec %s node -e %s %s %s", f"{source}-gateway", own, address, str(port))

@@ -29,7 +29,11 @@ CASES: dict[str, tuple[str, object, tuple[str, ...]]] = {
     "tmpfs-relative": ("openclaw_gateway_read_only_tmpfs", [{"path": "var/x", "size": "1m"}], ("var/x", "absolute")),
     "checkout-relative": ("openclaw_image_checkout_path", "src/openclaw", ("src/openclaw", "absolute")),
     "base-unpinned": ("openclaw_image_base_ref", "node:24-slim", ("node:24-slim", "sha256")),
-    "config-reserved": ("openclaw_gateway_config", {"gateway": {"bind": "loopback"}}, ("gateway.bind", "openclaw_gateway_bind")),
+    "config-reserved": (
+        "openclaw_gateway_config",
+        {"gateway": {"bind": "loopback"}},
+        ("gateway.bind", "openclaw_gateway_bind"),
+    ),
     "config-unknown-key": ("openclaw_gateway_config", {"gatewayy": {}}, ("gatewayy",)),
     "memory-of-the-host": ("openclaw_engine_memory_minimum_mib", 10**7, ("memory", "MiB", "enlarge")),
     "disk-of-the-host": ("openclaw_engine_disk_minimum_mib", 10**9, ("disk", "MiB", "enlarge")),
@@ -50,12 +54,14 @@ for variable in STRINGS:
 COMPANIONS = {
     "checkout-relative": {"openclaw_image_source": "checkout"},
     "base-unpinned": {"openclaw_image_base": "registry"},
+    "uid-of-another-account": {"openclaw_instance": "other"},
 }
 # Only OpenClaw itself knows its keys, so these are refused a moment later; still before anything is touched.
 WORLD = (
     "getent passwd; getent group; docker ps --all --no-trunc --quiet; docker images --no-trunc --quiet; "
     "find /etc /usr/local /var/lib/openclaw-hardening /var/lib/openclaw /var/lib/openclaw-*-hardening -xdev "
-    "-not -path '*/.openclaw/*' -type f -exec sha256sum {} + 2>/dev/null | sort -k2; systemctl list-unit-files --no-pager"
+    "-not -path '*/.openclaw/*' -type f -exec sha256sum {} + 2>/dev/null | sort -k2; "
+    "systemctl list-unit-files --no-pager"
 )
 
 

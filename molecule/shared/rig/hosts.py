@@ -16,12 +16,18 @@ LABEL = "openclaw.hardening.rig"
 PREFIX = "openclaw-rig"
 STATE = CHECKOUT / "build"
 # --privileged is refused where the machine itself lacks CAP_SYS_RESOURCE; this asks for everything else it gives.
-CONTAINER = (
-    "--cap-add=ALL --cap-drop=SYS_RESOURCE --security-opt=seccomp=unconfined --security-opt=systempaths=unconfined "
-    "--security-opt=apparmor=unconfined --cgroupns=private --device=/dev/fuse "
-    "--tmpfs=/run --tmpfs=/run/lock --tmpfs=/tmp:exec --stop-signal=SIGRTMIN+3 "
-    "--restart=always"  # so that `systemctl reboot` in the host is a reboot
-).split()
+CONTAINER = [
+    *("--cap-add=ALL", "--cap-drop=SYS_RESOURCE"),
+    *(
+        "--security-opt=seccomp=unconfined",
+        "--security-opt=systempaths=unconfined",
+        "--security-opt=apparmor=unconfined",
+    ),
+    *("--cgroupns=private", "--device=/dev/fuse"),
+    *("--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec"),
+    # So that `systemctl reboot` in the host is a reboot.
+    *("--stop-signal=SIGRTMIN+3", "--restart=always"),
+]
 
 
 def up(rig: str, names: list[str]) -> None:

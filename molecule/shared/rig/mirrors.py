@@ -78,7 +78,7 @@ def pip_conf() -> str:
     """Return a pip.conf with this machine's index, or only what a certificate needs."""
     settings = {}
     for line in run("python3", "-m", "pip", "config", "list", check=False).splitlines():
-        key, _, value = line.partition("=")
+        key, value = line.split("=", 1)
         if key.startswith("global.") and key.split(".")[1] in ("index-url", "trusted-host"):
             settings[key.split(".")[1]] = value.strip("'\"")
     for variable, key in (("PIP_INDEX_URL", "index-url"), ("PIP_TRUSTED_HOST", "trusted-host")):
