@@ -1,7 +1,7 @@
 """An OpenAI-compatible model that needs no account: it asks for one command, then repeats what the command printed.
 
-Usage: model_server.py ADDRESS PORT RECORD. Each request is appended to RECORD as one JSON line. The command to run is what
-follows "run: " in the user's message; without it the answer is plain text.
+Usage: model_server.py ADDRESS PORT RECORD. Each request is appended to RECORD as one JSON line.
+The command to run is what follows "run: " in the user's message; without it the answer is plain text.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A client of the gateway from outside: HTTP by the standard library, and OpenClaw's WebSocket protocol with a device identity."""
+"""A client from outside: plain HTTP, and OpenClaw's WebSocket protocol with a device identity."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ class Device:
 
     def proof(self, challenge: dict, token: str) -> dict:
         """Sign the server's challenge, bound to client, role, scopes and token (payload v3)."""
-        fields = ["v3", self.id, CLIENT["id"], CLIENT["mode"], "operator", ",".join(SCOPES), str(challenge["ts"]), token,
-                  challenge["nonce"], CLIENT["platform"], ""]  # fmt: skip
+        client = [self.id, CLIENT["id"], CLIENT["mode"], "operator", ",".join(SCOPES)]
+        fields = ["v3", *client, str(challenge["ts"]), token, challenge["nonce"], CLIENT["platform"], ""]
         signature = self.key.sign("|".join(fields).encode())
         return {
             "id": self.id,

@@ -7,8 +7,8 @@ import json
 import pytest
 from conftest import CONTAINER, on_host
 
-# Prints what /proc and the control groups say, sampled for as long as a command runs beside the gateway. Processes are found by
-# their control group, so `docker exec` is included.
+# Prints what /proc says, sampled for as long as a command runs beside the gateway.
+# Processes are found by their control group, so `docker exec` is included.
 LOOK = r"""
 import glob, json, pathlib, subprocess, sys
 container, *command = sys.argv[1:]
@@ -25,7 +25,8 @@ def sample():
             if status["State"].startswith("Z"):
                 continue
             seen[directory + " " + " ".join(argv)] = {
-                "argv": argv, "status": status, "mounts": read("mountinfo").splitlines(), "cgroup": read("cgroup").splitlines(),
+                "argv": argv, "status": status,
+                "mounts": read("mountinfo").splitlines(), "cgroup": read("cgroup").splitlines(),
             }
         except (FileNotFoundError, ProcessLookupError):
             continue

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-# OpenClaw sees its own side only: inside the container it listens on the bridge, and the host publishes that on 127.0.0.1.
+# OpenClaw sees its own side only: inside it listens on the bridge, and the host publishes that on 127.0.0.1.
 EXPECTED_ADVICE = {"gateway.bind_network_accessible"}
 
 

@@ -1,0 +1,129 @@
+"""The guide's four critical workflows, in the hardened container: startup, connections, agent operations, commands."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import CONTAINER, MODEL_PORT, stub_model, wait_until
+from gateway_client import Device, Refused, connected
+
+STUB = Path(__file__).resolve().parents[1] / "stubs/model_server.py"
+UNIT, PROGRAM, RECORD = "verify-model.service", "/run/verify-model.py", "/run/verify-model.jsonl"
+KEY = "sk-" + secrets.token_hex(24)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def model(host, ssh, playbook, bridge):
+    """Run the stub model on the host and deploy its provider as a user would; put everything back afterwards."""
+    subprocess.run([*ssh, f"cat >{PROGRAM}"], input=STUB.read_text(), text=True, check=True)
+    try:
+        host.check_output(f": >{RECORD} && systemd-run --unit {UNIT} python3 {PROGRAM} {bridge} {MODEL_PORT} {RECORD}")
+        wait_until(lambda: host.run(f"ss -Hltn 'src {bridge}:{MODEL_PORT}'").stdout != "", "the stub model")
+        run = playbook("site.yml", **stub_model(bridge, KEY))
+        assert run.rc == 0, run.output
+        yield
+    finally:
+        host.run(f"systemctl stop {UNIT}; systemctl reset-failed {UNIT}; rm -f {PROGRAM} {RECORD}")
+        run = playbook("site.yml")
+        assert run.rc == 0, run.output
+
+
+def requests(host) -> list[dict]:
+    """Return what the model was asked."""
+    return [json.loads(line) for line in host.check_output("cat %s", RECORD).splitlines()]
+
+
+def turn(host, message: str) -> str:
+    """Let the agent answer one message in a session of its own; return its text."""
+    session = f"verify-{secrets.token_hex(4)}"
+    answer = host.check_output(
+        "timeout 120 /usr/local/bin/openclaw agent --agent main --session-id %s --message %s --json", session, message
+    )
+    return "\n".join(payload["text"] for payload in json.loads(answer)["result"]["payloads"])
+
+
+@pytest.fixture(scope="module")
+def paired(host, tunnel):
+    """Return a device that the operator let in: it asks, the operator approves on the host, as for every new client."""
+    device = Device()
+    token = host.check_output("cat /etc/openclaw/secrets/gateway_token")
+    with pytest.raises(Refused) as refusal, connected(tunnel, token, device):
+        pass
+    assert refusal.value.details["code"] == "PAIRING_REQUIRED"
+    host.check_output("/usr/local/bin/openclaw devices approve %s --json", refusal.value.details["requestId"])
+    yield device
+    host.check_output("/usr/local/bin/openclaw devices remove %s --json", device.id)
+
+
+def test_gateway_startup(host):
+    """From nothing to ready within the time that the health check allows, and Docker says so, too."""
+    host.check_output("docker restart --time 30 %s", CONTAINER)
+    wait_until(lambda: host.run("curl -sf -m 3 http://127.0.0.1:18789/readyz").rc == 0, "readiness", 60)
+    state = "docker inspect -f '{{.State.Status}} {{.State.Health.Status}}' %s"
+    wait_until(lambda: host.check_output(state, CONTAINER).strip() == "running healthy", "Docker's health", 60)
+
+
+def test_a_client_with_the_token_connects_and_works(tunnel, token, paired):
+    with connected(tunnel, token, paired) as (connection, hello):
+        assert hello["type"] == "hello-ok"
+        assert "operator.read" in hello["auth"]["scopes"]
+        assert connection.call("health")["ok"] is True
+        assert connection.call("status")["runtimeVersion"] == "2026.9.6"
+
+
+def test_a_client_with_a_wrong_token_is_refused_even_when_paired(tunnel, token, paired):
+    wrong = token[::-1]
+    assert wrong != token
+    with pytest.raises(Refused) as refusal, connected(tunnel, wrong, paired):
+        pass
+    assert refusal.value.details["code"] == "AUTH_TOKEN_MISMATCH"
+
+
+def test_a_paired_client_gets_no_more_than_it_asked_for(tunnel, token, paired):
+    with connected(tunnel, token, paired) as (connection, _hello), pytest.raises(Refused) as refusal:
+        connection.call("config.patch", raw="{}")
+    assert "missing scope: operator.admin" in str(refusal.value)
+
+
+def test_the_agent_answers(host):
+    before = len(requests(host))
+    assert turn(host, "Are you there?") == "The stub model answers."
+    asked = requests(host)[before:]
+    assert [request["path"] for request in asked] == ["/v1/chat/completions"]
+    assert "Are you there?" in json.dumps(asked[0]["request"]["messages"])
+
+
+def test_the_provider_key_reaches_the_provider_and_only_by_a_file(host):
+    turn(host, "Are you there?")
+    assert {request["authorization"] for request in requests(host)} == {f"Bearer {KEY}"}
+    for surface in (f"docker inspect {CONTAINER}", "cat /etc/openclaw/openclaw.json"):
+        assert KEY not in host.check_output(surface)
+
+
+def test_the_agent_runs_a_command_in_the_hardened_container(host):
+    """The command's own words: who it is, what it may, and that it cannot leave a trace in the root filesystem."""
+    command = (
+        "id; hostname; grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status; touch /trace; touch /tmp/trace"
+    )
+    said = turn(host, f"run: {command} && echo scratch-works")
+    uid, gid = host.check_output("id -u openclaw"), host.check_output("id -g openclaw")
+    assert f"uid={uid}(node) gid={gid}(node)" in said
+    assert host.check_output("docker inspect -f '{{.Config.Hostname}}' %s", CONTAINER).strip() in said
+    for line in ("CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"):
+        assert line in said
+    assert "touch: cannot touch '/trace': Read-only file system" in said
+    assert "scratch-works" in said
+
+
+def test_a_command_of_the_agent_does_not_reach_the_host(host):
+    """What the agent runs sees the container: not the host's files, and it cannot rewrite its own rules."""
+    said = turn(host, "run: ls /var/lib/openclaw-hardening; echo x >>/etc/openclaw/openclaw.json; cat /etc/passwd")
+    assert "cannot access '/var/lib/openclaw-hardening'" in said
+    assert "/etc/openclaw/openclaw.json: Read-only file system" in said or "Permission denied" in said
+    assert "node:x:" in said
+    accounts = host.check_output("cut -d: -f1 /etc/passwd").split()
+    assert [account for account in accounts if f"\n{account}:" in said and account not in ("root", "node")] == []
