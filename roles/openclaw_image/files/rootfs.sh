@@ -9,7 +9,7 @@ wanted=$*
 # What a shell script may take for granted.
 seeds="base-files bash coreutils dash debianutils diffutils findutils grep gzip hostname libc-bin mawk sed tar $wanted"
 # Only maintainer scripts need these, and they have run.
-unneeded='debconf|cdebconf|dpkg|perl-base|adduser|passwd|init-system-helpers|install-info'
+unneeded='debconf|cdebconf|dpkg|adduser|passwd|init-system-helpers|install-info'
 
 # A base that was made on the build host has them all; one from a registry may not.
 # shellcheck disable=SC2086 # a list of names
