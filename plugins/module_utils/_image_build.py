@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 _LOG_TAIL = 3000
+_CONTEXT = "openclaw-build-"
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ class Order:
     timeout: int
 
 
-def candidate(content: str) -> str:
-    """Return the name of a build that is not verified yet."""
-    return f"{_image.CANDIDATE}:{content[:32]}"
+def candidate(name: str, content: str) -> str:
+    """Return the name of a build that is not verified yet; two instances that build at once do not share it."""
+    return f"{_image.CANDIDATE}:{content[:32]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def command(order: Order, context: str) -> list[str]:
@@ -45,7 +48,7 @@ def command(order: Order, context: str) -> list[str]:
     labels = {_image.CONTENT_LABEL: order.content, _image.BASE_LABEL: order.base_digest or order.base_ref}
     # The builder "default" is the daemon's own BuildKit, whatever builder the user selected.
     argv = [*_docker.cli(order.docker_host), "buildx", "build", "--builder", "default", "--progress", "plain"]
-    argv += ["--load", "--provenance=false", "--tag", candidate(order.content)]
+    argv += ["--load", "--provenance=false", "--tag", candidate(order.recipe.name, order.content)]
     for name, value in sorted({**order.recipe.build_args, "BASE_IMAGE": order.base_ref}.items()):
         argv += ["--build-arg", f"{name}={value}"]
     for name, value in sorted(labels.items()):
@@ -59,7 +62,11 @@ def command(order: Order, context: str) -> list[str]:
 
 def build(api: DockerClient, order: Order, known: _image_verify.Secrets) -> _docker.Image:
     """Build the candidate and return it; the whole log stays on the host."""
-    with tempfile.TemporaryDirectory(prefix="openclaw-build-", dir=os.path.dirname(order.log)) as context:
+    folder = os.path.dirname(order.log)
+    # What a killed run left; the caller holds the lock.
+    for name in (name for name in os.listdir(folder) if name.startswith(_CONTEXT)):
+        shutil.rmtree(os.path.join(folder, name))
+    with tempfile.TemporaryDirectory(prefix=_CONTEXT, dir=folder) as context:
         _image.stage(order.recipe, context)
         status = _run(command(order, context), order.log, order.timeout)
     if status != 0:
@@ -72,7 +79,7 @@ def build(api: DockerClient, order: Order, known: _image_verify.Secrets) -> _doc
             f"a build that succeeds. The whole log is {order.log} on the build host; its last lines:\n{tail}",
             rc=status,
         )
-    image = _docker.find_image(api, candidate(order.content))
+    image = _docker.find_image(api, candidate(order.recipe.name, order.content))
     if image is None:
         raise HardeningError("docker buildx build", "no image afterwards", "one in the daemon's store", "docker_host")
     return image

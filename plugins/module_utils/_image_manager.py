@@ -17,6 +17,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils import (
     _image_base,
     _image_build,
     _image_verify,
+    _lock,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 
@@ -61,20 +62,28 @@ class ImageManager:
         api = self._client()
         existing = self._look(api, wanted) if api else _image.Existing()
         plan = _image.decide(recipe, wanted, existing)
-        result: dict[str, Any] = {
+        if not plan.actions or self.module.check_mode or api is None:
+            return self._result(wanted, plan)
+        _files.ensure_directory(self.settings.record_dir, 0o700, 0, 0)
+        with _lock.lock(f"{self.settings.record_dir}/image.lock", self.settings.timeout):
+            # Another run may have built meanwhile.
+            existing = self._look(api, wanted)
+            plan = _image.decide(recipe, wanted, existing)
+            done = self._act(api, wanted, existing, plan) if plan.actions else {}
+            return {**self._result(wanted, plan), **done}
+
+    def _result(self, wanted: str, plan: _image.Plan) -> dict[str, Any]:
+        """Say what the plan comes to."""
+        identity = plan.after["image_id"] if plan.after["image_id"].startswith("sha256:") else ""
+        return {
             "changed": bool(plan.actions),
-            "ref": recipe.name,
-            "image_id": plan.after["image_id"] if plan.after["image_id"].startswith("sha256:") else "",
+            "ref": self.recipe.name,
+            "image_id": identity,
             "content_hash": wanted,
             "actions": list(plan.actions),
             "diff": {"before": plan.before, "after": plan.after},
-            "report": {},
+            "report": self._recorded(identity),
         }
-        if plan.actions and not self.module.check_mode and api:
-            result.update(self._act(api, wanted, existing, plan))
-        if not result["report"]:
-            result["report"] = self._recorded(result["image_id"])
-        return result
 
     def remove(self) -> dict[str, Any]:
         """Take both names away."""
@@ -127,7 +136,6 @@ class ImageManager:
             same = existing.same_content
             self._name(api, existing, same.id if same else "")
             return {}
-        _files.ensure_directory(self.settings.record_dir, 0o700, 0, 0)
         started = time.monotonic()
         base_ref, base_digest = self._base(api)
         current = existing.same_content
@@ -146,7 +154,7 @@ class ImageManager:
         image = _image_build.build(api, order, known)
         evidence = _image_build.verify(api, image, self.settings.app_path, known)
         self._name(api, existing, image.id)
-        _docker.remove_unused(api, _image_build.candidate(wanted))
+        _docker.remove_unused(api, _image_build.candidate(self.recipe.name, wanted))
         report = {**summary(evidence), "seconds": round(time.monotonic() - started, 1)}
         self._write_record(image.id, wanted, base_digest or base_ref, report)
         after = {**plan.after, "image_id": image.id, "base": base_digest or base_ref}
@@ -175,6 +183,7 @@ class ImageManager:
             "changed": bool(settled.actions),
             "actions": list(settled.actions),
             "image_id": current.id,
+            "report": self._recorded(current.id),
             "diff": {"before": plan.before, "after": after},
         }
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import threading
+import time
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import BASE_LABEL, CANDIDATE, CONTENT_LABEL
@@ -108,7 +111,27 @@ def test_a_failed_build_names_its_log_and_hides_credentials(image, daemon, tmp_p
     assert f"{tmp_path}/records/build.log" in failed["msg"]
     assert "building, token ********" in failed["msg"]
     assert "canary" not in json.dumps(failed["msg"])
-    assert os.listdir(tmp_path / "records") == ["build.log"]
+    assert sorted(os.listdir(tmp_path / "records")) == ["build.log", "image.lock"]
+
+
+def test_what_a_killed_run_left_is_swept(image, tmp_path, as_root):
+    (tmp_path / "records/openclaw-build-x/source").mkdir(parents=True)
+    assert image()["changed"]
+    assert sorted(os.listdir(tmp_path / "records")) == ["build.log", "image.json", "image.lock"]
+
+
+def test_a_run_that_waited_for_another_finds_its_image(image, daemon, tmp_path, as_root):
+    (tmp_path / "records").mkdir(mode=0o700)
+    results = []
+    with (tmp_path / "records/image.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=lambda: results.append(image()))
+        waiting.start()
+        time.sleep(1)
+        content = image(check=True)["content_hash"]
+        identity = daemon.add("other", NAME, **{CONTENT_LABEL: content})
+    waiting.join(20)
+    assert (results[0]["changed"], results[0]["image_id"], daemon.builds) == (False, identity, [])
 
 
 def test_check_mode_predicts_without_a_daemon(image, tmp_path):
