@@ -137,8 +137,9 @@ def make(module: AnsibleModule, api: DockerClient, docker_host: str, names: tupl
     sources = apt_sources(host.codename)
     if shutil.which("mmdebstrap") is None:
         environment = {"DEBIAN_FRONTEND": "noninteractive"}
-        run(module, ["apt-get", "-q", "update"], env=environment)
-        run(module, ["apt-get", "-q", "install", "-y", "--no-install-recommends", "mmdebstrap"], env=environment)
+        apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]
+        run(module, [*apt, "update"], env=environment)
+        run(module, [*apt, "install", "-y", "--no-install-recommends", "mmdebstrap"], env=environment)
     # apt's own user has to get in, so no private directory.
     with tempfile.TemporaryDirectory(prefix="openclaw-base-", dir="/var/tmp") as folder:
         os.chmod(folder, 0o755)  # noqa: S103
