@@ -1,0 +1,79 @@
+"""The compose command line, against a stand-in for docker that records what it gets."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+
+PROGRAM = """#!{python}
+import json, os, sys
+with open({log!r}, "a") as log:
+    env = {{name: value for name, value in os.environ.items() if name.startswith(("COMPOSE_", "OPENCLAW_"))}}
+    data = sys.stdin.read() if "-" in sys.argv else ""
+    log.write(json.dumps({{"argv": sys.argv[1:], "env": env, "cwd": os.getcwd(), "data": data}}) + "\\n")
+if "config" in sys.argv:
+    print("other 1111\\nopenclaw-gateway 2222")
+sys.exit(1 if "bad-service" in sys.argv else 0)
+"""
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    log, program = tmp_path / "log", tmp_path / "bin" / "docker"
+    program.parent.mkdir()
+    program.write_text(PROGRAM.format(python=sys.executable, log=str(log)))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    monkeypatch.setenv("OPENCLAW_IMAGE", "evil:latest")
+    monkeypatch.setenv("COMPOSE_FILE", "/tmp/evil.yml")
+    return lambda: [json.loads(line) for line in log.read_text().splitlines()]
+
+
+@pytest.fixture
+def compose(tmp_path) -> Compose:
+    with patch_module_args({}):
+        module = AnsibleModule(argument_spec={})
+    return Compose(module, "unix:///var/run/docker.sock", "openclaw", str(tmp_path), str(tmp_path / "c.yml"))
+
+
+def test_the_hash_of_a_text_that_lies_nowhere(compose, calls):
+    assert compose.config_hash("services: {}", "openclaw-gateway") == "2222"
+    (call,) = calls()
+    assert call["data"].strip() == "services: {}"
+    assert call["argv"][:3] == ["--host", "unix:///var/run/docker.sock", "compose"]
+    assert call["argv"][call["argv"].index("--file") :][:2] == ["--file", "-"]
+
+
+def test_a_definition_without_the_service_is_refused(compose, calls):
+    with pytest.raises(HardeningError, match="no service 'missing'"):
+        compose.config_hash("services: {}", "missing")
+
+
+def test_the_environment_of_the_caller_has_no_say(compose, calls):
+    compose.up("openclaw-gateway")
+    compose.up("openclaw-gateway", image="sha256:1", recreate=True)
+    first, second = calls()
+    assert first["env"]["OPENCLAW_IMAGE"] == first["env"]["COMPOSE_FILE"] == ""
+    assert second["env"]["OPENCLAW_IMAGE"] == "sha256:1"
+    assert "--force-recreate" not in first["argv"]
+    assert "--force-recreate" in second["argv"]
+    assert first["argv"][-2:] == ["--", "openclaw-gateway"]
+
+
+def test_down_needs_no_definition(compose, calls):
+    compose.down()
+    (call,) = calls()
+    assert call["cwd"] == "/"
+    assert "--file" not in call["argv"]
+    assert "--volumes" not in call["argv"]
+
+
+def test_a_failure_carries_what_docker_said(compose, calls):
+    with pytest.raises(HardeningError, match="exit code 1"):
+        compose.stop("bad-service")

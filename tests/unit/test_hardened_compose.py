@@ -1,0 +1,98 @@
+"""The module's front: what it refuses before it looks, and what it predicts where there is no Docker."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.openclaw.hardening.plugins.modules import hardened_compose
+
+NO_DOCKER = "unix:///nonexistent/docker.sock"
+
+
+@pytest.fixture
+def arguments(tmp_path) -> dict:
+    return {
+        "project": "openclaw",
+        "directory": str(tmp_path),
+        "definition": "services: {}\n",
+        "service": "openclaw-gateway",
+        "container_name": "openclaw-gateway",
+        "image_ref": "openclaw:hardened",
+        "health": {"port": 18789},
+        "files": [{"path": f"{tmp_path}/openclaw.json", "content": "{}"}],
+        "secrets": [{"path": f"{tmp_path}/key", "value": "sk-canary-0001", "uid": 1, "gid": 1}],
+        "record_dir": str(tmp_path),
+        "docker_host": NO_DOCKER,
+    }
+
+
+@pytest.mark.parametrize(
+    ("bad", "option"),
+    [
+        ({"project": "Open Claw"}, "project"),
+        ({"service": "-x"}, "service"),
+        ({"container_name": "a\nb"}, "container_name"),
+        ({"directory": "etc/openclaw"}, "directory"),
+        ({"directory": "/etc/$HOME/x"}, "directory"),
+        ({"definition": ""}, "definition"),
+        ({"definition_name": "../c.yml"}, "definition_name"),
+        ({"image_ref": "openclaw"}, "image_ref"),
+        ({"image_ref": ""}, "image_ref"),
+        ({"image_id": "sha256:12"}, "image_id"),
+        ({"health": {"port": 0}}, "health.port"),
+        ({"health": {"port": 70000}}, "health.port"),
+        ({"health": {"port": 1, "paths": ["readyz"]}}, "health.paths"),
+        ({"health": {"port": 1, "paths": []}}, "health.paths"),
+        ({"files": [{"path": "x", "content": ""}]}, "files.path"),
+        ({"files": [{"path": "/x", "content": "", "mode": "0666"}]}, "files.mode"),
+        ({"secrets": [{"path": "/x", "value": "sk-canary", "mode": "0444", "uid": 1, "gid": 1}]}, "secrets.mode"),
+        ({"secrets": [{"path": "/x", "value": "sk-canary", "uid": -1, "gid": 1}]}, "secrets.uid"),
+        ({"validate": {"path": "/other", "argv": ["x"], "user": "1:1"}}, "validate.path"),
+        ({"unit": "x.timer"}, "unit"),
+        ({"unit": "a b.service"}, "unit"),
+        ({"docker_host": "ssh://elsewhere"}, "docker_host"),
+        ({"lock_timeout": -1}, "lock_timeout"),
+    ],
+)
+@pytest.mark.parametrize("check", [True, False])
+def test_bad_input_is_refused_before_anything_is_touched(run_module, arguments, tmp_path, bad, option, check):
+    result = run_module(hardened_compose, check=check, **{**arguments, **bad})
+    assert result["failed"]
+    assert result["msg"].startswith(f"{option}: found ")
+    assert "needed" in result["msg"]
+    assert "canary" not in str(result)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_user_of_the_judge_is_numeric(run_module, arguments, tmp_path):
+    judge = {"path": f"{tmp_path}/openclaw.json", "argv": ["x"], "user": "root"}
+    result = run_module(hardened_compose, check=True, **{**arguments, "validate": judge})
+    assert result["msg"].startswith("validate.user: found 'root', needed uid:gid")
+
+
+def test_check_mode_on_a_host_without_docker_predicts(run_module, arguments, tmp_path):
+    result = run_module(hardened_compose, check=True, **arguments)
+    assert result["changed"]
+    assert result["actions"] == [
+        f"write {tmp_path}/openclaw.json",
+        f"write {tmp_path}/key",
+        f"write {tmp_path}/docker-compose.hardened.yml",
+        "create container openclaw-gateway (there is none)",
+    ]
+    assert len(result["diff"]) == 4
+    assert "canary" not in str(result)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_docker_fails_before_a_file_is_written(run_module, arguments, tmp_path):
+    result = run_module(hardened_compose, **arguments)
+    assert result["failed"]
+    assert "canary" not in str(result)
+    assert [path.name for path in tmp_path.iterdir()] == ["deploy.lock"]
+
+
+@pytest.mark.parametrize("state", ["stopped", "absent"])
+def test_down_needs_no_definition_and_is_nothing_where_nothing_is(run_module, arguments, state):
+    few = {name: arguments[name] for name in ("project", "directory", "service", "container_name", "docker_host")}
+    result = run_module(hardened_compose, check=True, state=state, **few)
+    assert not result["changed"]
+    assert result["health"]["url"] == ""
