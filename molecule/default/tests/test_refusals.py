@@ -60,7 +60,7 @@ COMPANIONS = {
 WORLD = (
     "getent passwd; getent group; docker ps --all --no-trunc --quiet; docker images --no-trunc --quiet; "
     "find /etc /usr/local /var/lib/openclaw-hardening /var/lib/openclaw /var/lib/openclaw-*-hardening -xdev "
-    "-not -path '*/.openclaw/*' -type f -exec sha256sum {} + 2>/dev/null | sort -k2; "
+    "-not -path '*/.openclaw/*' -not -name deploy.lock -type f -exec sha256sum {} + 2>/dev/null | sort -k2; "
     "systemctl list-unit-files --no-pager"
 )
 

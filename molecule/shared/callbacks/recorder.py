@@ -15,7 +15,7 @@ name: recorder
 type: aggregate
 short_description: Records the changed tasks of a run as JSON
 description:
-  - Writes one file a run into the folder named by the environment variable E(RECORDER_DIR), named by time and mode.
+  - Writes one file a run into the folder named by the environment variable E(RECORDER_DIR), named by time, playbook and mode.
 options: {}
 """
 
@@ -31,6 +31,11 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self.started = time.time()
         self.tasks = []
+        self.playbook = ""
+
+    def v2_playbook_on_start(self, playbook):
+        """Keep the playbook's name."""
+        self.playbook = Path(playbook._file_name).stem
 
     def v2_runner_on_ok(self, result):
         """Keep host, task, whether it changed, and its diff."""
@@ -66,4 +71,4 @@ class CallbackModule(CallbackBase):
         mode = "check" if context.CLIARGS.get("check") else "run"
         Path(folder).mkdir(parents=True, exist_ok=True)
         record = {"seconds": round(time.time() - self.started, 2), "tasks": self.tasks}
-        (Path(folder) / f"{time.time_ns()}-{mode}.json").write_text(json.dumps(record, indent=1, default=str))
+        (Path(folder) / f"{time.time_ns()}-{self.playbook}-{mode}.json").write_text(json.dumps(record, indent=1, default=str))
