@@ -91,7 +91,8 @@ node:x:1000:
 nogroup:x:65534:
 GROUP
 mkdir -p "$root/app" "$root/usr/local/bin" "$root/proc" "$root/sys" "$root/dev" "$root/run"
-install -d -o 1000 -g 1000 -m 0750 "$root/home/node"
+# Others may pass: the gateway may run with another uid than 1000, and its state is mounted below.
+install -d -o 1000 -g 1000 -m 0755 "$root/home/node"
 install -d -o 1000 -g 1000 -m 0700 "$root/home/node/.openclaw" "$root/home/node/.npm" "$root/home/node/.cache"
 ln -s /app/openclaw.mjs "$root/usr/local/bin/openclaw"
 find "$root" -xdev ! -type l -perm /6000 -exec chmod a-s {} +
