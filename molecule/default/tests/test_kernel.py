@@ -8,9 +8,9 @@ import pytest
 from conftest import CONTAINER, on_host
 
 # Prints what /proc says, sampled for as long as a command runs beside the gateway.
-# Processes are found by their control group, so `docker exec` is included.
+# Processes are found by their control group, so `docker exec` is included; runc is not yet what it is going to start.
 LOOK = r"""
-import glob, json, pathlib, subprocess, sys
+import glob, json, os, pathlib, subprocess, sys
 container, *command = sys.argv[1:]
 seen = {}
 
@@ -18,7 +18,7 @@ def sample():
     for directory in glob.glob("/proc/[0-9]*"):
         try:
             read = lambda name: pathlib.Path(directory, name).read_text()
-            if container not in read("cgroup"):
+            if container not in read("cgroup") or "runc" in os.readlink(directory + "/exe"):
                 continue
             argv = read("cmdline").split("\0")[:-1]
             status = dict(line.split(":\t", 1) for line in read("status").splitlines() if ":\t" in line)
