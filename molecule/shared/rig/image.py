@@ -34,6 +34,7 @@ cat > /usr/local/sbin/rig-init <<'INIT'
 # PID 1 until systemd takes over. On cgroup v1 Docker hands the hierarchies over read-only.
 [ -s /etc/rig/resolv.conf ] && cat /etc/rig/resolv.conf > /etc/resolv.conf
 ssh-keygen -A > /dev/null
+mount --make-rshared / # systemd does it on a server, not in a container; LoadCredential= gives nothing without it
 [ -e /sys/fs/cgroup/cgroup.controllers ] && exec /sbin/init
 mount -o remount,bind,rw /sys/fs/cgroup
 for hierarchy in /sys/fs/cgroup/*; do mount -o remount,bind,rw "$hierarchy" 2>/dev/null; done
