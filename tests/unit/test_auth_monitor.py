@@ -182,8 +182,7 @@ def test_a_live_writer_is_read_up_to_its_last_commit_and_not_disturbed(tmp_path)
 
 
 def test_a_stopped_gateway_leaves_one_file_and_nothing_is_added(tmp_path):
-    database, _ = make_database(shared(tmp_path), store(p=token()))
-    database.close()
+    make_database(shared(tmp_path), store(p=token()))[0].close()
     assert [path.name for path in shared(tmp_path).parent.iterdir()] == ["openclaw.sqlite"]
     assert states(tmp_path) == ["ok"]
     assert [path.name for path in shared(tmp_path).parent.iterdir()] == ["openclaw.sqlite"]
@@ -319,7 +318,7 @@ def test_no_permission_is_unreadable(tmp_path):
     database = tmp_path / "home/.openclaw/state/openclaw.sqlite"
     make_database(database, store(p=token()))
     database.chmod(0o600)
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+    for folder in (tmp_path, *(parent for parent in tmp_path.parents if "pytest-" in str(parent))):
         folder.chmod(0o755)
     os.chown(tmp_path, 4242, 4242)
     shutil.copy(PROGRAM, tmp_path / "program.py")

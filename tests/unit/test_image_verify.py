@@ -57,9 +57,9 @@ def saved(*layers: bytes) -> io.BufferedReader:
     return io.BufferedReader(_image_verify.Chunks(data[start : start + 777] for start in range(0, len(data), 777)))
 
 
-def judge(*layers: bytes, known=NOTHING, config=CONFIG, history=(), expected=None) -> list[str]:
+def judge(*layers: bytes, known=NOTHING, config=None, history=(), expected=None) -> list[str]:
     seen = _image_verify.inspect(saved(*layers), "/app", known)
-    return _image_verify.findings(config, list(history), expected or len(layers), seen, known)
+    return _image_verify.findings(config or CONFIG, list(history), expected or len(layers), seen, known)
 
 
 def test_a_good_image_passes_and_is_weighed():

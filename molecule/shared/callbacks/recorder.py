@@ -15,7 +15,7 @@ name: recorder
 type: aggregate
 short_description: Records the changed tasks of a run as JSON
 description:
-  - Writes one file a run into the folder named by the environment variable E(RECORDER_DIR), named by time, playbook and mode.
+  - Writes one file a run, named by time, playbook and mode, into the folder that E(RECORDER_DIR) names.
 options: {}
 """
 
@@ -71,4 +71,5 @@ class CallbackModule(CallbackBase):
         mode = "check" if context.CLIARGS.get("check") else "run"
         Path(folder).mkdir(parents=True, exist_ok=True)
         record = {"seconds": round(time.time() - self.started, 2), "tasks": self.tasks}
-        (Path(folder) / f"{time.time_ns()}-{self.playbook}-{mode}.json").write_text(json.dumps(record, indent=1, default=str))
+        file = Path(folder) / f"{time.time_ns()}-{self.playbook}-{mode}.json"
+        file.write_text(json.dumps(record, indent=1, default=str))
