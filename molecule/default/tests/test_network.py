@@ -59,7 +59,7 @@ def test_another_machine_is_refused(host, ssh):
     """The controller is another machine: it reaches SSH on the host's address, and not the gateway."""
     address = host.ansible.get_variables()["ansible_host"]
     probe = {}
-    exec(CONNECT.split("print(")[0], probe)  # the same probe, run here
+    exec(CONNECT.split("print(", maxsplit=1)[0], probe)  # the same probe, run here
     assert probe["connect"](address, 22) == "open"
     assert probe["connect"](address, PORT) == "ECONNREFUSED"
 
