@@ -30,7 +30,9 @@ def image(identity: str, *tags: str, content: str = HASH) -> Image:
 
 @pytest.fixture
 def tree(tmp_path):
-    return Path(shutil.copytree(CHECKOUT, tmp_path / "tree", symlinks=True))
+    copied = Path(shutil.copytree(CHECKOUT, tmp_path / "tree", symlinks=True))
+    (copied / "openclaw.mjs").chmod(0o755)  # as upstream has it
+    return copied
 
 
 def test_a_good_recipe_is_accepted(tree):
