@@ -103,3 +103,30 @@ def test_only_root_and_the_service_read_the_token(host):
         command = "setpriv --reuid %s --regid %s --clear-groups cat /etc/openclaw/secrets/gateway_token"
         group = "nogroup" if account == "nobody" else account
         assert host.run(command, account, group).rc == code
+
+
+NEIGHBOUR = "verify-neighbour"  # a network namespace with a cable to the host: another machine on the same network
+
+
+@pytest.fixture
+def neighbour(host):
+    """Plug another machine into the host, its router; return a function that connects from it."""
+    host.check_output(
+        f"ip netns add {NEIGHBOUR} && ip link add verify0 type veth peer name eth0 netns {NEIGHBOUR}"
+        " && ip addr add 198.51.100.1/24 dev verify0 && ip link set verify0 up"
+        f" && ip -n {NEIGHBOUR} addr add 198.51.100.2/24 dev eth0 && ip -n {NEIGHBOUR} link set eth0 up"
+        f" && ip -n {NEIGHBOUR} route add default via 198.51.100.1"
+    )
+    yield lambda url: host.run(
+        "ip netns exec %s curl -s -o /dev/null --max-time 4 -w '%%{http_code}' %s", NEIGHBOUR, url
+    )
+    host.run(f"ip netns del {NEIGHBOUR}; ip link del verify0")
+
+
+def test_a_neighbour_that_routes_through_the_host_does_not_reach_the_container(host, neighbour):
+    """Docker before 28 forwards to a published port's container, whatever address it is published on."""
+    networks = json.loads(host.check_output("docker inspect %s", CONTAINER))[0]["NetworkSettings"]["Networks"]
+    assert host.run("ip netns exec %s ping -c 1 -W 2 198.51.100.1", NEIGHBOUR).rc == 0  # the cable works
+    assert neighbour(f"http://198.51.100.1:{PORT}/healthz").stdout == "000"
+    for network in networks.values():
+        assert neighbour(f"http://{network['IPAddress']}:{PORT}/healthz").stdout == "000"
