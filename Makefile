@@ -27,7 +27,7 @@ sanity: tools ## ansible-test sanity; ARGS="--test validate-modules" for one of 
 	@tests/sanity/run $(ARGS)
 
 molecule: tools ## one Molecule scenario: SCENARIO=default
-	@molecule test --scenario-name $(SCENARIO)
+	@molecule test --no-command-borders --scenario-name $(SCENARIO)
 
 docs: tools ## the tables of role variables in README.md and docs/, from the argument specs
 	@python tools/docs.py

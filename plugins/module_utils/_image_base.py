@@ -144,7 +144,8 @@ def make(module: AnsibleModule, api: DockerClient, docker_host: str, names: tupl
     with tempfile.TemporaryDirectory(prefix="openclaw-base-", dir="/var/tmp") as folder:
         os.chmod(folder, 0o755)  # noqa: S103
         archive = os.path.join(folder, "base.tar")
-        argv = ["mmdebstrap", "--quiet", "--variant=minbase", "--format=tar"]
+        # mmdebstrap makes every mount it sees private, and systemd then hands over no credentials: show it a copy.
+        argv = ["unshare", "--mount", "--", "mmdebstrap", "--quiet", "--variant=minbase", "--format=tar"]
         argv += [f"--include={','.join(names)}"] if names else []
         # A fixed clock makes equal packages an equal archive.
         clock = {"SOURCE_DATE_EPOCH": "1", "TMPDIR": folder}

@@ -5,9 +5,8 @@ from __future__ import annotations
 import subprocess
 import time
 
-import pytest
+from conftest import CONTAINER, wait_until
 
-CONTAINER = "openclaw-gateway"
 # A start takes 6 to 11 s (FACTS section 1); the rest is room for a slow machine.
 PATIENCE = 120
 
@@ -21,15 +20,6 @@ def ready(host) -> bool:
     return answer.stdout == "200"
 
 
-def wait_until(condition, what: str) -> float:
-    begun = time.monotonic()
-    while time.monotonic() - begun < PATIENCE:
-        if condition():
-            return time.monotonic() - begun
-        time.sleep(1)
-    return pytest.fail(f"{what}: not within {PATIENCE} s")
-
-
 def back_with_a_new_start(host, before: str):
     return lambda: started_at(host) not in ("", before) and ready(host)
 
@@ -37,13 +27,13 @@ def back_with_a_new_start(host, before: str):
 def test_it_comes_back_after_a_kill(host):
     before = started_at(host)
     assert host.run("docker kill %s", CONTAINER).rc == 0
-    wait_until(back_with_a_new_start(host, before), "the gateway after docker kill")
+    wait_until(back_with_a_new_start(host, before), "the gateway after docker kill", PATIENCE)
 
 
 def test_it_comes_back_after_a_restart_of_docker(host):
     before = started_at(host)
     assert host.run("systemctl restart docker").rc == 0
-    wait_until(back_with_a_new_start(host, before), "the gateway after a restart of Docker")
+    wait_until(back_with_a_new_start(host, before), "the gateway after a restart of Docker", PATIENCE)
     assert host.run("systemctl is-active openclaw-gateway.service").stdout.strip() == "active"
 
 
@@ -62,7 +52,7 @@ def test_it_comes_back_after_a_reboot(host):
         except (RuntimeError, subprocess.SubprocessError):  # SSH is down for a moment
             return False
 
-    wait_until(rebooted, "the gateway after a reboot")
+    wait_until(rebooted, "the gateway after a reboot", PATIENCE)
     assert host.run("systemctl is-active openclaw-auth-monitor.timer").stdout.strip() == "active"
     assert host.run("systemctl is-system-running --wait").stdout.strip() == "running"
 
@@ -73,4 +63,4 @@ def test_a_stop_by_the_operator_sticks(host):
     time.sleep(8)
     assert host.run("docker inspect -f '{{.State.Running}}' %s", CONTAINER).stdout.strip() == "false"
     assert host.run("systemctl start openclaw-gateway.service").rc == 0
-    wait_until(lambda: ready(host), "the gateway after systemctl start")
+    wait_until(lambda: ready(host), "the gateway after systemctl start", PATIENCE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -59,7 +60,9 @@ def ensure() -> str:
         setup.write_text(f"#!/bin/sh\nchroot \"$1\" /bin/sh <<'SETUP'\n{SETUP}\nSETUP\n")
         setup.chmod(0o755)
         say(f"making the root filesystem of a {SUITE} host with mmdebstrap (about half a minute, then kept)")
-        run("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", f"--keyring={KEYRING}",
+        # As root, mmdebstrap makes every mount it sees private for good: it gets a view of its own.
+        aside = ("unshare", "--mount", "--") if os.geteuid() == 0 else ()
+        run(*aside, "mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", f"--keyring={KEYRING}",
             f"--customize-hook={setup}", SUITE, str(archive), *sources)  # fmt: skip
         say("importing it as a Docker image")
         run("docker", "import", "--change", 'CMD ["/usr/local/sbin/rig-init"]', str(archive), tag)
