@@ -43,7 +43,7 @@ options:
     required: true
   directory:
     description: Directory of the definition; root alone may write there.
-    type: path
+    type: str
     required: true
   definition:
     description: The text of the Compose file. Needed with O(state=present).
@@ -69,7 +69,7 @@ options:
     suboptions:
       path:
         description: Absolute path.
-        type: path
+        type: str
         required: true
       content:
         description: The text.
@@ -95,7 +95,7 @@ options:
     suboptions:
       path:
         description: Absolute path.
-        type: path
+        type: str
         required: true
       value:
         description: The secret.
@@ -135,7 +135,7 @@ options:
     suboptions:
       path:
         description: The path of the file in O(files). The command gets its content as standard input.
-        type: path
+        type: str
         required: true
       argv:
         description: The command in the image; it prints a JSON object with C(issues) and C(warnings).
@@ -184,7 +184,7 @@ options:
     default: ""
   record_dir:
     description: Directory of the lock; root alone may read it.
-    type: path
+    type: str
     default: /var/lib/openclaw-hardening
   lock_timeout:
     description: Seconds to wait for another run.
@@ -259,56 +259,35 @@ health:
       sample: 9.5
 """
 
-import re
 from contextlib import nullcontext
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import (
-    Validation,
-    Wanted,
-    decide,
-    diff,
-    find,
-)
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import decide, diff, find
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_options import wanted_from
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
     DOCKER_ARGUMENTS,
     client,
     docker_host,
     find_container,
-    reference,
     try_client,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile
-from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, Probe
+from ansible_collections.openclaw.hardening.plugins.module_utils._file_options import FILE, PATH, SECRET
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health
 from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lock
 from ansible_collections.openclaw.hardening.plugins.module_utils._rollout import Rollout
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
-    absolute_path,
-    integer,
-    octal_mode,
-    plain,
-    printable,
-)
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, integer
 
-_FILE: dict[str, Any] = {
-    "path": {"type": "path", "required": True},
-    "content": {"type": "str", "required": True},
-    "mode": {"type": "str", "default": "0644"},
-    "uid": {"type": "int", "default": 0},
-    "gid": {"type": "int", "default": 0},
-}
-_SECRET: dict[str, Any] = {
-    "path": {"type": "path", "required": True},
-    "value": {"type": "str", "required": True, "no_log": True},
-    "mode": {"type": "str", "default": "0400"},
+# The container's account, not root, reads these: nobody can guess which one that is.
+_OWNED_SECRET: dict[str, Any] = {
+    **SECRET,
     "uid": {"type": "int", "required": True},
     "gid": {"type": "int", "required": True},
 }
 _VALIDATE: dict[str, Any] = {
-    "path": {"type": "path", "required": True},
+    "path": PATH,
     "argv": {"type": "list", "elements": "str", "required": True},
     "user": {"type": "str", "required": True},
     "env": {"type": "list", "elements": "str", "default": []},
@@ -323,115 +302,24 @@ _HEALTH: dict[str, Any] = {
 ARGUMENT_SPEC: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "stopped", "absent"], "default": "present"},
     "project": {"type": "str", "required": True},
-    "directory": {"type": "path", "required": True},
+    "directory": PATH,
     "definition": {"type": "str", "default": ""},
     "definition_name": {"type": "str", "default": "docker-compose.hardened.yml"},
     "service": {"type": "str", "required": True},
     "container_name": {"type": "str", "required": True},
-    "files": {"type": "list", "elements": "dict", "default": [], "options": _FILE},
-    "secrets": {"type": "list", "elements": "dict", "default": [], "no_log": False, "options": _SECRET},
+    "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
+    "secrets": {"type": "list", "elements": "dict", "default": [], "no_log": False, "options": _OWNED_SECRET},
     "prune_prefix": {"type": "str", "default": ""},
     "image_ref": {"type": "str", "default": ""},
     "image_id": {"type": "str", "default": ""},
     "validate": {"type": "dict", "options": _VALIDATE},
     "health": {"type": "dict", "options": _HEALTH},
     "unit": {"type": "str", "default": ""},
-    "record_dir": {"type": "path", "default": "/var/lib/openclaw-hardening"},
+    "record_dir": {"type": "str", "default": "/var/lib/openclaw-hardening"},
     "lock_timeout": {"type": "int", "default": 600},
     "remove_files": {"type": "bool", "default": False},
     **DOCKER_ARGUMENTS,
 }
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_UNIT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,200}\.service")
-_IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
-_HIGHEST_ID = 2**32 - 2
-
-
-def _name(option: str, value: str) -> str:
-    if not _NAME.fullmatch(value):
-        raise HardeningError(option, repr(value[:60]), "1 to 63 of a-z, 0-9, '_' and '-'", option)
-    return value
-
-
-def _identity(option: str, value: int) -> int:
-    return integer(option, value, 0, _HIGHEST_ID)
-
-
-def _file(entry: dict[str, Any]) -> ManagedFile:
-    return ManagedFile(
-        absolute_path("files.path", entry["path"]),
-        entry["content"].encode(),
-        octal_mode("files.mode", entry["mode"]),
-        _identity("files.uid", entry["uid"]),
-        _identity("files.gid", entry["gid"]),
-    )
-
-
-def _secret(entry: dict[str, Any]) -> ManagedFile:
-    return ManagedFile(
-        absolute_path("secrets.path", entry["path"]),
-        entry["value"].encode(),
-        octal_mode("secrets.mode", entry["mode"], forbid_bits=0o077),
-        _identity("secrets.uid", entry["uid"]),
-        _identity("secrets.gid", entry["gid"]),
-        secret=True,
-    )
-
-
-def _probe(health: dict[str, Any] | None) -> Probe:
-    if health is None:
-        return Probe("127.0.0.1", 1, (), 0)
-    paths = tuple(plain("health.paths", path) for path in health["paths"])
-    if not paths or not all(path.startswith("/") for path in paths):
-        raise HardeningError("health.paths", repr(list(paths)), "at least one path that begins with '/'", "health")
-    port = integer("health.port", health["port"], 1, 65535)
-    return Probe(
-        plain("health.host", health["host"]), port, paths, integer("health.timeout", health["timeout"], 1, 3600)
-    )
-
-
-def _validation(spec: dict[str, Any] | None, files: tuple[ManagedFile, ...]) -> Validation | None:
-    if spec is None:
-        return None
-    if not any(file.path == spec["path"] for file in files):
-        raise HardeningError("validate.path", repr(spec["path"]), "the path of one of 'files'", "validate")
-    if not re.fullmatch(r"[0-9]{1,10}:[0-9]{1,10}", spec["user"]):
-        raise HardeningError("validate.user", repr(spec["user"][:60]), "uid:gid", "validate")
-    env = tuple(printable("validate.env", setting) for setting in spec["env"])
-    return Validation(spec["path"], tuple(spec["argv"]), spec["user"], env, spec["option"])
-
-
-def wanted_from(params: dict[str, Any]) -> Wanted:
-    """Turn the options into one deployment, or refuse them."""
-    if params["state"] == "present":
-        for option in ("definition", "image_ref", "health"):
-            if not params[option]:
-                raise HardeningError(option, "nothing", "a value, because 'state' is present", option)
-        reference("image_ref", params["image_ref"])
-    if params["image_id"] and not _IMAGE_ID.fullmatch(params["image_id"]):
-        raise HardeningError("image_id", repr(params["image_id"][:80]), "sha256:<64 hex digits>", "image_id")
-    if params["unit"] and not _UNIT.fullmatch(params["unit"]):
-        raise HardeningError("unit", repr(params["unit"][:80]), "the name of a service unit", "unit")
-    directory = absolute_path("directory", params["directory"])
-    name = plain("definition_name", params["definition_name"])
-    files = (*map(_file, params["files"]), *map(_secret, params["secrets"]))
-    return Wanted(
-        state=params["state"],
-        project=_name("project", params["project"]),
-        service=_name("service", params["service"]),
-        container=_name("container_name", params["container_name"]),
-        definition=ManagedFile(
-            absolute_path("definition_name", f"{directory}/{name}"), params["definition"].encode(), 0o644
-        ),
-        files=files,
-        prune=absolute_path("prune_prefix", params["prune_prefix"]) if params["prune_prefix"] else "",
-        image_ref=params["image_ref"],
-        image_id=params["image_id"],
-        probe=_probe(params["health"]),
-        validation=_validation(params["validate"], files),
-        unit=params["unit"],
-        remove_files=params["remove_files"],
-    )
 
 
 class HardenedCompose:

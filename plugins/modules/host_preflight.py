@@ -38,7 +38,7 @@ options:
     default: 6000
   disk_path:
     description: Where Docker keeps its images. The nearest folder that exists is measured.
-    type: path
+    type: str
     default: /var/lib/docker
 seealso:
   - module: openclaw.hardening.hardened_image
@@ -162,7 +162,7 @@ def main() -> None:
             },
             "memory_minimum_mib": {"type": "int", "default": 1900},
             "disk_minimum_mib": {"type": "int", "default": 6000},
-            "disk_path": {"type": "path", "default": "/var/lib/docker"},
+            "disk_path": {"type": "str", "default": "/var/lib/docker"},
         },
         supports_check_mode=True,
     )

@@ -227,21 +227,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._file_options import FILE, OWNER, PATH, SECRET
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import (
     UNIT_PATH,
-    Unit,
     UnitStatus,
     programs,
     refuse_faults,
-    unit_content,
-    unit_name,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, integer, octal_mode, shown
+from ansible_collections.openclaw.hardening.plugins.module_utils._unit_options import wanted_set
 from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set import (
-    ManagedDirectory,
     Plan,
-    UnitSet,
     act,
     confirm,
     decide,
@@ -249,7 +244,6 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set impor
     look,
 )
 
-_OWNER: dict[str, Any] = {"uid": {"type": "int", "default": 0}, "gid": {"type": "int", "default": 0}}
 ARGUMENTS: dict[str, Any] = {
     "units": {
         "type": "list",
@@ -257,38 +251,13 @@ ARGUMENTS: dict[str, Any] = {
         "required": True,
         "options": {"name": {"type": "str", "required": True}, "content": {"type": "str", "required": True}},
     },
-    "files": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "path": {"type": "str", "required": True},
-            "content": {"type": "str", "required": True},
-            "mode": {"type": "str", "default": "0644"},
-            **_OWNER,
-        },
-    },
-    "secrets": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "no_log": False,
-        "options": {
-            "path": {"type": "str", "required": True},
-            "value": {"type": "str", "required": True, "no_log": True},
-            "mode": {"type": "str", "default": "0400"},
-            **_OWNER,
-        },
-    },
+    "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
+    "secrets": {"type": "list", "elements": "dict", "default": [], "no_log": False, "options": SECRET},
     "directories": {
         "type": "list",
         "elements": "dict",
         "default": [],
-        "options": {
-            "path": {"type": "str", "required": True},
-            "mode": {"type": "str", "default": "0755"},
-            **_OWNER,
-        },
+        "options": {"path": PATH, "mode": {"type": "str", "default": "0755"}, **OWNER},
     },
     "enabled": {"type": "list", "elements": "str", "default": []},
     "started": {"type": "list", "elements": "str", "default": []},
@@ -297,75 +266,6 @@ ARGUMENTS: dict[str, Any] = {
     "directory": {"type": "str", "default": UNIT_PATH, "choices": [UNIT_PATH, "/run/systemd/system"]},
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
 }
-
-
-def wanted_set(params: dict[str, Any]) -> UnitSet:
-    """Read the options; refuse what cannot be meant."""
-    units = tuple(
-        Unit(unit_name("units", item["name"]), unit_content("units", item["name"], item["content"]))
-        for item in params["units"]
-    )
-    names = [unit.name for unit in units]
-    if not names or len(set(names)) != len(names):
-        raise HardeningError("units", ", ".join(names) or "no unit", "at least one unit, and each only once", "units")
-    files = [_file("files", item, item["content"], 0o022) for item in params["files"]]
-    files += [_file("secrets", item, item["value"], 0o077, secret=True) for item in params["secrets"]]
-    paths = [file.path for file in files]
-    twice = {path for path in paths if paths.count(path) > 1} | {path for path in paths if path.startswith(UNIT_PATH)}
-    if twice:
-        raise HardeningError(
-            "files", ", ".join(sorted(twice)), "each path once, and none among the unit files", "files"
-        )
-    for option in ("enabled", "started"):
-        unknown = sorted(set(params[option]) - set(names))
-        if unknown:
-            raise HardeningError(option, ", ".join(unknown), f"only units of the set ({', '.join(names)})", option)
-    return UnitSet(
-        directory=params["directory"],
-        units=units,
-        files=tuple(files),
-        directories=tuple(
-            ManagedDirectory(
-                absolute_path("directories", item["path"]),
-                octal_mode("directories", item["mode"]),
-                *_owner("directories", item),
-            )
-            for item in params["directories"]
-        ),
-        enabled=frozenset(params["enabled"]),
-        started=frozenset(params["started"]),
-        exposure_limits=exposure_limits(params["exposure_limits"], units),
-        restart_on_change=params["restart_on_change"],
-        present=params["state"] == "present",
-    )
-
-
-def exposure_limits(limits: dict[str, Any], units: tuple[Unit, ...]) -> dict[str, float]:
-    """Read the exposure limits."""
-    found: dict[str, float] = {}
-    services = {unit.name for unit in units if unit.kind == "service"}
-    for name, value in limits.items():
-        try:
-            found[name] = float(value)
-        except (TypeError, ValueError):
-            found[name] = -1.0
-        if name not in services or not 0 <= found[name] <= 10:
-            raise HardeningError(
-                "exposure_limits",
-                f"{shown(name)}: {shown(value)}",
-                f"a number from 0 to 10 for a service of the set ({', '.join(sorted(services)) or 'it has none'})",
-                "exposure_limits",
-            )
-    return found
-
-
-def _file(option: str, item: dict[str, Any], content: str, forbid_bits: int, *, secret: bool = False) -> ManagedFile:
-    mode = octal_mode(option, item["mode"], forbid_bits=forbid_bits)
-    return ManagedFile(absolute_path(option, item["path"]), content.encode(), mode, *_owner(option, item), secret)
-
-
-def _owner(option: str, item: dict[str, Any]) -> tuple[int, int]:
-    return integer(option, item["uid"], 0, 2**32 - 2), integer(option, item["gid"], 0, 2**32 - 2)
 
 
 class UnitManager:

@@ -13,12 +13,11 @@ import os
 import sys
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils import _unit_set
+from ansible_collections.openclaw.hardening.plugins.module_utils import _unit_options, _unit_set
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import FileState, ManagedFile
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import Unit, UnitStatus
 from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set import Found, ManagedDirectory, Plan, UnitSet
-from ansible_collections.openclaw.hardening.plugins.modules import systemd_unit
 
 from .test_systemd import SERVICE, TIMER, Host
 
@@ -108,7 +107,7 @@ PARAMS = {
 
 def test_options_become_a_set():
     item = {"path": "/etc/x/s", "value": "v", "mode": "0400", "uid": 5, "gid": 6}
-    got = systemd_unit.wanted_set({**PARAMS, "secrets": [item]})
+    got = _unit_options.wanted_set({**PARAMS, "secrets": [item]})
     assert got.names == ["a.service", "a.timer"]
     assert got.exposure_limits == {"a.service": 0.3}
     assert got.files == (ManagedFile("/etc/x/s", b"v", 0o400, 5, 6, secret=True),)
@@ -127,17 +126,17 @@ FILE = {"path": "/etc/x", "content": "x", "mode": "0644", "uid": 0, "gid": 0}
         ({"exposure_limits": {"a.timer": 1}}, "for a service of the set"),
         ({"exposure_limits": {"a.service": 11}}, "from 0 to 10"),
         ({"exposure_limits": {"a.service": "low"}}, "from 0 to 10"),
-        ({"files": [{**FILE, "mode": "0777"}]}, "files: found '0777'"),
+        ({"files": [{**FILE, "mode": "0777"}]}, "files.mode: found '0777'"),
         ({"files": [{**FILE, "path": "etc/x"}]}, "an absolute path"),
         ({"files": [FILE, FILE]}, "each path once"),
         ({"files": [{**FILE, "path": "/etc/systemd/system/a.service"}]}, "none among the unit files"),
-        ({"secrets": [{**FILE, "value": "canary-value", "mode": "0644"}]}, "secrets: found '0644'"),
+        ({"secrets": [{**FILE, "value": "canary-value", "mode": "0644"}]}, "secrets.mode: found '0644'"),
         ({"directories": [{"path": "/x/../y", "mode": "0755", "uid": 0, "gid": 0}]}, "directories: found"),
     ],
 )
 def test_options_that_cannot_be_meant_are_refused(changes, message):
     with pytest.raises(HardeningError, match=message) as refusal:
-        systemd_unit.wanted_set({**PARAMS, **changes})
+        _unit_options.wanted_set({**PARAMS, **changes})
     assert "canary-value" not in str(refusal.value)
 
 

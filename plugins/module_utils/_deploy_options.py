@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From the options of a module to a wanted deployment."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Validation, Wanted
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import reference
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._file_options import managed_files
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, integer, plain, printable
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_UNIT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,200}\.service")
+_IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def _name(option: str, value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise HardeningError(option, repr(value[:60]), "1 to 63 of a-z, 0-9, '_' and '-'", option)
+    return value
+
+
+def _probe(health: dict[str, Any] | None) -> Probe:
+    if health is None:
+        return Probe("127.0.0.1", 1, (), 0)
+    paths = tuple(plain("health.paths", path) for path in health["paths"])
+    if not paths or not all(path.startswith("/") for path in paths):
+        raise HardeningError("health.paths", repr(list(paths)), "at least one path that begins with '/'", "health")
+    port = integer("health.port", health["port"], 1, 65535)
+    return Probe(
+        plain("health.host", health["host"]), port, paths, integer("health.timeout", health["timeout"], 1, 3600)
+    )
+
+
+def _validation(spec: dict[str, Any] | None, files: tuple[ManagedFile, ...]) -> Validation | None:
+    if spec is None:
+        return None
+    if not any(file.path == spec["path"] for file in files):
+        raise HardeningError("validate.path", repr(spec["path"]), "the path of one of 'files'", "validate")
+    if not re.fullmatch(r"[0-9]{1,10}:[0-9]{1,10}", spec["user"]):
+        raise HardeningError("validate.user", repr(spec["user"][:60]), "uid:gid", "validate")
+    env = tuple(printable("validate.env", setting) for setting in spec["env"])
+    return Validation(spec["path"], tuple(spec["argv"]), spec["user"], env, spec["option"])
+
+
+def wanted_from(params: dict[str, Any]) -> Wanted:
+    """Turn the options into one deployment, or refuse them."""
+    if params["state"] == "present":
+        for option in ("definition", "image_ref", "health"):
+            if not params[option]:
+                raise HardeningError(option, "nothing", "a value, because 'state' is present", option)
+        reference("image_ref", params["image_ref"])
+    if params["image_id"] and not _IMAGE_ID.fullmatch(params["image_id"]):
+        raise HardeningError("image_id", repr(params["image_id"][:80]), "sha256:<64 hex digits>", "image_id")
+    if params["unit"] and not _UNIT.fullmatch(params["unit"]):
+        raise HardeningError("unit", repr(params["unit"][:80]), "the name of a service unit", "unit")
+    directory = absolute_path("directory", params["directory"])
+    name = plain("definition_name", params["definition_name"])
+    files = managed_files(params)
+    return Wanted(
+        state=params["state"],
+        project=_name("project", params["project"]),
+        service=_name("service", params["service"]),
+        container=_name("container_name", params["container_name"]),
+        definition=ManagedFile(
+            absolute_path("definition_name", f"{directory}/{name}"), params["definition"].encode(), 0o644
+        ),
+        files=files,
+        prune=absolute_path("prune_prefix", params["prune_prefix"]) if params["prune_prefix"] else "",
+        image_ref=params["image_ref"],
+        image_id=params["image_id"],
+        probe=_probe(params["health"]),
+        validation=_validation(params["validate"], files),
+        unit=params["unit"],
+        remove_files=params["remove_files"],
+    )
