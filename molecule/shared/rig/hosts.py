@@ -72,15 +72,16 @@ def _host(rig: str, name: str, tag: str, key: Path) -> str:
         run("docker", "volume", "create", "--label", f"{LABEL}={rig}", volume)
         run("docker", "create", "--name", container, "--hostname", name, "--network", f"{PREFIX}-{rig}",
             "--label", f"{LABEL}={rig}", f"--volume={volume}:/var/lib/docker", *CONTAINER, tag)  # fmt: skip
-        _furnish(container, key)
+        _furnish(container)
+    # Every time: the key is new when somebody removed build/ and kept the host.
+    _put(container, "/root/.ssh/authorized_keys", key.with_suffix(".pub").read_text(), 0o600)
     run("docker", "start", container)
     _settle(container)
     return run("docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container)
 
 
-def _furnish(container: str, key: Path) -> None:
-    """Give a new host this machine's way to the package mirrors, and our key."""
-    _put(container, "/root/.ssh/authorized_keys", key.with_suffix(".pub").read_text(), 0o600)
+def _furnish(container: str) -> None:
+    """Give a new host this machine's way to the package mirrors."""
     _put(container, "/etc/rig/resolv.conf", mirrors.nameservers())
     _put(container, "/etc/pip.conf", mirrors.pip_conf())
     _put(container, "/etc/npmrc", mirrors.npmrc())

@@ -1,0 +1,72 @@
+"""Every choice that the guide offers, deployed and seen from outside."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import CONTAINER, on_host
+from probes import CONNECT, addresses
+
+OPTIONS_PORT = 18801
+NET_BIND_SERVICE = 1 << 10  # linux/capability.h
+
+
+@pytest.fixture(scope="module")
+def deployed(playbook):
+    """Return a function that deploys with options; the defaults come back afterwards."""
+
+    def deploy(**options) -> None:
+        run = playbook("site.yml", **options)
+        assert run.rc == 0, run.output
+
+    yield deploy
+    deploy()
+
+
+def status(host, key: str) -> str:
+    pid = host.check_output("docker inspect -f '{{.State.Pid}}' %s", CONTAINER)
+    line = next(line for line in host.file(f"/proc/{pid}/status").content_string.splitlines() if line.startswith(key))
+    return line.split()[1]
+
+
+def test_lan_a_capability_and_a_writable_root(host, ssh, deployed):
+    deployed(
+        openclaw_gateway_bind="lan",
+        openclaw_gateway_port=OPTIONS_PORT,
+        openclaw_gateway_cap_add=["NET_BIND_SERVICE"],
+        openclaw_gateway_read_only=False,
+    )
+    answers = json.loads(on_host(ssh, CONNECT, str(OPTIONS_PORT), "127.0.0.1", *addresses(host)))
+    assert set(answers.values()) == {"open"}
+    address = host.ansible.get_variables()["ansible_host"]
+    ask = "curl -s -o /dev/null -w '%%{http_code}' -X POST -H 'Content-Type: application/json' -d '{}' %s"
+    assert host.check_output(ask, f"http://{address}:{OPTIONS_PORT}/tools/invoke") == "401"
+    assert int(status(host, "CapBnd"), 16) == NET_BIND_SERVICE
+    assert int(status(host, "CapEff"), 16) == 0
+    assert status(host, "NoNewPrivs") == "1"
+    assert host.run("docker exec %s touch /home/node/a-file", CONTAINER).rc == 0
+
+
+def test_one_address_and_one_more_place_to_write(host, ssh, deployed):
+    wanted = host.ansible.get_variables()["ansible_host"]
+    deployed(
+        openclaw_gateway_bind=wanted,
+        openclaw_gateway_port=OPTIONS_PORT,
+        openclaw_gateway_read_only_tmpfs=[{"path": "/opt/scratch", "size": "8m"}],
+    )
+    answers = json.loads(on_host(ssh, CONNECT, str(OPTIONS_PORT), "127.0.0.1", *addresses(host)))
+    assert sorted(address for address, answer in answers.items() if answer == "open") == sorted(["127.0.0.1", wanted])
+    assert len(answers) > 2
+    script = "cp /bin/true /opt/scratch/ && ! /opt/scratch/true 2>&1; touch /opt/other 2>&1"
+    said = host.run("docker exec %s sh -c %s", CONTAINER, script).stdout
+    assert "Permission denied" in said  # noexec
+    assert "Read-only file system" in said
+
+
+def test_stopped_and_back(host, playbook, deployed):
+    assert playbook("site.yml", openclaw_gateway_state="stopped").rc == 0
+    assert host.check_output("docker inspect -f '{{.State.Running}}' %s", CONTAINER) == "false"
+    assert playbook("site.yml", openclaw_gateway_state="stopped").changed == []
+    deployed()
+    assert host.run("curl -sf --max-time 5 http://127.0.0.1:18789/readyz").rc == 0
