@@ -32,12 +32,12 @@ install -d /etc/docker
 install -d /etc/rig
 cat > /usr/local/sbin/rig-init <<'INIT'
 #!/bin/sh
-# PID 1 until systemd takes over. On cgroup v1 Docker hands the hierarchies over read-only.
+# PID 1 until systemd takes over. Docker hands the control groups over read-only: one tree on v2, one per controller on v1.
 [ -s /etc/rig/resolv.conf ] && cat /etc/rig/resolv.conf > /etc/resolv.conf
 ssh-keygen -A > /dev/null
 mount --make-rshared / # systemd does it on a server, not in a container; LoadCredential= gives nothing without it
-[ -e /sys/fs/cgroup/cgroup.controllers ] && exec /sbin/init
 mount -o remount,bind,rw /sys/fs/cgroup
+[ -e /sys/fs/cgroup/cgroup.controllers ] && exec /sbin/init
 for hierarchy in /sys/fs/cgroup/*; do mount -o remount,bind,rw "$hierarchy" 2>/dev/null; done
 exec /sbin/init SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1
 INIT
