@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 
 import pytest
 from conftest import CONTAINER, wait_until
@@ -165,6 +166,7 @@ def test_an_expiring_login_is_told_on_both_channels_once_an_hour(host):
 
 def test_an_expired_login_is_told_and_so_is_its_renewal(host):
     log_in(host, "1s")
+    time.sleep(2)
     assert check(host) == "expired"
     log_in(host, "30d")
     assert check(host) == "ok"

@@ -32,7 +32,7 @@ install -d /etc/docker
 install -d /etc/rig
 cat > /usr/local/sbin/rig-init <<'INIT'
 #!/bin/sh
-# PID 1 until systemd takes over. Docker hands the control groups over read-only: one tree on v2, one per controller on v1.
+# PID 1 until systemd takes over. Docker hands the control groups over read-only: one tree on v2, several on v1.
 [ -s /etc/rig/resolv.conf ] && cat /etc/rig/resolv.conf > /etc/resolv.conf
 ssh-keygen -A > /dev/null
 mount --make-rshared / # systemd does it on a server, not in a container; LoadCredential= gives nothing without it
