@@ -14,6 +14,7 @@ from shell import CACHE, RigError, answers, run, say
 
 PID_FILE = CACHE / "dockerd.pid"
 LOG_FILE = CACHE / "dockerd.log"
+DOCKERS_OWN = Path("/run/docker.pid")
 PACKAGES = {"dockerd": "docker.io", "mmdebstrap": "mmdebstrap", "iptables": "iptables", "ssh-keygen": "openssh-client"}
 
 
@@ -26,7 +27,7 @@ def ensure() -> None:
 
 def stop_if_ours() -> None:
     """End the Docker Engine that `ensure` started, once no rig uses it any more."""
-    pid = _our_pid()
+    pid = _dockerd(PID_FILE)
     if pid is None or any_left():
         return
     say("stopping the Docker Engine that the rig started")
@@ -58,11 +59,13 @@ def _start() -> None:
         raise RigError("the Docker Engine does not answer: start it, or let your account use it (group docker)")
     if Path("/run/systemd/system").is_dir():
         run("systemctl", "start", "docker.service")
-    elif PID_FILE.exists() and _our_pid() is not None:
+    elif _dockerd(PID_FILE) is not None:
         say("waiting for the Docker Engine that the rig started")
     else:
         say("starting the Docker Engine (this machine has no systemd)")
         CACHE.mkdir(parents=True, exist_ok=True)
+        if DOCKERS_OWN.exists() and _dockerd(DOCKERS_OWN) is None:
+            DOCKERS_OWN.unlink()  # of a killed one; dockerd would not start if any process has that id by now
         with LOG_FILE.open("w") as log:
             daemon = subprocess.Popen(
                 ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -71,10 +74,10 @@ def _start() -> None:
     _wait(lambda: answers("docker", "version"), 90, f"the Docker Engine did not start; see {LOG_FILE}")
 
 
-def _our_pid() -> int | None:
-    """Return the id of the daemon we started, if that process is still a dockerd."""
+def _dockerd(file: Path) -> int | None:
+    """Return the id in a file, if that process is still a dockerd."""
     try:
-        pid = int(PID_FILE.read_text())
+        pid = int(file.read_text())
         name = Path(f"/proc/{pid}/comm").read_text().strip()
     except (OSError, ValueError):
         return None
