@@ -56,6 +56,16 @@ COMPANIONS = {
     "base-unpinned": {"openclaw_image_base": "registry"},
     "uid-of-another-account": {"openclaw_instance": "other"},
 }
+# Hosts that cannot be a target: how the same host is made to look to Ansible's Python, and what its refusal says.
+ELSEWHERE = 'exec unshare --mount sh -c \'%s && exec /usr/bin/python3 "$@"\' python "$@"'
+HOSTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "no-systemd": (ELSEWHERE % "mount -t tmpfs none /run/systemd", ("systemd", "another PID 1", "make sandbox")),
+    "other-distribution": (
+        ELSEWHERE % "echo ID=alpine > /tmp/os-release && mount --bind /tmp/os-release /etc/os-release",
+        ("distribution", "alpine", "debian 13"),
+    ),
+    "other-architecture": ('exec setarch i686 /usr/bin/python3 "$@"', ("architecture", "i686", "x86_64")),
+}
 # Only OpenClaw itself knows its keys, so these are refused a moment later; still before anything is touched.
 WORLD = (
     "getent passwd; getent group; docker ps --all --no-trunc --quiet; docker images --no-trunc --quiet; "
@@ -69,10 +79,13 @@ WORLD = (
 def world(host):
     """Look at the host before and after all refusals; an account with a uid of its own stands ready."""
     host.check_output("id sync-like >/dev/null 2>&1 || useradd --system --uid 65533 --no-create-home sync-like")
+    for case, (script, _words) in HOSTS.items():
+        place, text = f"/root/{case}", f"#!/bin/sh\n{script}\n"
+        host.check_output("printf '%%s' %s > %s && chmod 0755 %s", text, place, place)
     before = host.run(WORLD).stdout
     seen = {"before": before, "look": lambda: host.run(WORLD).stdout}
     yield seen
-    host.check_output("userdel sync-like")
+    host.check_output(f"userdel sync-like; rm -f /tmp/os-release {' '.join(f'/root/{case}' for case in HOSTS)}")
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +97,7 @@ def refusals(world, inventory, playbook, tmp_path_factory) -> dict[str, str]:
         case: {**connection, **COMPANIONS.get(case, {}), variable: value}
         for case, (variable, value, _words) in CASES.items()
     }
+    hosts |= {case: {**connection, "ansible_python_interpreter": f"/root/{case}"} for case in HOSTS}
     file = tmp_path_factory.mktemp("inventory") / "inventory.json"
     file.write_text(json.dumps({"openclaw": {"hosts": hosts, "vars": data.get("vars", {})}}))
     run = playbook("site.yml", "--inventory", str(file), "--limit", ",".join(hosts), "--forks", "8")
@@ -100,6 +114,14 @@ def test_it_is_refused_with_a_message_that_helps(refusals, case):
     assert "found" in message, message
     assert "needed" in message, message
     for word in words:
+        assert word in message, message
+
+
+@pytest.mark.parametrize("case", sorted(HOSTS))
+def test_a_host_that_cannot_be_a_target_is_refused(refusals, case):
+    message = refusals[case]
+    assert "nothing was changed (1 problem)" in message
+    for word in HOSTS[case][1]:
         assert word in message, message
 
 
