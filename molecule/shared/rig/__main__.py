@@ -1,6 +1,6 @@
 """Test hosts that boot systemd and run their own Docker, reached over SSH.
 
-python molecule/shared/rig up --rig NAME HOST [HOST …]   make hosts; writes build/NAME/inventory.yml and build/NAME/ssh
+python molecule/shared/rig up --rig NAME [--bare] HOST …  make hosts; writes build/NAME/inventory.yml and build/NAME/ssh
 python molecule/shared/rig down --rig NAME               take the hosts, their network and volumes away
 python molecule/shared/rig clean                         take every rig of this checkout away
 """
@@ -21,6 +21,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="make the hosts of a rig, or reuse those that run")
     up.add_argument("--rig", required=True)
+    up.add_argument("--bare", action="store_true", help="without Docker, as Debian comes")
     up.add_argument("hosts", nargs="+")
     down = commands.add_parser("down", help="take a rig away")
     down.add_argument("--rig", required=True)
@@ -29,7 +30,7 @@ def main() -> int:
     try:
         if arguments.command == "up":
             engine.ensure()
-            hosts.up(arguments.rig, arguments.hosts)
+            hosts.up(arguments.rig, arguments.hosts, bare=arguments.bare)
         elif arguments.command == "down":
             hosts.down(arguments.rig)
             engine.stop_if_ours()

@@ -30,8 +30,11 @@ CONTAINER = [
 ]
 
 
-def up(rig: str, names: list[str]) -> None:
-    """Make the named hosts, all at once, and write an inventory for them."""
+def up(rig: str, names: list[str], *, bare: bool = False) -> None:
+    """Make the named hosts, all at once, and write an inventory for them.
+
+    :param bare: take from new ones what the roles install.
+    """
     folder = STATE / rig
     folder.mkdir(parents=True, exist_ok=True)
     key = _key(folder)
@@ -41,7 +44,7 @@ def up(rig: str, names: list[str]) -> None:
         run("docker", "network", "create", "--label", f"{LABEL}={rig}", "--opt", mtu, f"{PREFIX}-{rig}")
     say(f"booting {', '.join(names)}")
     with ThreadPoolExecutor() as pool:
-        addresses = list(pool.map(lambda name: _host(rig, name, tag, key), names))
+        addresses = list(pool.map(lambda name: _host(rig, name, tag, key, bare), names))
     _write_inventory(folder, key, dict(zip(names, addresses)))
     _write_shell(folder, key, addresses[0])
     say(f"ready: {folder / 'inventory.yml'}")
@@ -65,9 +68,10 @@ def any_left() -> bool:
     return bool(_ids("container", LABEL))
 
 
-def _host(rig: str, name: str, tag: str, key: Path) -> str:
+def _host(rig: str, name: str, tag: str, key: Path, bare: bool) -> str:
     container = f"{PREFIX}-{rig}-{name}"
-    if not answers("docker", "container", "inspect", container):
+    new = not answers("docker", "container", "inspect", container)
+    if new:
         volume = f"{container}-docker"
         run("docker", "volume", "create", "--label", f"{LABEL}={rig}", volume)
         run("docker", "create", "--name", container, "--hostname", name, "--network", f"{PREFIX}-{rig}",
@@ -77,6 +81,8 @@ def _host(rig: str, name: str, tag: str, key: Path) -> str:
     _put(container, "/root/.ssh/authorized_keys", key.with_suffix(".pub").read_text(), 0o600)
     run("docker", "start", container)
     _settle(container)
+    if new and bare:
+        run("docker", "exec", container, "apt-get", "purge", "-y", "-qq", "--autoremove", *image.WHAT_THE_ROLES_INSTALL)
     return run("docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container)
 
 

@@ -15,9 +15,17 @@ REPOSITORY = "openclaw-hardening-rig"
 SUITE = "trixie"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SERVER = "systemd systemd-sysv dbus python3 sudo openssh-server iproute2 iptables procps ca-certificates"
-WHAT_THE_ROLES_INSTALL = "docker.io docker-cli docker-compose docker-buildx python3-docker python3-yaml mmdebstrap"
+WHAT_THE_ROLES_INSTALL = [
+    "docker.io",
+    "docker-cli",
+    "docker-compose",
+    "docker-buildx",
+    "python3-docker",
+    "python3-yaml",
+    "mmdebstrap",
+]
 WHAT_THE_GUIDE_CALLS = "net-tools jq curl"
-PACKAGES = " ".join([SERVER, WHAT_THE_ROLES_INSTALL, WHAT_THE_GUIDE_CALLS]).split()
+PACKAGES = [*SERVER.split(), *WHAT_THE_ROLES_INSTALL, *WHAT_THE_GUIDE_CALLS.split()]
 
 # Only what a container cannot do is switched off; everything else is Debian as it comes.
 SETUP = r"""
