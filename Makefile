@@ -3,7 +3,7 @@ SCENARIO ?= default
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools sandbox test lint unit sanity molecule docs pins relock clean
+.PHONY: help tools sandbox test lint unit sanity browser molecule docs pins relock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,8 +14,8 @@ tools: ## the pinned tools in .venv (every target below makes them first)
 sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 	@tools/sandbox $(ARGS)
 
-test: tools ## lint, unit, sanity and molecule, all of them, with a summary
-	@tests/run lint unit sanity molecule
+test: tools ## lint, unit, sanity, browser and molecule, all of them, with a summary
+	@tests/run lint unit sanity browser molecule
 
 lint: tools ## every linter; ARGS="ruff mypy" for some of them
 	@python tests/lint/run.py $(ARGS)
@@ -25,6 +25,9 @@ unit: tools ## unit tests; ARGS=tests/unit/test_x.py for some of them
 
 sanity: tools ## ansible-test sanity; ARGS="--test validate-modules" for one of its tests
 	@tests/sanity/run $(ARGS)
+
+browser: tools ## the HTML report in a headless Chromium; ARGS=tests/browser/test_x.py for some of it
+	@tests/browser/run $(ARGS)
 
 molecule: tools ## one Molecule scenario: SCENARIO=default
 	@molecule test --no-command-borders --scenario-name $(SCENARIO)

@@ -1,8 +1,11 @@
-"""Write the tables of role variables into the Markdown files that ask for them; --check only looks.
+"""Write the tables of role variables and of rules into the Markdown files that ask for them; --check only looks.
 
 A file asks with two lines, and the table goes between them:
 <!-- variables: openclaw_user -->
 <!-- end of variables -->
+or, with rules by area or by source:
+<!-- rules: container -->
+<!-- end of rules -->
 """
 
 from __future__ import annotations
@@ -17,6 +20,13 @@ import yaml
 
 TOP = Path(__file__).resolve().parents[1]
 PLACE = re.compile(r"(?<=<!-- variables: )(\w+)( -->\n).*?(?=<!-- end of variables -->)", re.DOTALL)
+RULES_PLACE = re.compile(r"(?<=<!-- rules: )([\w -]+)( -->\n).*?(?=<!-- end of rules -->)", re.DOTALL)
+# Which references a table by source collects, and in which order.
+SOURCES = {
+    "guide": re.compile(r"hardening guide, ((?:Verify|Security Checklist).*)"),
+    "cis": re.compile(r"CIS Docker Benchmark v1\.6\.0, ([45]\..*)"),
+    "owasp": re.compile(r"OWASP Docker Security Cheat Sheet, (rule .*)"),
+}
 
 
 def cell(text: Any) -> str:
@@ -42,12 +52,40 @@ def table(role: str) -> str:
     return f"\n| variable | type | default | what it is for |\n|---|---|---|---|\n{rows}\n"
 
 
+def rules(which: str) -> str:
+    """The rules of an area, or the references of a source with the rules that cover them."""
+    sys.path.insert(0, str(TOP / ".collections"))
+    from ansible_collections.openclaw.hardening.plugins.module_utils._policy import RULES
+
+    if which not in SOURCES:
+        rows = "".join(
+            f"| `{rule.id}` | {rule.severity if not rule.manual else 'manual'} | {cell(rule.title)} | "
+            f"{cell(rule.expected)} | {'yes' if rule.asked else ''} |\n"
+            for rule in RULES
+            if rule.area == which
+        )
+        return f"\n| rule | severity | what holds | expected | at the gate, too |\n|---|---|---|---|---|\n{rows}\n"
+    found: dict[str, list[str]] = {}
+    for rule in RULES:
+        for match in filter(None, map(SOURCES[which].fullmatch, rule.refs)):
+            found.setdefault(match[1], []).append(f"`{rule.id}`" + (" (manual)" if rule.manual else ""))
+    ordered = sorted(
+        found, key=lambda text: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
+    )
+    return (
+        "\n| source | rules |\n|---|---|\n"
+        + "".join(f"| {text} | {', '.join(found[text])} |\n" for text in ordered)
+        + "\n"
+    )
+
+
 def main() -> int:
     """Bring the tables up to date."""
     stale = []
     for path in [TOP / "README.md", *sorted((TOP / "docs").glob("*.md")), *sorted((TOP / "roles").glob("*/README.md"))]:
         old = path.read_text() if path.is_file() else ""
         new = PLACE.sub(lambda found: f"{found[1]}{found[2]}{table(found[1])}", old)
+        new = RULES_PLACE.sub(lambda found: f"{found[1]}{found[2]}{rules(found[1])}", new)
         if new != old:
             stale.append(str(path.relative_to(TOP)))
             if "--check" not in sys.argv:

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import cli
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
@@ -41,6 +43,24 @@ class Compose:
             if name == service and found:
                 return found
         raise HardeningError("definition", f"no service {service!r}", "a definition of that service", "definition")
+
+    def available(self) -> bool:
+        """Say whether Compose is there at all; it reads a definition without a daemon, too."""
+        # run_command ends the module when there is no such program.
+        if shutil.which("docker") is None:
+            return False
+        return run(self.module, [*cli(self.docker_host), "compose", "version"], check=False).rc == 0
+
+    def resolve(self, text: str) -> dict[str, Any]:
+        """Return what Compose makes of ``text``: every service of every profile, with variables and files filled in."""
+        answer = self._run(["--profile", "*", "--file", "-", "config", "--format", "json"], data=text)
+        try:
+            config = json.loads(answer.stdout)
+        except ValueError:
+            config = None
+        if not isinstance(config, dict):
+            raise HardeningError("docker compose config", "an answer that is no JSON object", "a resolved definition")
+        return config
 
     def up(self, service: str, *, image: str = "", recreate: bool = False) -> None:
         """Make the container of ``service`` run.

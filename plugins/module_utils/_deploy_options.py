@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Validation, Wanted
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import reference
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._file_options import managed_files
+from ansible_collections.openclaw.hardening.plugins.module_utils._file_options import FILE, PATH, SECRET, managed_files
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, integer, plain, printable
@@ -18,6 +18,44 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._text import ab
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _UNIT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,200}\.service")
 _IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
+
+# The container's account, not root, reads these: nobody can guess which one that is.
+_OWNED_SECRET: dict[str, Any] = {
+    **SECRET,
+    "uid": {"type": "int", "required": True},
+    "gid": {"type": "int", "required": True},
+}
+_VALIDATE: dict[str, Any] = {
+    "path": PATH,
+    "argv": {"type": "list", "elements": "str", "required": True},
+    "user": {"type": "str", "required": True},
+    "env": {"type": "list", "elements": "str", "default": []},
+    "option": {"type": "str", "default": ""},
+}
+_HEALTH: dict[str, Any] = {
+    "host": {"type": "str", "default": "127.0.0.1"},
+    "port": {"type": "int", "required": True},
+    "paths": {"type": "list", "elements": "str", "default": ["/healthz", "/readyz"]},
+    "timeout": {"type": "int", "default": 180},
+}
+DEPLOY_ARGUMENTS: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["present", "stopped", "absent"], "default": "present"},
+    "project": {"type": "str", "required": True},
+    "directory": PATH,
+    "definition": {"type": "str", "default": ""},
+    "definition_name": {"type": "str", "default": "docker-compose.hardened.yml"},
+    "service": {"type": "str", "required": True},
+    "container_name": {"type": "str", "required": True},
+    "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
+    "secrets": {"type": "list", "elements": "dict", "default": [], "no_log": False, "options": _OWNED_SECRET},
+    "prune_prefix": {"type": "str", "default": ""},
+    "image_ref": {"type": "str", "default": ""},
+    "image_id": {"type": "str", "default": ""},
+    "validate": {"type": "dict", "options": _VALIDATE},
+    "health": {"type": "dict", "options": _HEALTH},
+    "unit": {"type": "str", "default": ""},
+    "remove_files": {"type": "bool", "default": False},
+}
 
 
 def _name(option: str, value: str) -> str:

@@ -65,11 +65,15 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Existing:
-    """What the daemon has: the image of the name, the one before, and one of the wanted content under any name."""
+    """What the daemon has: the image of the name, the one before, and one of the wanted content under any name.
+
+    ``recorded`` is the id of the image that the record says was verified.
+    """
 
     tagged: _docker.Image | None = None
     previous: _docker.Image | None = None
     same_content: _docker.Image | None = None
+    recorded: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,9 @@ def decide(recipe: Recipe, wanted: str, existing: Existing) -> Plan:
         "image_id": same.id,
         "base": same.labels.get(BASE_LABEL, "(unknown)"),
     }
-    return Plan(() if tagged and tagged.id == same.id else ("tag",), before, after)
+    verify = () if existing.recorded == same.id else ("verify",)
+    tag = () if tagged and tagged.id == same.id else ("tag",)
+    return Plan((*verify, *tag), before, after)
 
 
 def stage(recipe: Recipe, folder: str) -> None:

@@ -128,17 +128,17 @@ class ImageManager:
         same = [tagged] if tagged and tagged.labels.get(_image.CONTENT_LABEL) == wanted else []
         if not same:
             same = _docker.images_by_label(api, f"{_image.CONTENT_LABEL}={wanted}")
-        return _image.Existing(tagged, _docker.find_image(api, self.recipe.previous), _image.choose(same, tagged))
+        previous = _docker.find_image(api, self.recipe.previous)
+        recorded = str(self._record().get("image_id", ""))
+        return _image.Existing(tagged, previous, _image.choose(same, tagged), recorded)
 
     def _act(self, api: DockerClient, wanted: str, existing: _image.Existing, plan: _image.Plan) -> dict[str, Any]:
         """Carry the plan out; returns what the prediction could not know."""
-        if "build" not in plan.actions:
-            same = existing.same_content
-            self._name(api, existing, same.id if same else "")
-            return {}
         started = time.monotonic()
-        base_ref, base_digest = self._base(api)
         current = existing.same_content
+        if current and "build" not in plan.actions:
+            return self._reuse(api, existing, plan, current)
+        base_ref, base_digest = self._base(api)
         if current and base_digest and current.labels.get(_image.BASE_LABEL) == base_digest:
             return self._unchanged(api, existing, plan, current)
         known = _image_verify.secrets({name: _read(path) for name, path in self.recipe.secrets.items()})
@@ -171,13 +171,27 @@ class ImageManager:
             return name, _image_base.make(self.module, api, self.settings.docker_host, base.packages, name)
         return name, found.labels.get(_image_base.DIGEST_LABEL, "")
 
+    def _reuse(
+        self, api: DockerClient, existing: _image.Existing, plan: _image.Plan, image: _docker.Image
+    ) -> dict[str, Any]:
+        """Take an image that is there; one that this host has no record of is verified like a new one."""
+        done: dict[str, Any] = {}
+        if "verify" in plan.actions:
+            known = _image_verify.secrets({name: _read(path) for name, path in self.recipe.secrets.items()})
+            done["report"] = summary(_image_build.verify(api, image, self.settings.app_path, known))
+            content, base = (image.labels.get(label, "") for label in (_image.CONTENT_LABEL, _image.BASE_LABEL))
+            self._write_record(image.id, content, base or self.recipe.base.ref, done["report"])
+        if "tag" in plan.actions:
+            self._name(api, existing, image.id)
+        return done
+
     def _unchanged(
         self, api: DockerClient, existing: _image.Existing, plan: _image.Plan, current: _docker.Image
     ) -> dict[str, Any]:
-        """A refresh that found nothing newer: at most the name moves."""
+        """A refresh that found nothing newer: at most the name moves, and the record says that the base is current."""
         settled = _image.decide(replace(self.recipe, base=replace(self.recipe.base, refresh=False)), "", existing)
-        if settled.actions:
-            self._name(api, existing, current.id)
+        self._reuse(api, existing, settled, current)
+        self._save({**self._record(), "base_current": _now()})
         after = {**plan.after, "image_id": current.id, "base": current.labels.get(_image.BASE_LABEL, "")}
         return {
             "changed": bool(settled.actions),
@@ -205,21 +219,33 @@ class ImageManager:
             "ref": self.recipe.name,
             "content_hash": wanted,
             "base": base,
-            "verified": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "verified": _now(),
             "report": report,
         }
+        self._save(record)
+
+    def _save(self, record: dict[str, Any]) -> None:
         content = json.dumps(record, indent=2, sort_keys=True).encode() + b"\n"
         _files.write(_files.ManagedFile(self.settings.record, content, 0o600))
 
     def _recorded(self, image_id: str) -> dict[str, Any]:
         """Return the report of an image that was built before, as far as it is known."""
-        found = _files.look(self.settings.record) if image_id else None
+        record = self._record()
+        report = record.get("report") if image_id and record.get("image_id") == image_id else None
+        return report if isinstance(report, dict) else {}
+
+    def _record(self) -> dict[str, Any]:
+        """Return the record of the last verified build; nothing when there is none that can be read."""
+        found = _files.look(self.settings.record)
         try:
             record = json.loads(found.content) if found else {}
         except ValueError:
             return {}
-        report = record.get("report") if record.get("image_id") == image_id else None
-        return report if isinstance(report, dict) else {}
+        return record if isinstance(record, dict) else {}
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def summary(evidence: _image_verify.Evidence) -> dict[str, Any]:

@@ -157,6 +157,18 @@ def findings(
     return found
 
 
+def is_tool(path: str) -> bool:
+    """Say whether a path (without the first slash) is a compiler or a package manager."""
+    if path.endswith("node_modules/npm/package.json"):
+        return True
+    tool = _TOOL_FOLDER.fullmatch(path)
+    # npm's packages keep programs in bin/ folders of their own; what counts is on the PATH.
+    if not tool or "node_modules/" in path:
+        return False
+    name = tool["name"].split("-linux-gnu-")[-1]
+    return name in _TOOLS or _VERSIONED.sub("", name) in _TOOLS
+
+
 def _listed(what: str, paths: list[str]) -> list[str]:
     """Name what was found, in one line of bounded length."""
     if not paths:
@@ -183,13 +195,7 @@ def _layer(stream: IO[bytes], app: str, known: Secrets, evidence: Evidence) -> N
                 evidence.app_files += entry.isreg()
                 if entry.uid or entry.gid or (not entry.issym() and entry.mode & 0o022):
                     evidence.app_writable.append(f"/{path}")
-            tool = _TOOL_FOLDER.fullmatch(path)
-            # npm's packages keep programs in bin/ folders of their own; what counts is on the PATH.
-            if tool and "node_modules/" not in path and not entry.isdir():
-                name = tool["name"].split("-linux-gnu-")[-1]
-                if name in _TOOLS or _VERSIONED.sub("", name) in _TOOLS:
-                    evidence.tools.append(f"/{path}")
-            if path.endswith("node_modules/npm/package.json"):
+            if not entry.isdir() and is_tool(path):
                 evidence.tools.append(f"/{path}")
             if path.startswith("var/lib/apt/lists/") and entry.isreg() and entry.size:
                 evidence.apt_lists.append(f"/{path}")

@@ -43,6 +43,15 @@ _STUBS = {
     "target": "[Unit]\n",  # an empty file would be a masked unit
     "slice": "[Slice]\n",
 }
+_SPAN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)")
+_SPANS = {
+    **dict.fromkeys(("", "s", "sec", "second", "seconds"), 1.0),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
+    **dict.fromkeys(("w", "week", "weeks"), 604800.0),
+    **{"us": 1e-6, "usec": 1e-6, "ms": 1e-3, "msec": 1e-3},
+}
 _PROPERTIES = {
     "Id": "",
     "ActiveState": "inactive",
@@ -65,6 +74,17 @@ class Unit:
     def kind(self) -> str:
         """The type that systemd reads from the name: ``service``, ``timer``, ``path`` or ``socket``."""
         return self.name.rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class Directive:
+    """One assignment of a unit file; ``swallowed`` are the lines below it that a backslash made a part of its value."""
+
+    section: str
+    key: str
+    value: str
+    line: int
+    swallowed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,6 +162,42 @@ def install_section(content: str) -> list[str]:
     """Return the lines that decide which links ``systemctl enable`` makes."""
     _before, found, after = content.partition("[Install]\n")
     return [line for line in after.splitlines() if "=" in line] if found else []
+
+
+def directives(text: str) -> list[Directive]:
+    """Read a unit file as systemd.syntax(7) says: without comments, lines joined where one ends in a backslash."""
+    found: list[Directive] = []
+    section, started, parts = "", 0, []
+    for number, line in enumerate([*text.split("\n"), ""], start=1):
+        bare = line.strip()
+        if bare.startswith(("#", ";")):
+            continue
+        started = started or number
+        # Two backslashes are one that is meant.
+        if (len(line) - len(line.rstrip("\\"))) % 2:
+            parts.append(line[:-1])
+            continue
+        whole, started_at, rest = " ".join([*parts, line]).strip(), started, [*parts[1:], line] if parts else []
+        started, parts = 0, []
+        if whole.startswith("["):
+            section = whole.strip("[]")
+        elif "=" in whole:
+            key, _equals, value = whole.partition("=")
+            lines = tuple(swallowed.strip() for swallowed in rest)
+            found.append(Directive(section, key.strip(), value.strip(), started_at, lines))
+    return found
+
+
+def seconds(text: str) -> float | None:
+    """Read a time span such as ``1min 30s`` or ``infinity`` (systemd.time(7)); None: not understood."""
+    if text.strip() == "infinity":
+        return float("inf")
+    total, position = 0.0, 0
+    while match := _SPAN.match(text, position):
+        if match[2] not in _SPANS:
+            return None
+        total, position = total + float(match[1]) * _SPANS[match[2]], match.end()
+    return total if position and not text[position:].strip() else None
 
 
 # --- judging by systemd -------------------------------------------------------------------------------------------
@@ -257,6 +313,30 @@ def parse_show(text: str, names: Collection[str]) -> dict[str, UnitStatus]:
             needs_reload=got["NeedDaemonReload"] == "yes",
         )
     return {name: found.get(name, UnitStatus()) for name in names}
+
+
+def properties(module: AnsibleModule, names: Collection[str], wanted: Collection[str]) -> dict[str, dict[str, str]]:
+    """Ask for any properties of all units at once, times in UTC; a property that systemd does not know is left out."""
+    ordered = sorted(names)
+    argv = ["systemctl", "show", f"--property={','.join(wanted)}", "--", *ordered]
+    blocks = run(module, argv, env={"TZ": "UTC"}).stdout.strip("\n").split("\n\n") if ordered else []
+    if len(blocks) != len(ordered):
+        raise HardeningError("systemctl show", f"{len(blocks)} answers", f"{len(ordered)}, one a unit", cmd=argv)
+    return {
+        name: dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        for name, block in zip(ordered, blocks)
+    }
+
+
+def complaints(module: AnsibleModule, names: Collection[str]) -> list[str]:
+    """Return the lines that ``systemd-analyze verify`` prints about installed units, and all that they pull in."""
+    if not names:
+        return []
+    answer = run(module, ["systemd-analyze", "verify", "--man=no", "--", *sorted(names)], check=False)
+    lines = (answer.stdout + answer.stderr).splitlines()
+    if answer.rc and not lines:
+        raise HardeningError("systemd-analyze verify", f"exit code {answer.rc} without a word", "a reason")
+    return lines
 
 
 def systemctl(module: AnsibleModule, verb: str, names: Iterable[str] = (), *, check: bool = True) -> None:

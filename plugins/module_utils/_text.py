@@ -26,6 +26,16 @@ def shown(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
+def harmless(value: str, limit: int = 300) -> str:
+    """Text from a daemon, a container or a file that can be printed anywhere: one line, nothing invisible, cut."""
+    cut = value[: limit + 1]
+    text = "".join(
+        character.encode("unicode_escape").decode() if unicodedata.category(character) in _UNPRINTABLE else character
+        for character in cut
+    )
+    return text if len(value) <= limit else f"{text[:limit]}… ({len(value)} characters)"
+
+
 def _refuse(option: str, value: object, needed: str) -> NoReturn:
     raise HardeningError(option, shown(value), needed, option)
 

@@ -104,8 +104,6 @@ actions:
   sample: ["make a token"]
 """
 
-import hashlib
-import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -122,6 +120,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     write,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, integer, octal_mode
+from ansible_collections.openclaw.hardening.plugins.module_utils._token import SHORTEST, fingerprint, weakness
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "path": {"type": "str", "required": True},
@@ -131,9 +130,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "rotate": {"type": "bool", "default": False},
     "value": {"type": "str", "default": "", "no_log": True},
 }
-SHORTEST = 64
-LONGEST = 512
-FEWEST_DIGITS = 8
 HIGHEST_ID = 2**32 - 2
 
 
@@ -145,26 +141,6 @@ class Plan:
     token: str
     rotated: bool
     is_new: bool
-
-
-def weakness(token: str) -> str:
-    """Name the class of weakness of a token, never a part of it; empty when it is strong."""
-    if not re.fullmatch(r"[0-9a-fA-F]*", token):
-        return "a token with characters that are not hexadecimal digits"
-    if len(token) < SHORTEST:
-        return f"a token of fewer than {SHORTEST} digits"
-    if len(token) > LONGEST:
-        return f"a token of more than {LONGEST} digits"
-    if len(set(token.lower())) < FEWEST_DIGITS:
-        return f"a token of fewer than {FEWEST_DIGITS} different digits"
-    if any(token == (token[:period] * len(token))[: len(token)] for period in range(1, len(token) // 2 + 1)):
-        return "a token that repeats one pattern"
-    return ""
-
-
-def fingerprint(token: str) -> str:
-    """Name a token without giving it away."""
-    return hashlib.sha256(f"openclaw-gateway-token:{token}".encode()).hexdigest()[:16]
 
 
 def refuse_weak(what: str, token: str, cure: str) -> None:

@@ -14,16 +14,21 @@ description:
   - A change is found by comparing bytes, owner and mode of the files, the hash of C(docker compose config --hash) with
     the container's label, the id of the running image, and the inodes that the container has mounted.
   - Before anything is touched, Compose has accepted the definition and OpenClaw its configuration (O(validate)).
+  - Before that, each service of O(definition), as C(docker compose config) resolves it and with what its image adds, is
+    judged by the rules of M(openclaw.hardening.hardening_info). One that breaks a rule is refused, unless O(policy)
+    grants it or one of O(waivers) says why the rule need not hold. The message names all rules that are broken.
   - When the new deployment does not become healthy, the previous files and the previous image come back.
   - Runs for the same O(project) wait for each other (O(lock_timeout)).
 author: OpenClaw Hardening maintainers (@openclaw)
 extends_documentation_fragment:
   - openclaw.hardening.attributes
   - openclaw.hardening.docker
+  - openclaw.hardening.policy
 attributes:
   check_mode:
     details:
       - O(definition) and O(validate) are judged in check mode, too; the latter runs a container that leaves nothing.
+      - What O(definition) leaves to an image that is not built yet is not judged in check mode.
       - On a host without Docker or without the image, the module predicts from its arguments.
   diff_mode:
     details:
@@ -199,6 +204,7 @@ seealso:
     description: What the definition has to say.
     link: https://docs.openclaw.ai
   - module: openclaw.hardening.hardened_image
+  - module: openclaw.hardening.hardening_info
   - module: openclaw.hardening.systemd_unit
 """
 
@@ -211,6 +217,22 @@ EXAMPLES = r"""
     service: openclaw-gateway
     container_name: openclaw-gateway
     image_ref: openclaw:hardened
+    health:
+      port: 18789
+
+- name: Run the gateway for the whole network, from a definition with a writable root file system
+  openclaw.hardening.hardened_compose:
+    project: openclaw
+    directory: /etc/openclaw
+    definition: "{{ lookup('ansible.builtin.template', 'docker-compose.writable.yml.j2') }}"
+    service: openclaw-gateway
+    container_name: openclaw-gateway
+    image_ref: openclaw:hardened
+    policy: {addresses: [any]}
+    waivers:
+      - id: OCH-CTR-06
+        reason: a plugin writes beside its own code; mended with its next release
+        expires: "2027-01-31"
     health:
       port: 18789
 
@@ -240,6 +262,12 @@ image_id:
   returned: success
   type: str
   sample: sha256:af5ec7bde6d0
+waived:
+  description: Rules of the policy that O(definition) breaks, and the reason why it may.
+  returned: success
+  type: list
+  elements: str
+  sample: ["OCH-CTR-06 (The root file system is read-only): gateway: the root file system is writable; waived: a test"]
 health:
   description: What the host was answered.
   returned: success
@@ -260,12 +288,14 @@ health:
 """
 
 from contextlib import nullcontext
-from typing import Any
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.openclaw.hardening.plugins.module_utils import _gate
 from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import decide, diff, find
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_options import wanted_from
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_options import DEPLOY_ARGUMENTS, wanted_from
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
     DOCKER_ARGUMENTS,
     client,
@@ -274,50 +304,19 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker import 
     try_client,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._file_options import FILE, PATH, SECRET
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health
 from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lock
 from ansible_collections.openclaw.hardening.plugins.module_utils._rollout import Rollout
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, integer
 
-# The container's account, not root, reads these: nobody can guess which one that is.
-_OWNED_SECRET: dict[str, Any] = {
-    **SECRET,
-    "uid": {"type": "int", "required": True},
-    "gid": {"type": "int", "required": True},
-}
-_VALIDATE: dict[str, Any] = {
-    "path": PATH,
-    "argv": {"type": "list", "elements": "str", "required": True},
-    "user": {"type": "str", "required": True},
-    "env": {"type": "list", "elements": "str", "default": []},
-    "option": {"type": "str", "default": ""},
-}
-_HEALTH: dict[str, Any] = {
-    "host": {"type": "str", "default": "127.0.0.1"},
-    "port": {"type": "int", "required": True},
-    "paths": {"type": "list", "elements": "str", "default": ["/healthz", "/readyz"]},
-    "timeout": {"type": "int", "default": 180},
-}
+if TYPE_CHECKING:
+    from docker import DockerClient
+
 ARGUMENT_SPEC: dict[str, Any] = {
-    "state": {"type": "str", "choices": ["present", "stopped", "absent"], "default": "present"},
-    "project": {"type": "str", "required": True},
-    "directory": PATH,
-    "definition": {"type": "str", "default": ""},
-    "definition_name": {"type": "str", "default": "docker-compose.hardened.yml"},
-    "service": {"type": "str", "required": True},
-    "container_name": {"type": "str", "required": True},
-    "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
-    "secrets": {"type": "list", "elements": "dict", "default": [], "no_log": False, "options": _OWNED_SECRET},
-    "prune_prefix": {"type": "str", "default": ""},
-    "image_ref": {"type": "str", "default": ""},
-    "image_id": {"type": "str", "default": ""},
-    "validate": {"type": "dict", "options": _VALIDATE},
-    "health": {"type": "dict", "options": _HEALTH},
-    "unit": {"type": "str", "default": ""},
+    **DEPLOY_ARGUMENTS,
+    **_gate.POLICY_ARGUMENTS,
     "record_dir": {"type": "str", "default": "/var/lib/openclaw-hardening"},
     "lock_timeout": {"type": "int", "default": 600},
-    "remove_files": {"type": "bool", "default": False},
     **DOCKER_ARGUMENTS,
 }
 
@@ -329,6 +328,7 @@ class HardenedCompose:
         """Judge every option before the world is looked at."""
         self.module = module
         self.wanted = wanted_from(module.params)
+        self.gate = _gate.gate_from(module.params)
         self.docker_host = docker_host(module.params["docker_host"])
         record_dir = absolute_path("record_dir", module.params["record_dir"])
         self.lock_path = f"{record_dir}/deploy.lock"
@@ -346,6 +346,7 @@ class HardenedCompose:
         directory = wanted.definition.path.rpartition("/")[0]
         compose = Compose(self.module, self.docker_host, wanted.project, directory, wanted.definition.path)
         found = find(wanted, api, compose)
+        waived = self._judge(compose, api)
         plan = decide(wanted, found)
         health, container = found.health, found.container
         if api is not None:
@@ -357,11 +358,22 @@ class HardenedCompose:
                 health = rollout.apply(plan)
                 container = find_container(api, wanted.container)
         result = self._result(plan.changed, plan.actions(wanted.container), health)
+        result["waived"] = waived
         result["container_id"] = container.id if container else ""
         result["image_id"] = (wanted.image_id or found.image_id) if wanted.state == "present" else ""
         if self.module._diff:
             result["diff"] = diff(wanted, found, plan)
         return result
+
+    def _judge(self, compose: Compose, api: DockerClient | None) -> list[str]:
+        """Refuse a definition that breaks the policy; return the rules that are waived."""
+        if self.wanted.state != "present" or (api is None and not compose.available()):
+            return []
+        today = datetime.now(timezone.utc).date()
+        findings = _gate.judge(self.gate, compose, api, self.wanted, predicting=self.module.check_mode, today=today)
+        secrets = [file.content.decode("utf-8", "replace").strip() for file in self.wanted.files if file.secret]
+        _gate.refuse(findings, secrets)
+        return _gate.waived(findings)
 
     def _result(self, changed: bool, actions: list[str], health: Health) -> dict[str, Any]:
         url = self.wanted.probe.base if self.wanted.state == "present" else ""

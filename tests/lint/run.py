@@ -37,7 +37,12 @@ class Result:
 
 def ansible_lint() -> list[Command]:
     """Everything; its configuration is in .ansible-lint."""
-    own = (("ANSIBLE_COLLECTIONS_PATH", str(tree.TOP / ".collections")), ("NO_COLOR", "1"))
+    own = (
+        ("ANSIBLE_COLLECTIONS_PATH", str(tree.TOP / ".collections")),
+        # Molecule leaves a copy of the collection in the user's, and an old copy would be preferred to this checkout.
+        ("ANSIBLE_HOME", str(tree.TOP / "build/ansible")),
+        ("NO_COLOR", "1"),
+    )
     return [Command(["ansible-lint", "--strict", "--profile", "production", "--offline", "-q"], environment=own)]
 
 

@@ -17,7 +17,9 @@ with open({log!r}, "a") as log:
     env = {{name: value for name, value in os.environ.items() if name.startswith(("COMPOSE_", "OPENCLAW_"))}}
     data = sys.stdin.read() if "-" in sys.argv else ""
     log.write(json.dumps({{"argv": sys.argv[1:], "env": env, "cwd": os.getcwd(), "data": data}}) + "\\n")
-if "config" in sys.argv:
+if "--format" in sys.argv:
+    print("nothing" if "broken" in data else json.dumps({{"services": {{}}}}))
+elif "config" in sys.argv:
     print("other 1111\\nopenclaw-gateway 2222")
 sys.exit(1 if "bad-service" in sys.argv else 0)
 """
@@ -64,6 +66,21 @@ def test_the_environment_of_the_caller_has_no_say(compose, calls):
     assert "--force-recreate" not in first["argv"]
     assert "--force-recreate" in second["argv"]
     assert first["argv"][-2:] == ["--", "openclaw-gateway"]
+
+
+def test_a_definition_is_resolved_with_all_profiles(compose, calls):
+    assert compose.resolve("services: {}") == {"services": {}}
+    (call,) = calls()
+    assert call["argv"][call["argv"].index("--profile") :][:4] == ["--profile", "*", "--file", "-"]
+    assert call["env"]["COMPOSE_PROFILES"] == call["env"]["OPENCLAW_IMAGE"] == ""
+    with pytest.raises(HardeningError, match="no JSON object"):
+        compose.resolve("broken")
+
+
+def test_compose_is_there_or_not(compose, calls, monkeypatch):
+    assert compose.available()
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert not compose.available()
 
 
 def test_down_needs_no_definition(compose, calls):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.modules import hardened_compose
+from unit.test_settings import RECORDED
 
 NO_DOCKER = "unix:///nonexistent/docker.sock"
 
@@ -50,6 +51,10 @@ def arguments(tmp_path) -> dict:
         ({"unit": "x.timer"}, "unit"),
         ({"unit": "a b.service"}, "unit"),
         ({"docker_host": "ssh://elsewhere"}, "docker_host"),
+        ({"policy": {"addresses": ["everywhere"]}}, "policy.addresses"),
+        ({"policy": {"capabilities": ["ALL"]}}, "policy.capabilities"),
+        ({"waivers": [{"id": "OCH-CTR-06", "reason": ""}]}, "waivers[0].reason"),
+        ({"waivers": [{"id": "CIS-5.13", "reason": "a good one"}]}, "waivers[0].id"),
         ({"lock_timeout": -1}, "lock_timeout"),
     ],
 )
@@ -69,6 +74,51 @@ def test_the_user_of_the_judge_is_numeric(run_module, arguments, tmp_path):
     assert result["msg"].startswith("validate.user: found 'root', needed uid:gid")
 
 
+@pytest.fixture
+def no_programs(monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+
+@pytest.fixture
+def compose_answers(tmp_path_factory, monkeypatch):
+    """Stand in for the Compose CLI, on a host whose daemon does not run: it resolves everything to one definition."""
+    folder = tmp_path_factory.mktemp("bin")
+
+    def answer(name: str) -> None:
+        program = folder / "docker"
+        # Not to read what is written to it would be an error of its own.
+        reading = 'case "$*" in *config*) /bin/cat > /dev/null;; esac'
+        program.write_text(f"#!/bin/sh\n{reading}\nexec /bin/cat {RECORDED}/compose-{name}.json\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder))
+
+    return answer
+
+
+def test_check_mode_judges_the_definition_where_compose_is(run_module, arguments, tmp_path, compose_answers):
+    compose_answers("hostile")
+    result = run_module(hardened_compose, check=True, **arguments)
+    assert result["failed"]
+    assert result["msg"].startswith("definition: found ")
+    assert "- OCH-CTR-03 (" in result["msg"]
+    assert "canary" not in str(result)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_mode_predicts_what_the_policy_lets_pass(run_module, arguments, compose_answers):
+    compose_answers("hardened")
+    result = run_module(hardened_compose, check=True, **arguments)
+    assert result["changed"]
+    assert result["waived"] == []
+
+
+@pytest.mark.parametrize("state", ["stopped", "absent"])
+def test_what_is_taken_down_is_not_judged(run_module, arguments, compose_answers, state):
+    compose_answers("hostile")
+    assert not run_module(hardened_compose, check=True, **{**arguments, "state": state})["changed"]
+
+
+@pytest.mark.usefixtures("no_programs")
 def test_check_mode_on_a_host_without_docker_predicts(run_module, arguments, tmp_path):
     result = run_module(hardened_compose, check=True, **arguments)
     assert result["changed"]

@@ -83,7 +83,7 @@ def test_the_content_before_gets_the_name_back_without_a_build(image, daemon, as
     first = image(build_args={"A": "1"})["image_id"]
     image(build_args={"A": "2"})
     back = image(build_args={"A": "1"})
-    assert (back["actions"], back["image_id"], daemon.tagged(NAME)) == (["tag"], first, first)
+    assert (back["actions"], back["image_id"], daemon.tagged(NAME)) == (["verify", "tag"], first, first)
 
 
 def test_a_second_instance_shares_the_image(image, daemon, as_root):
@@ -130,8 +130,20 @@ def test_a_run_that_waited_for_another_finds_its_image(image, daemon, tmp_path, 
         time.sleep(1)
         content = image(check=True)["content_hash"]
         identity = daemon.add("other", NAME, **{CONTENT_LABEL: content})
+        (tmp_path / "records/image.json").write_text(json.dumps({"image_id": identity}))
     waiting.join(20)
     assert (results[0]["changed"], results[0]["image_id"], daemon.builds) == (False, identity, [])
+
+
+def test_a_lost_record_is_made_again_from_a_new_verification(image, daemon, tmp_path, as_root):
+    made = image()
+    record = tmp_path / "records/image.json"
+    record.unlink()
+    assert image(check=True)["actions"] == ["verify"]
+    again = image()
+    assert (again["actions"], again["report"]["production"]) == (["verify"], made["report"]["production"])
+    assert json.loads(record.read_text())["image_id"] == made["image_id"] == daemon.tagged(NAME)
+    assert image()["actions"] == []
 
 
 def test_check_mode_predicts_without_a_daemon(image, tmp_path):

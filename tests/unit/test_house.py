@@ -14,6 +14,9 @@ COLLECTION = "ansible_collections.openclaw.hardening"
 HELPERS_PACKAGE = f"{COLLECTION}.plugins.module_utils"
 MODULES = sorted((TOP / "plugins/modules").glob("*.py"))
 HELPERS = sorted((TOP / "plugins/module_utils").glob("*.py"))
+CONTROLLER_PACKAGE = f"{COLLECTION}.plugins.plugin_utils"
+ACTIONS = sorted((TOP / "plugins/action").glob("*.py"))
+CONTROLLER_HELPERS = sorted((TOP / "plugins/plugin_utils").glob("*.py"))
 ROLES = sorted(path for path in (TOP / "roles").iterdir() if path.is_dir())
 
 
@@ -29,7 +32,8 @@ def imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             source = "." * node.level + (node.module or "")
-            found |= {f"{source}.{alias.name}" for alias in node.names} if source == HELPERS_PACKAGE else {source}
+            packages = (HELPERS_PACKAGE, CONTROLLER_PACKAGE)
+            found |= {f"{source}.{alias.name}" for alias in node.names} if source in packages else {source}
     return found
 
 
@@ -48,10 +52,26 @@ def test_a_helper_is_private_and_imports_helpers_only(helper: Path) -> None:
     assert {imported.rsplit(".", 1)[0] for imported in ours(helper)} <= {HELPERS_PACKAGE}
 
 
+@pytest.mark.parametrize("action", ACTIONS, ids=name)
+def test_an_action_imports_helpers_only_and_has_its_documentation(action: Path) -> None:
+    assert {imported.rsplit(".", 1)[0] for imported in ours(action)} <= {HELPERS_PACKAGE, CONTROLLER_PACKAGE}
+    assert (TOP / "plugins/modules" / action.name).is_file()
+
+
+@pytest.mark.parametrize("helper", CONTROLLER_HELPERS, ids=name)
+def test_a_helper_of_the_controller_is_private_and_imports_helpers_only(helper: Path) -> None:
+    assert helper.name.startswith("_")
+    assert {imported.rsplit(".", 1)[0] for imported in ours(helper)} <= {HELPERS_PACKAGE, CONTROLLER_PACKAGE}
+
+
+def test_no_helper_has_the_name_of_another() -> None:
+    assert not {helper.name for helper in HELPERS} & {helper.name for helper in CONTROLLER_HELPERS}
+
+
 def test_helpers_import_in_no_circle() -> None:
     arrows = {
-        helper.stem: {imported.rsplit(".", 1)[1] for imported in ours(helper) if "module_utils." in imported}
-        for helper in HELPERS
+        helper.stem: {imported.rsplit(".", 1)[1] for imported in ours(helper) if "_utils." in imported}
+        for helper in [*HELPERS, *CONTROLLER_HELPERS]
     }
     while arrows:
         lowest = {helper for helper, needed in arrows.items() if not needed & arrows.keys()}
@@ -59,7 +79,7 @@ def test_helpers_import_in_no_circle() -> None:
         arrows = {helper: needed for helper, needed in arrows.items() if helper not in lowest}
 
 
-@pytest.mark.parametrize("path", [*MODULES, *HELPERS], ids=name)
+@pytest.mark.parametrize("path", [*MODULES, *ACTIONS, *HELPERS, *CONTROLLER_HELPERS], ids=name)
 def test_nothing_below_a_role_knows_a_variable_of_one(path: Path) -> None:
     text = path.read_text()
     examples = re.search(r'^EXAMPLES = r"""\n.*?^"""', text, re.DOTALL | re.MULTILINE)

@@ -150,9 +150,15 @@ def test_the_build_context_holds_the_recipe_and_nothing_else(tree, tmp_path):
 
 def test_nothing_is_done_when_the_name_has_the_content():
     current = image("1", RECIPE.name)
-    plan = _image.decide(RECIPE, HASH, Existing(tagged=current, same_content=current))
+    plan = _image.decide(RECIPE, HASH, Existing(tagged=current, same_content=current, recorded=current.id))
     assert plan.actions == ()
     assert plan.before == plan.after
+
+
+def test_an_image_without_a_record_is_verified_again():
+    current = image("1", RECIPE.name)
+    existing = Existing(tagged=current, same_content=current, recorded="sha256:other")
+    assert _image.decide(RECIPE, HASH, existing).actions == ("verify",)
 
 
 def test_a_first_build():
@@ -168,7 +174,7 @@ def test_a_first_build():
 
 
 def test_an_image_of_another_instance_only_gets_another_name():
-    plan = _image.decide(RECIPE, HASH, Existing(same_content=image("1", "openclaw-acme:hardened")))
+    plan = _image.decide(RECIPE, HASH, Existing(same_content=image("1", "openclaw-acme:hardened"), recorded="sha256:1"))
     assert plan.actions == ("tag",)
     assert plan.after["image_id"] == "sha256:1"
 

@@ -7,6 +7,7 @@ import re
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils import _text
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -107,3 +108,18 @@ def test_octal_mode_refuses_writing_by_others_unless_allowed():
 def test_a_refused_value_is_shown_cut_and_in_ascii():
     assert _text.shown("ä\n") == "'\\xe4\\n'"
     assert _text.shown("x" * 1000) == "'" + "x" * 59 + "… (1002 characters)"
+
+
+@pytest.mark.parametrize(
+    ("value", "safe"),
+    [
+        ("plain ümlaut", "plain ümlaut"),
+        ("two\nlines", "two\\nlines"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("a\u202eb", "a\\u202eb"),
+        ("\ud800", "\\ud800"),
+        ("x" * 400, "x" * 300 + "… (400 characters)"),
+    ],
+)
+def test_text_from_the_world_is_shown_on_one_line_and_short(value: str, safe: str) -> None:
+    assert harmless(value) == safe

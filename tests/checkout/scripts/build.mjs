@@ -4,5 +4,5 @@ import { copyFileSync, mkdirSync } from "node:fs";
 import colors from "picocolors";
 
 mkdirSync("dist", { recursive: true });
-copyFileSync("src/gateway.mjs", "dist/gateway.mjs");
+for (const file of ["config.mjs", "gateway.mjs"]) copyFileSync(`src/${file}`, `dist/${file}`);
 console.log(colors.green("built dist"));

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action hardening_report: reports of what hardening_info proved on a fleet, made on the controller."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible import constants
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.plugin_utils import (
+    _report_files,
+    _report_html,
+    _report_json,
+    _report_junit,
+    _report_sarif,
+    _report_table,
+)
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._report import Fleet, fleet
+
+FORMATS: dict[str, tuple[str, Callable[[Fleet], str]]] = {
+    "json": ("openclaw-hardening.json", _report_json.render),
+    "junit": ("openclaw-hardening.xml", _report_junit.render),
+    "sarif": ("openclaw-hardening.sarif", _report_sarif.render),
+    "html": ("openclaw-hardening.html", _report_html.render),
+}
+ARGUMENT_SPEC: dict[str, Any] = {
+    "hosts": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {"name": {"type": "str", "required": True}, "result": {"type": "raw"}},
+    },
+    "directory": {"type": "str", "default": ""},
+    "formats": {"type": "list", "elements": "str", "choices": list(FORMATS), "default": list(FORMATS)},
+    "title": {"type": "str", "default": "OpenClaw hardening"},
+    "table": {"type": "bool", "default": True},
+}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Everything happens on the controller: no connection, no module on a target."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Make the fleet, then the files, then the table."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        options = self.validate_argument_spec(ARGUMENT_SPEC)[1]
+        try:
+            result.update(self._report(options))
+        except HardeningError as error:
+            raise AnsibleActionFail(str(error)) from error
+        return result
+
+    def _report(self, options: dict[str, Any]) -> dict[str, Any]:
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        made = fleet(options["title"], options["hosts"], now)
+        files: list[str] = []
+        if options["directory"]:
+            directory = os.path.abspath(os.path.expanduser(options["directory"]))
+            wanted = [FORMATS[name] for name in FORMATS if name in options["formats"]]
+            _report_files.vet(directory, [pair[0] for pair in wanted])
+            contents = {name: render(made) for name, render in wanted}
+            if not self._task.check_mode:
+                _report_files.write(directory, contents)
+            files = [os.path.join(directory, name) for name in contents]
+        if options["table"]:
+            self._print(made)
+        return {"changed": bool(files), "files": files, "summary": made.summary()}
+
+    def _print(self, made: Fleet) -> None:
+        display = Display()
+        for line, colour in _report_table.lines(made, display.columns, everything=display.verbosity > 0):
+            display.display(line, color=getattr(constants, colour) if colour else None)

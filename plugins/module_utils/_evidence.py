@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Collect the evidence: each part is read once, and one that cannot be read spoils only the rules that need it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.openclaw.hardening.plugins.module_utils import (
+    _look_account,
+    _look_daemon,
+    _look_files,
+    _look_image,
+    _look_kernel,
+    _look_log,
+    _look_network,
+    _look_secrets,
+    _look_units,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy import Unseen
+from ansible_collections.openclaw.hardening.plugins.module_utils._settings import from_inspect
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+    from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Container
+    from ansible_collections.openclaw.hardening.plugins.module_utils._rule import Allowed
+    from docker import DockerClient
+
+Parts = dict[str, Any]
+
+
+def look_at_host(module: AnsibleModule, api: DockerClient | Unseen, allowed: Allowed) -> Parts:
+    """Read what is there once a host: the Docker daemon and the units."""
+    return {
+        "daemon": _read("Docker daemon", _look_daemon.look, module, api),
+        "units": _read("units", _look_units.look, module, [name for name, _limit in allowed.units]),
+    }
+
+
+def look_at_container(
+    module: AnsibleModule, api: DockerClient, container: Container, host: Parts, allowed: Allowed
+) -> Parts:
+    """Read everything about one container; ``host`` is what ``look_at_host`` found."""
+    attrs = container.attrs
+    pid = (attrs.get("State") or {}).get("Pid") or 0
+    parts: Parts = dict(host)
+    settings = parts["settings"] = _read("definition", from_inspect, attrs)
+    running = pid or Unseen(f"container {container.name} does not run, it is {container.status}")
+    kernel = parts["kernel"] = _read("processes", _look_kernel.look, container.id, running)
+    log = parts["log"] = _read("log", _look_log.look, api, container.id)
+    files = parts["files"] = _read("files", _look_files.look, settings, pid)
+    parts["image"] = _read("image", _look_image.look, api, attrs, pid, allowed.record)
+    parts["account"] = _read("account", _account, kernel)
+    # Without these the secrets are still looked for: they have to be masked, and its rules say what was not seen.
+    processes = () if isinstance(kernel, Unseen) else kernel.processes
+    text = None if isinstance(log, Unseen) else log.text
+    secrets = parts["secrets"] = _read("secrets", _look_secrets.look, settings, attrs, files, processes, text)
+    token = "" if isinstance(secrets, Unseen) else secrets.token
+    engine = "" if isinstance(host["daemon"], Unseen) else host["daemon"].version
+    parts["network"] = _read("network", _look_network.look, module, api, settings, attrs, running, token, engine)
+    return parts
+
+
+def _account(kernel: _look_kernel.Kernel) -> object:
+    main = next(process for process in kernel.processes if process.pid == kernel.main_pid)
+    return _look_account.look(main.uids[0], main.gids[0])
+
+
+def _read(what: str, look: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a look, or say why there is nothing: an argument is missing, or it failed on what it met."""
+    for argument in arguments:
+        if isinstance(argument, Unseen):
+            return argument
+    try:
+        return look(*arguments)
+    except HardeningError as error:
+        return Unseen(f"{what}: {error}")
+    except Exception as error:  # whatever is met there must end as an error of these rules, not of the audit
+        return Unseen(f"{what} could not be read: {type(error).__name__}: {error}")

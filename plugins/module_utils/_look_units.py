@@ -1,0 +1,383 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the service manager, the disk and the kernel say about units: three programs are run, however many units."""
+
+from __future__ import annotations
+
+import calendar
+import errno
+import os
+import posixpath
+import pwd
+import re
+import stat
+import struct
+import time
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ansible_collections.openclaw.hardening.plugins.module_utils import _systemd
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import Directive
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+MAX_SIZE = 1 << 20
+EXEC = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost")
+# Directives that confine a service and are properties of the same name (systemd.exec(5), systemd.resource-control(5)).
+SANDBOX = (
+    "AmbientCapabilities",
+    "BindPaths",
+    "BindReadOnlyPaths",
+    "CapabilityBoundingSet",
+    "DevicePolicy",
+    "DynamicUser",
+    "Group",
+    "IPAddressDeny",
+    "InaccessiblePaths",
+    "KeyringMode",
+    "LockPersonality",
+    "MemoryDenyWriteExecute",
+    "NoNewPrivileges",
+    "NotifyAccess",
+    "PrivateDevices",
+    "PrivateIPC",
+    "PrivateMounts",
+    "PrivateNetwork",
+    "PrivateTmp",
+    "PrivateUsers",
+    "ProcSubset",
+    "ProtectClock",
+    "ProtectControlGroups",
+    "ProtectHome",
+    "ProtectHostname",
+    "ProtectKernelLogs",
+    "ProtectKernelModules",
+    "ProtectKernelTunables",
+    "ProtectProc",
+    "ProtectSystem",
+    "ReadOnlyPaths",
+    "ReadWritePaths",
+    "RemoveIPC",
+    "RestrictAddressFamilies",
+    "RestrictNamespaces",
+    "RestrictRealtime",
+    "RestrictSUIDSGID",
+    "SystemCallArchitectures",
+    "SystemCallFilter",
+    "TemporaryFileSystem",
+    "UMask",
+    "User",
+)
+_STATE = (
+    *("Id", "LoadState", "LoadError", "ActiveState", "SubState", "UnitFileState", "FragmentPath", "DropInPaths"),
+    *("NeedDaemonReload", "Type", "RemainAfterExit", "Result", "MainPID", "UID", "TimeoutStartUSec"),
+    *("ExecMainStatus", "ExecMainStartTimestamp", "ExecMainExitTimestamp", "EnvironmentFiles"),
+    *("TriggeredBy", "WantedBy", "RequiredBy", "Triggers"),
+    *("LastTriggerUSec", "LastTriggerUSecMonotonic", "NextElapseUSecRealtime", "NextElapseUSecMonotonic"),
+)
+_WANTED = (*_STATE, *(f"{name}Ex" for name in EXEC), *SANDBOX)
+_COMMAND = re.compile(r"\{ path=(\S+) ; argv\[\]=(.*?) ; flags=(.*?) ; start_time=")
+_INTERPRETER = re.compile(r"(?:python[0-9.]*|perl|ruby|node|nodejs|sh|bash|dash|ksh|zsh|env)")
+_TIME = re.compile(r"[A-Z][a-z]{2} ([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}) UTC")
+_KINDS = {stat.S_IFDIR: "directory", stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFSOCK: "socket"}
+_MAX_LINKS = 40
+# posix_acl_xattr.h: a header of 4 bytes, then tag, permissions and id of each entry.
+_ACL_ENTRY = struct.Struct("<HHI")
+_ACL_NAMED = {0x02: "uid", 0x08: "gid"}
+
+
+# --- things on the disk -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing on the way to a path. ``kind``: directory, file, link, socket, other, missing, unreadable."""
+
+    path: str
+    kind: str
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    # Who may write beside owner, group and others, by an access control list: ``uid 1000``.
+    granted: tuple[str, ...] = ()
+
+    @property
+    def there(self) -> bool:
+        """Say whether it exists."""
+        return self.kind not in ("missing", "unreadable")
+
+
+def entry(path: str) -> Entry:
+    """Look at one thing, without following a link."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return Entry(path, "missing")
+    except OSError as error:
+        return Entry(path, "missing" if error.errno == errno.ENOTDIR else "unreadable")
+    kind = _KINDS.get(stat.S_IFMT(found.st_mode), "other")
+    granted = () if kind == "link" else _granted(path)
+    return Entry(path, kind, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, granted)
+
+
+def trace(path: str) -> tuple[Entry, ...]:
+    """Everything that decides what a path leads to: each folder, each link, and what is there (or the first gap)."""
+    found, here, links = [entry("/")], "/", 0
+    names = deque(path.split("/"))
+    while names:
+        name = names.popleft()
+        if name in ("", "."):
+            continue
+        if name == "..":
+            here = posixpath.dirname(here)
+            continue
+        found.append(entry(posixpath.join(here, name)))
+        if not found[-1].there:
+            break
+        if found[-1].kind != "link":
+            here = found[-1].path
+            continue
+        links += 1
+        with suppress(OSError):
+            target = os.readlink(found[-1].path) if links <= _MAX_LINKS else ""
+            here = "/" if target.startswith("/") else here
+            names.extendleft(reversed(target.split("/")))
+    return tuple(found)
+
+
+def faults_of(way: Iterable[Entry], owners: Collection[int] = (0,)) -> list[str]:
+    """Say who beside root could change what is at the end of the way (pure)."""
+    faults = []
+    for found in way:
+        if not found.there:
+            continue
+        if found.uid not in owners:
+            faults.append(f"{found.path} belongs to uid {found.uid}")
+        sticky = found.kind == "directory" and found.mode & stat.S_ISVTX
+        if found.kind != "link" and not sticky:
+            faults += [
+                f"{found.path} can be written by {who} (mode {found.mode:04o})"
+                for bit, who in ((0o020, f"gid {found.gid}"), (0o002, "everybody"))
+                if found.mode & bit
+            ]
+        faults += [f"{found.path} can be written by {who} (access control list)" for who in found.granted]
+    return faults
+
+
+def read_text(path: str) -> str:
+    """Return a text file that may be anything, up to 1 MiB."""
+    with open(path, "rb") as file:
+        return file.read(MAX_SIZE).decode("utf-8", "replace")
+
+
+def _granted(path: str) -> tuple[str, ...]:
+    try:
+        packed = os.getxattr(path, "system.posix_acl_access")
+    except OSError:
+        return ()
+    entries = list(_ACL_ENTRY.iter_unpack(packed[4 : 4 + (len(packed) - 4) // 8 * 8]))
+    mask = next((permissions for tag, permissions, _number in entries if tag == 0x10), 7)
+    return tuple(
+        f"{_ACL_NAMED[tag]} {number}"
+        for tag, permissions, number in entries
+        if tag in _ACL_NAMED and permissions & mask & 2
+    )
+
+
+# --- units --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class UnitFile:
+    """A fragment or drop-in: how it was reached, and its text; ``fault``: why there is no text."""
+
+    path: str
+    way: tuple[Entry, ...]
+    directives: tuple[Directive, ...] = ()
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class MainProcess:
+    """The running main process of a service, as the kernel sees it (proc_pid_status(5))."""
+
+    pid: int
+    uids: tuple[int, ...]
+    no_new_privileges: bool
+    bounding: int
+    seccomp: int
+    # Namespaces (net, mnt, ipc, user) that it shares with the host; None: the kernel does not say.
+    shared: tuple[str, ...] | None = ()
+
+
+@dataclass(frozen=True)
+class UnitFacts:
+    """Everything about one unit. ``properties`` are in force, drop-ins included; files are as they are on the disk."""
+
+    name: str
+    properties: Mapping[str, str] = field(default_factory=dict)
+    fragment: UnitFile | None = None
+    drop_ins: tuple[UnitFile, ...] = ()
+    # What the unit starts or reads (programs, scripts, environment files): path to the way there.
+    uses: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
+    exposure: float | None = None
+    # Lines of systemd-analyze verify that name it.
+    complaints: tuple[str, ...] = ()
+    # Number of the account that User= names; None: no such account, or no User=.
+    uid: int | None = None
+    process: MainProcess | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Say whether there is such a unit."""
+        return self.get("LoadState") == "loaded"
+
+    @property
+    def kind(self) -> str:
+        """The type in its name."""
+        return self.name.rpartition(".")[2]
+
+    @property
+    def oneshot(self) -> bool:
+        """Say whether it is a job that ends."""
+        return self.kind == "service" and self.get("Type") == "oneshot"
+
+    @property
+    def files(self) -> tuple[UnitFile, ...]:
+        """The fragment and its drop-ins."""
+        return (*((self.fragment,) if self.fragment else ()), *self.drop_ins)
+
+    def get(self, name: str) -> str:
+        """Return a property; empty when there is none."""
+        return self.properties.get(name, "")
+
+    def words(self, name: str) -> list[str]:
+        """Return a property that is a list."""
+        return self.get(name).split()
+
+    def time(self, name: str) -> float:
+        """Return a property that is a point in time; 0: never."""
+        match = _TIME.fullmatch(self.get(name))
+        return float(calendar.timegm(time.strptime(match[1], "%Y-%m-%d %H:%M:%S"))) if match else 0.0
+
+    def commands(self) -> list[tuple[str, str, list[str], list[str]]]:
+        """Return directive, program, arguments and flags of all that it starts."""
+        return [
+            (name, path, argv.split()[1:], flags.split())
+            for name in EXEC
+            for path, argv, flags in _COMMAND.findall(self.get(f"{name}Ex"))
+        ]
+
+
+@dataclass(frozen=True)
+class Units:
+    """The units that were asked for, looked at at ``now``; ``exposure_fault``: why there are no exposures."""
+
+    units: Mapping[str, UnitFacts] = field(default_factory=dict)
+    exposure_fault: str = ""
+    now: float = 0.0
+
+
+def look(module: AnsibleModule, names: Collection[str]) -> Units:
+    """Read the units and what they start; one that does not exist is a fact.
+
+    :raises HardeningError: a name is none, or systemd does not answer.
+    """
+    for name in names:
+        _systemd.unit_name("units", name)
+    if not names:
+        return Units()
+    if not os.path.isdir("/run/systemd/system"):
+        raise HardeningError("systemd", "another PID 1", "a host that systemd booted")
+    shown = _systemd.properties(module, sorted(set(names)), _WANTED)
+    loaded = [name for name, got in shown.items() if got.get("LoadState") == "loaded"]
+    exposures, fault = _exposures(module, [name for name in loaded if name.endswith(".service")])
+    lines = _systemd.complaints(module, loaded)
+    units = {name: _facts(name, got, exposures.get(name), lines) for name, got in shown.items()}
+    return Units(units, fault, time.time())
+
+
+def _exposures(module: AnsibleModule, services: Collection[str]) -> tuple[dict[str, float], str]:
+    try:
+        return _systemd.exposures(module, services), ""
+    except HardeningError as error:
+        return {}, str(error)
+
+
+def _facts(name: str, got: dict[str, str], exposure: float | None, lines: Iterable[str]) -> UnitFacts:
+    bare = UnitFacts(name, got)
+    paths = [path for path in (got.get("FragmentPath", ""), *got.get("DropInPaths", "").split()) if path]
+    named = re.compile(rf"(?<![\w.@-])(?:{'|'.join(map(re.escape, [name, *paths]))})(?![\w@-]|\.\w)")
+    pid = got.get("MainPID", "0")
+    return UnitFacts(
+        name,
+        got,
+        fragment=_unit_file(got["FragmentPath"]) if got.get("FragmentPath") else None,
+        drop_ins=tuple(_unit_file(path) for path in bare.words("DropInPaths")),
+        uses={path: trace(path) for path in _used(bare)},
+        exposure=exposure,
+        complaints=tuple(line.strip() for line in lines if named.search(line)),
+        uid=_uid(bare),
+        process=_process(int(pid)) if pid.isdecimal() and pid != "0" else None,
+    )
+
+
+def _unit_file(path: str) -> UnitFile:
+    try:
+        return UnitFile(path, trace(path), tuple(_systemd.directives(read_text(path))))
+    except OSError as error:
+        return UnitFile(path, trace(path), fault=error.strerror or str(error))
+
+
+def _used(unit: UnitFacts) -> list[str]:
+    """Return the programs, the scripts that they are given to run, and the environment files."""
+    found = [word for word in unit.words("EnvironmentFiles") if word.startswith("/")]
+    for _directive, path, arguments, _flags in unit.commands():
+        found.append(path)
+        if _INTERPRETER.fullmatch(posixpath.basename(path)):
+            script = next((word for word in arguments if not word.startswith("-")), "")
+            found += [script] if script.startswith("/") else []
+    return list(dict.fromkeys(found))
+
+
+def _uid(unit: UnitFacts) -> int | None:
+    if unit.get("UID").isdecimal():
+        return int(unit.get("UID"))
+    user = unit.get("User")
+    if user.isdecimal():
+        return int(user)
+    try:
+        return pwd.getpwnam(user).pw_uid if user else None
+    except KeyError:
+        return None
+
+
+def _process(pid: int) -> MainProcess | None:
+    """Read one process; None when it has ended meanwhile."""
+    try:
+        lines = read_text(f"/proc/{pid}/status").splitlines()
+        status = dict(line.split(":", 1) for line in lines if ":" in line)
+        return MainProcess(
+            pid,
+            tuple(int(number) for number in status["Uid"].split()),
+            status["NoNewPrivs"].strip() == "1",
+            int(status["CapBnd"], 16),
+            int(status["Seccomp"]),
+            _shared(pid),
+        )
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def _shared(pid: int) -> tuple[str, ...] | None:
+    """Compare with ourselves: the audit runs where the host's services do."""
+    kinds = ("net", "mnt", "ipc", "user")
+    try:
+        return tuple(kind for kind in kinds if os.path.samefile(f"/proc/{pid}/ns/{kind}", f"/proc/self/ns/{kind}"))
+    except OSError:
+        return None

@@ -1,0 +1,176 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The one table of rules, and how it is applied: the gate before a deployment, the audit after it.
+
+The rows stand in one file for each subject (``_policy_*.py``). Everything here is pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from ansible_collections.openclaw.hardening.plugins.module_utils import (
+    _policy_account,
+    _policy_filesystem,
+    _policy_host,
+    _policy_image,
+    _policy_isolation,
+    _policy_network,
+    _policy_resources,
+    _policy_secrets,
+    _policy_systemd,
+    _policy_upkeep,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._rule import (
+    STATUSES,
+    Allowed,
+    Judgement,
+    Rule,
+    skipped,
+    unproven,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._settings import Settings
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import printable, shown
+
+RULES: tuple[Rule, ...] = (
+    *_policy_account.RULES,
+    *_policy_image.RULES,
+    *_policy_isolation.RULES,
+    *_policy_filesystem.RULES,
+    *_policy_resources.RULES,
+    *_policy_network.RULES,
+    *_policy_secrets.RULES,
+    *_policy_systemd.RULES,
+    *_policy_host.RULES,
+    *_policy_upkeep.RULES,
+)
+IDS = frozenset(rule.id for rule in RULES)
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A part of the evidence that could not be read, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """The operator's word that a rule need not hold. Without ``expires`` for good, without ``target`` everywhere."""
+
+    id: str
+    reason: str
+    expires: date | None = None
+    target: str = ""
+
+    def covers(self, rule: Rule, target: str) -> bool:
+        """Say whether it is about this rule at this place."""
+        return self.id == rule.id and self.target in ("", target)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one rule says about one target."""
+
+    rule: Rule
+    target: str
+    status: str
+    actual: str
+    evidence: tuple[tuple[str, str], ...]
+    waiver: Waiver | None = None
+    expired: bool = False
+
+    @property
+    def bad(self) -> bool:
+        """Say whether it is wrong, or could not be proven right, and nobody takes it as it is."""
+        return self.status in ("fail", "error")
+
+
+def waivers_from(option: str, items: Iterable[Mapping[str, str]]) -> tuple[Waiver, ...]:
+    """Return the waivers of an option, or refuse them: a reason is demanded, and a rule of that id."""
+    found = []
+    for number, item in enumerate(items):
+        place = f"{option}[{number}]"
+        if item["id"] not in IDS:
+            raise HardeningError(f"{place}.id", shown(item["id"]), "the id of a rule, such as OCH-CTR-06", option)
+        reason = printable(f"{place}.reason", item["reason"].strip(), max_length=500)
+        if len(reason) < 4:
+            raise HardeningError(f"{place}.reason", shown(reason), "why this rule need not hold here", option)
+        found.append(
+            Waiver(item["id"], reason, _day(place, option, item.get("expires") or ""), item.get("target") or "")
+        )
+    return tuple(found)
+
+
+def _day(place: str, option: str, text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise HardeningError(f"{place}.expires", shown(text), "a day such as 2027-01-31, or nothing", option) from None
+
+
+def judge_definition(
+    settings: Iterable[Settings], allowed: Allowed, waivers: tuple[Waiver, ...], today: date
+) -> list[Finding]:
+    """Gate: judge what a definition asks for. A rule that only the running container can prove is not asked."""
+    return [
+        _waived(rule, wanted.name, _called(rule.asked, ("settings",), {"settings": wanted}, allowed), waivers, today)
+        for wanted in settings
+        for rule in RULES
+        if rule.asked is not None
+    ]
+
+
+def judge_evidence(
+    rules: Iterable[Rule],
+    target: str,
+    evidence: Mapping[str, object],
+    allowed: Allowed,
+    waivers: tuple[Waiver, ...],
+    today: date,
+) -> list[Finding]:
+    """Audit: judge what is asked for and what is in force; the worse of both counts."""
+    return [_waived(rule, target, _judgement(rule, evidence, allowed), waivers, today) for rule in rules]
+
+
+def _judgement(rule: Rule, evidence: Mapping[str, object], allowed: Allowed) -> Judgement:
+    if rule.manual:
+        return skipped("for a person to judge")
+    judges: list[tuple[Callable[..., Judgement] | None, tuple[str, ...]]] = [
+        (rule.asked, ("settings",)),
+        (rule.in_force, rule.needs),
+    ]
+    return _worst([_called(judge, needs, evidence, allowed) for judge, needs in judges if judge is not None])
+
+
+def _called(
+    judge: Callable[..., Judgement], needs: tuple[str, ...], evidence: Mapping[str, object], allowed: Allowed
+) -> Judgement:
+    parts = [evidence.get(name, Unseen(f"{name}: nobody looked")) for name in needs]
+    missing = [part.why for part in parts if isinstance(part, Unseen)]
+    if missing:
+        return unproven("; ".join(dict.fromkeys(missing)))
+    try:
+        return judge(*parts, allowed)
+    except Exception as error:  # what a hostile container makes of a judge is not a pass
+        return unproven(f"the judge failed: {type(error).__name__}: {error}")
+
+
+def _worst(judgements: list[Judgement]) -> Judgement:
+    """Join the judgements of one rule. A part that does not apply never hides one that was proven."""
+    telling = [found for found in judgements if found.status != "skip"] or judgements
+    status = min((found.status for found in telling), key=STATUSES.index)
+    actual = "; ".join(dict.fromkeys(found.actual for found in telling if found.status == status))
+    return Judgement(status, actual, tuple(text for found in judgements for text in found.evidence))
+
+
+def _waived(rule: Rule, target: str, found: Judgement, waivers: tuple[Waiver, ...], today: date) -> Finding:
+    waiver = next((waiver for waiver in waivers if waiver.covers(rule, target)), None)
+    if waiver is None or found.status not in ("fail", "error"):
+        return Finding(rule, target, found.status, found.actual, found.evidence)
+    expired = waiver.expires is not None and waiver.expires < today
+    status = found.status if expired else "skip"
+    return Finding(rule, target, status, found.actual, found.evidence, waiver, expired)

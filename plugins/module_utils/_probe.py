@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Trying a gateway from the host, many connections at once: who answers, and whom does it let in.
+
+A wrong token is never tried. Behind Docker's port proxy every client has the bridge's address, and OpenClaw locks an
+address out for five minutes after ten wrong tokens: the audit would lock out the operator. No token is no attempt.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+INVOKE = "/tools/invoke"
+# Keys of the answers to a POST there.
+WITHOUT, WITH = "without a token", "with the token"
+OPEN, REFUSED, TIMEOUT, UNREACHABLE = "open", "refused", "timeout", "unreachable"
+
+_CONNECT_TIMEOUT = 1.0
+_ANSWER_TIMEOUT = 5.0
+# For all tries together: a peer that drips bytes may hold a thread, never the audit.
+_PATIENCE = 6.0
+_THREADS = 32
+_BODY = json.dumps({"tool": "sessions_list", "action": "json", "args": {}})
+_STATES = {
+    errno.ECONNREFUSED: REFUSED,
+    errno.ETIMEDOUT: TIMEOUT,
+    errno.EHOSTUNREACH: UNREACHABLE,
+    errno.ENETUNREACH: UNREACHABLE,
+    errno.EPERM: UNREACHABLE,  # the host's own packet filter
+    errno.EACCES: UNREACHABLE,
+}
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What HTTP answered: a status and the kind of its content, or why there was none."""
+
+    status: int = 0
+    kind: str = ""
+    error: str = ""
+    scheme: str = "http"
+
+    def __str__(self) -> str:
+        """Show the status, or the reason instead."""
+        return f"{self.status}{' (a web page)' if self.page else ''}" if self.status else self.error
+
+    @property
+    def page(self) -> bool:
+        """Say whether it is a web page, which OpenClaw answers for every path that it does not know."""
+        return self.kind == "text/html"
+
+
+LATE = Answer(error="no answer in time")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A connection that was tried; ``answer`` is that of /healthz when it was open."""
+
+    address: str
+    port: int
+    state: str
+    answer: Answer | None = None
+
+
+def together(jobs: Mapping[Key, Callable[[], Value]]) -> Callable[[], dict[Key, Value]]:
+    """Start all jobs; return a function that waits, and gives the results of those that are done in time."""
+    waiting = list(jobs.items())
+    results: dict[Key, Value] = {}
+    deadline = time.monotonic() + _PATIENCE
+
+    def work() -> None:
+        while waiting and time.monotonic() < deadline:
+            try:
+                key, job = waiting.pop()
+            except IndexError:
+                return
+            results[key] = job()
+
+    # Daemons: they do not keep the module from ending.
+    threads = [threading.Thread(target=work, daemon=True) for _number in range(min(_THREADS, len(jobs)))]
+    for thread in threads:
+        thread.start()
+
+    def finish() -> dict[Key, Value]:
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return dict(results)
+
+    return finish
+
+
+def attempt(address: str, port: int) -> Attempt:
+    """Connect, and ask for /healthz when somebody takes it: a port proxy takes a connection that leads nowhere, too."""
+    try:
+        socket.create_connection((address, port), _CONNECT_TIMEOUT).close()
+    except socket.timeout:  # its own class before Python 3.10
+        return Attempt(address, port, TIMEOUT)
+    except OSError as error:
+        return Attempt(address, port, _STATES.get(error.errno or 0, error.strerror or type(error).__name__))
+    return Attempt(address, port, OPEN, ask(address, port, "/healthz"))
+
+
+def ask(address: str, port: int, path: str) -> Answer:
+    """Ask for a path, by TLS where plain HTTP is not understood."""
+    answer = _request("http", address, port, "GET", path)
+    if answer.status or answer.error in (TIMEOUT, REFUSED):
+        return answer
+    secured = _request("https", address, port, "GET", path)
+    return secured if secured.status else answer
+
+
+def knock(address: str, port: int, token: str) -> dict[str, Answer]:
+    """Ask for something that only the operator may have; the token goes only to who refuses without one."""
+    first = ask(address, port, "/healthz")
+    if not first.status:
+        return {WITHOUT: first}
+    scheme = first.scheme
+    found = {WITHOUT: _request(scheme, address, port, "POST", INVOKE)}
+    if token and found[WITHOUT].status in (401, 403):
+        found[WITH] = _request(scheme, address, port, "POST", INVOKE, token)
+    return found
+
+
+def _request(scheme: str, address: str, port: int, method: str, path: str, token: str = "") -> Answer:
+    connection: http.client.HTTPConnection
+    if scheme == "https":
+        # The certificate may be the gateway's own; the address is one of this host.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(address, port, timeout=_ANSWER_TIMEOUT, context=context)
+    else:
+        connection = http.client.HTTPConnection(address, port, timeout=_CONNECT_TIMEOUT)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    body = None
+    if method == "POST":
+        headers["Content-Type"] = "application/json"
+        body = _BODY
+    try:
+        connection.connect()
+        connection.sock.settimeout(_ANSWER_TIMEOUT)
+        connection.request(method, path, body=body, headers=headers)
+        response = connection.getresponse()
+        kind = (response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+        return Answer(response.status, kind, "", scheme)
+    except socket.timeout:
+        return Answer(error=TIMEOUT, scheme=scheme)
+    except ConnectionRefusedError:
+        return Answer(error=REFUSED, scheme=scheme)
+    except OSError as error:
+        return Answer(error=error.strerror or type(error).__name__, scheme=scheme)
+    except (http.client.HTTPException, ValueError) as error:
+        # Only the kind: the text of http.client shows the header that it refuses, or what the peer wrote.
+        return Answer(error=f"no HTTP ({type(error).__name__})", scheme=scheme)
+    finally:
+        connection.close()

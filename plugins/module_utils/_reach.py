@@ -1,0 +1,268 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Judging who reaches the gateway, from what was tried and what the packet filter does. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+from ansible_collections.openclaw.hardening.plugins.module_utils._firewall import Packet, Table, let_in, parse
+from ansible_collections.openclaw.hardening.plugins.module_utils._look_network import (
+    EVERY_ADDRESS,
+    Attached,
+    Listener,
+    Network,
+    major,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._probe import (
+    INVOKE,
+    OPEN,
+    REFUSED,
+    TIMEOUT,
+    UNREACHABLE,
+    WITH,
+    WITHOUT,
+    Answer,
+    Attempt,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._rule import (
+    EVERYWHERE,
+    Allowed,
+    Judgement,
+    failed,
+    passed,
+    skipped,
+    unproven,
+    verdict,
+)
+
+SHARED = "shares the network of another container, which is judged there"
+_LET_IN = frozenset({200, 201, 202, 204})
+_SHUT = (REFUSED, TIMEOUT, UNREACHABLE)
+
+
+# --- words and addresses ------------------------------------------------------------------------------------------
+
+
+def plain(address: str) -> str:
+    """Return one spelling of an address, without its scope."""
+    try:
+        found = ip_address(address.partition("%")[0].partition("/")[0])
+    except ValueError:
+        return address
+    return str(getattr(found, "ipv4_mapped", None) or found)
+
+
+def loopback(address: str) -> bool:
+    """Say whether an address is that of this host alone."""
+    try:
+        return ip_address(plain(address)).is_loopback
+    except ValueError:
+        return False
+
+
+def granted(address: str, allowed: Allowed) -> bool:
+    """Say whether the gateway may be reached there."""
+    if EVERYWHERE in allowed.addresses or loopback(address):
+        return True
+    return address not in EVERY_ADDRESS and plain(address) in {plain(known) for known in allowed.addresses}
+
+
+def at(address: str, port: int) -> str:
+    """How an address and a port are shown."""
+    host = "*" if address == "" else f"[{address}]" if ":" in address else address
+    return f"{host}:{port}"
+
+
+def some(texts: Iterable[str], most: int = 8) -> str:
+    """Join what was found, each once, the first few."""
+    unique = list(dict.fromkeys(texts))
+    more = f" and {len(unique) - most} more" if len(unique) > most else ""
+    return ", ".join(unique[:most]) + more
+
+
+# --- OCH-NET-02: who answers --------------------------------------------------------------------------------------
+
+
+def reach_in_force(network: Network, allowed: Allowed) -> Judgement:
+    """Try, as the guide says: only this host gets an answer, or exactly the addresses that were granted."""
+    if network.mode in ("container", "none"):
+        return skipped(SHARED if network.mode == "container" else "has no network")
+    if not network.attempts:
+        return skipped("publishes no port: there is nothing to try")
+    faults, unclear = [], []
+    for found in network.attempts:
+        place, may = at(found.address, found.port), granted(found.address, allowed)
+        if found.state == OPEN and not may:
+            faults.append(f"{place} answers ({found.answer})")
+        elif found.state == OPEN and found.answer and not found.answer.status and _main(network, found.port):
+            faults.append(f"{place} takes the connection and does not answer ({found.answer})")
+        elif found.state in _SHUT and may and _main(network, found.port) and _bound(found, network):
+            faults.append(f"{place} does not answer ({found.state})")
+        elif found.state not in (OPEN, *_SHUT):
+            unclear.append(f"{place}: {found.state}")
+    states = {state: [x for x in network.attempts if x.state == state] for state in (OPEN, *_SHUT)}
+    told = {state: some((at(x.address, x.port) for x in found), 40) for state, found in states.items() if found}
+    evidence = [("TCP connections tried from the host", f"{state}: {text}") for state, text in told.items()]
+    if unclear and not faults:
+        return unproven(some(unclear), *evidence)
+    shut = len({found.address for state in _SHUT for found in states[state]})
+    answering = some(found.address for found in states[OPEN]) or "none"
+    return verdict(faults, f"open: {answering}; shut: {shut} other addresses of the host", *evidence)
+
+
+def _main(network: Network, port: int) -> bool:
+    return network.asked_at is not None and port == network.asked_at[1]
+
+
+def _bound(found: Attempt, network: Network) -> bool:
+    """Say whether the port is published there. Not every version of Docker serves every IPv6 address of ``*``."""
+    addresses = [port.address for port in network.published if port.port == found.port]
+    every = ":" not in found.address and any(address in EVERY_ADDRESS for address in addresses)
+    return every or any(plain(address) == plain(found.address) for address in addresses)
+
+
+# --- OCH-NET-03: the gateway answers ------------------------------------------------------------------------------
+
+
+def answers_in_force(network: Network, _allowed: Allowed) -> Judgement:
+    """Ask from the host: bound to loopback inside, Docker calls it healthy and the host gets a reset."""
+    if network.mode != "host" and (network.asked_at is None or not network.published):
+        return skipped(SHARED if network.mode == "container" else "publishes no port: the host has no way to ask")
+    live, ready = (network.answers.get(path, Answer(error="was not asked")) for path in ("/healthz", "/readyz"))
+    base = _base(network, live)
+    evidence = [(f"GET {base}{path}", str(answer)) for path, answer in (("/healthz", live), ("/readyz", ready))]
+    missing = [answer.status == 404 or (answer.status == 200 and answer.page) for answer in (live, ready)]
+    if all(missing):
+        return unproven(f"{base} answers, but knows neither /healthz nor /readyz", *evidence)
+    named = (("/healthz", live, missing[0]), ("/readyz", ready, missing[1]))
+    faults = [f"{base}{path}: {answer}" for path, answer, absent in named if answer.status != 200 and not absent]
+    inside = [found for found in network.inside if found.port in {port.target for port in network.published}]
+    if faults and network.mode == "bridge" and inside and all(loopback(found.address) for found in inside):
+        faults.append("inside, it listens on the container's own loopback, where the published port does not lead")
+        evidence += [listening(network, inside)]
+    known = [path for path, _answer, absent in named if not absent]
+    return verdict(faults, f"{base} answers 200 on {' and '.join(known)}", *evidence)
+
+
+def _base(network: Network, answer: Answer) -> str:
+    return f"{answer.scheme}://{at(*network.asked_at)}" if network.asked_at else "the gateway"
+
+
+def listening(network: Network, found: Iterable[Listener]) -> tuple[str, str]:
+    """Evidence: sockets in the container's network namespace."""
+    shown = some(at(listener.address, listener.port) for listener in found)
+    return (f"/proc/{network.pid}/net/tcp and tcp6", f"LISTEN: {shown or 'none'}")
+
+
+# --- OCH-NET-07: who is let in ------------------------------------------------------------------------------------
+
+
+def token_in_force(network: Network, _allowed: Allowed) -> Judgement:
+    """Guide, "always use authentication tokens". A wrong token is never tried: ten of them lock the operator out."""
+    if WITHOUT not in network.answers:
+        return skipped(SHARED if network.mode == "container" else "has no network by which the host could ask")
+    without, known = network.answers[WITHOUT], network.answers.get(WITH)
+    where = f"POST {_base(network, without)}{INVOKE}"
+    evidence = [(f"{where} {WITHOUT}", str(without))]
+    evidence += [(f"{where} {WITH}", str(known))] if known else []
+    if without.status in _LET_IN and not without.page:
+        return failed(f"answers {without} to somebody who has no token", *evidence)
+    if without.status == 429:
+        return unproven("nobody is let in now (429): too many wrong tokens; look again in five minutes", *evidence)
+    if not without.status:
+        return unproven(f"{_base(network, without)} did not answer ({without})", *evidence)
+    if without.status not in (401, 403):
+        return unproven(f"answers {without} to somebody who has no token, neither yes nor no", *evidence)
+    if known is None:
+        return passed(f"{without} without a token; with one, nothing was tried", *evidence)
+    if not known.status or known.status in (401, 403, 429):
+        return unproven(f"{without} without a token, and {known} with the one that is known", *evidence)
+    return passed(f"{without} without a token, {known} with it", *evidence)
+
+
+# --- OCH-NET-08: neighbours ---------------------------------------------------------------------------------------
+
+
+def neighbours_in_force(network: Network, allowed: Allowed) -> Judgement:
+    """Before version 28, Docker forwards what is routed straight to the container, wherever its port is published."""
+    if EVERYWHERE in allowed.addresses:
+        return skipped("everybody may reach the port")
+    if network.mode != "bridge":
+        return skipped("has no bridge network of its own")
+    faults, unclear, kept, evidence = [], [], [], []
+    for found in network.attached:
+        for version, address, prefix in ((4, found.address, found.prefix), (6, found.address6, found.prefix6)):
+            if not address:
+                continue
+            if found.driver in ("macvlan", "ipvlan"):
+                faults.append(f"{found.name} ({found.driver}) is the neighbours' own network")
+                continue
+            if found.driver != "bridge":
+                unclear.append(f"{found.name}: how the driver {found.driver!r} keeps neighbours out is not known")
+                continue
+            if _by_docker(network, found, version):
+                kept.append(f"Docker {network.engine} with {network.backend}")
+                continue
+            if version not in network.firewall:
+                unclear.append(f"the packet filter for IPv{version} could not be read (iptables-save)")
+                continue
+            tables = parse(network.firewall[version])
+            ports = {port.target for port in network.published if port.protocol == "tcp"} or {network.port}
+            packets = [
+                Packet(name, found.bridge, address, prefix, port)
+                for name in network.interfaces
+                for port in sorted(ports)
+                if name != found.bridge
+            ]
+            for packet in packets:
+                rule = let_in(tables, packet)
+                if rule:
+                    faults.append(f"from {packet.interface}, {at(address, packet.port)} is reached by {rule!r}")
+            evidence += _drops(tables, found)
+            kept.append(f"what is routed to {address} is dropped, from {some(sorted({p.interface for p in packets}))}")
+    if unclear and not faults:
+        return unproven("; ".join(unclear), *evidence)
+    return verdict(faults, "; ".join(dict.fromkeys(kept)) or "is on no network", *evidence)
+
+
+def _by_docker(network: Network, found: Attached, version: int) -> bool:
+    """Say whether Docker filters in tables that iptables does not show, and was not told to let neighbours in."""
+    gateway = found.options.get(f"com.docker.network.bridge.gateway_mode_ipv{version}", "nat")
+    return (
+        major(network.engine) >= 28
+        and network.backend.startswith("nftables")
+        and gateway in ("", "nat", "isolated")
+        and not found.options.get("com.docker.network.bridge.trusted_host_interfaces")
+    )
+
+
+def _drops(tables: dict[str, Table], found: Attached) -> list[tuple[str, str]]:
+    """Show the rules that drop something for this container or its bridge."""
+    own = {found.bridge, found.address, found.address6} - {""}
+    rules = [
+        rule.text
+        for table in (tables.get("raw", Table()), tables.get("filter", Table()))
+        for chain in table.chains.values()
+        for rule in chain
+        if rule.target in ("DROP", "REJECT") and {rule.value("-o"), plain(rule.value("-d"))} & own
+    ]
+    return [("iptables-save", text) for text in rules[:4]]
+
+
+def forwards(network: Network, allowed: Allowed) -> list[str]:
+    """Return rules that lead from addresses nobody granted to the container, or to its port on loopback."""
+    own = {plain(found) for net in network.attached for found in (net.address, net.address6) if found}
+    ports = {str(port.port) for port in network.published}
+    found = []
+    for lines in network.firewall.values():
+        for rule in (rule for chain in parse(lines).get("nat", Table()).chains.values() for rule in chain):
+            if rule.target != "DNAT" or "--to-destination" not in rule.extra[:-1]:
+                continue
+            target, _colon, port = rule.extra[rule.extra.index("--to-destination") + 1].rpartition(":")
+            target = target.strip("[]")
+            to_it = plain(target or port) in own or (loopback(target) and port in ports)
+            if to_it and not granted(rule.value("-d").partition("/")[0], allowed):
+                found.append(rule.text)
+    return found

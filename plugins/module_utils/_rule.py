@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a rule of the policy is, and what a judgement says.
+
+A rule has up to two judges, both pure. ``asked`` judges what a definition asks for: the gate runs it over the resolved
+compose file before a deployment, the audit over ``docker inspect`` after it. ``in_force`` judges what is there: kernel,
+network, files, units. A rule without any is a manual one: it says what a person has to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ansible_collections.openclaw.hardening.plugins.module_utils._settings import Settings
+
+AREAS = ("account", "image", "container", "network", "secrets", "systemd", "host", "upkeep")
+# Judged once a host; the others once a container.
+HOST_AREAS = ("systemd", "host")
+SEVERITIES = ("critical", "high", "medium", "low")
+# Worst first: what could not be proven is never better than what was proven to be wrong.
+STATUSES = ("fail", "error", "skip", "pass")
+
+EVERYWHERE = "any"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a judge says: a status, what was found in a few words, and where that was seen (source and text)."""
+
+    status: str
+    actual: str
+    evidence: tuple[tuple[str, str], ...] = ()
+
+
+def passed(actual: str, *evidence: tuple[str, str]) -> Judgement:
+    """Proven to be as expected."""
+    return Judgement("pass", actual, evidence)
+
+
+def failed(actual: str, *evidence: tuple[str, str]) -> Judgement:
+    """Proven to be otherwise."""
+    return Judgement("fail", actual, evidence)
+
+
+def skipped(why: str, *evidence: tuple[str, str]) -> Judgement:
+    """Does not apply here, or is left to a person."""
+    return Judgement("skip", why, evidence)
+
+
+def unproven(why: str, *evidence: tuple[str, str]) -> Judgement:
+    """Could not be found out; never as good as a pass."""
+    return Judgement("error", why, evidence)
+
+
+def verdict(faults: list[str], good: str, *evidence: tuple[str, str]) -> Judgement:
+    """Failed with all the faults, or passed with what was found instead."""
+    return failed("; ".join(faults), *evidence) if faults else passed(good, *evidence)
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What the operator grants and expects; the defaults grant nothing.
+
+    :param addresses: where the published port may be reached beside 127.0.0.1 and ::1; ``any``: everywhere.
+    :param capabilities: capabilities that the container may hold (``NET_BIND_SERVICE``).
+    :param account: the service account that the container's uid must belong to; empty: any that nobody can log in to.
+    :param units: unit to the exposure that systemd-analyze may find (0 to 10).
+    :param record: path of the record of the verified build; empty: there is none (a foreign deployment).
+    :param image_max_age_days: age at which an image is too old.
+    :param docker_users: members that the group ``docker`` may have.
+    """
+
+    addresses: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    account: str = ""
+    units: tuple[tuple[str, float], ...] = ()
+    record: str = ""
+    image_max_age_days: int = 30
+    docker_users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row of the policy.
+
+    :param needs: names of the parts of the evidence that ``in_force`` gets, in this order, before what is allowed.
+    :param remediation: what an operator can paste, or has to do.
+    :param refs: guide section, CIS Docker Benchmark id with its version, OWASP rule, man page.
+    :param in_force: judges the evidence. ``Callable[[*parts, Allowed], Judgement]``.
+    :param asked: judges the settings of one container, wanted or existing.
+    """
+
+    id: str
+    title: str
+    area: str
+    severity: str
+    expected: str
+    remediation: str
+    refs: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    in_force: Callable[..., Judgement] | None = None
+    asked: Callable[[Settings, Allowed], Judgement] | None = None
+
+    @property
+    def manual(self) -> bool:
+        """Say whether only a person can judge this; ``expected`` then says what to look at."""
+        return self.in_force is None and self.asked is None
+
+
+def cis(*ids: str) -> tuple[str, ...]:
+    """References to the CIS Docker Benchmark."""
+    return tuple(f"CIS Docker Benchmark v1.6.0, {number}" for number in ids)
+
+
+def owasp(*numbers: int) -> tuple[str, ...]:
+    """References to the OWASP Docker Security Cheat Sheet."""
+    return tuple(f"OWASP Docker Security Cheat Sheet, rule {number}" for number in numbers)
+
+
+def guide(*sections: str) -> tuple[str, ...]:
+    """References to the hardening guide."""
+    return tuple(f"hardening guide, {section}" for section in sections)

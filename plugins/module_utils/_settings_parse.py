@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The many spellings of one setting, in Compose files and in the daemon's answers, brought to one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+# More ports than this in one range are no setting, but an attempt to keep the reader busy.
+_MOST_PORTS = 1024
+
+
+def number(value: object) -> int:
+    """Return a whole number, whatever it was written as; 0 when it is none."""
+    try:
+        return int(value)  # type: ignore[call-overload,no-any-return]
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+def decimal(value: object) -> float:
+    """Return a number of cores; 0 when it is none."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def size(value: object) -> int:
+    """Return bytes (``2147483648``, ``"2147483648"``, ``2g``, ``512mb``); -1 stays -1, 0 when it is no size."""
+    text = str(value).strip()
+    if text == "-1":
+        return -1
+    found = _SIZE.fullmatch(text)
+    return int(float(found[1]) * _UNITS[found[2].lower()]) if found else 0
+
+
+def swap(memory: int, both: int) -> int:
+    """Return the limit of memory and swap together; 0: none. Docker gives as much swap as memory when nobody says."""
+    if both < 0 or not memory:
+        return 0
+    return both or 2 * memory
+
+
+def cores(cpus: object, quota: object, period: object) -> float:
+    """Return the limit of processor cores, however it was given; 0: none."""
+    if decimal(cpus) > 0:
+        return decimal(cpus)
+    return number(quota) / (number(period) or 100_000) if number(quota) > 0 else 0.0
+
+
+def capabilities(names: Iterable[str] | None) -> tuple[str, ...]:
+    """Return capabilities without ``CAP_`` and in capitals."""
+    return tuple(re.sub(r"\ACAP_", "", str(name).strip().upper()) for name in names or ())
+
+
+def security_options(options: Iterable[str] | None) -> tuple[str, ...]:
+    """Return ``no-new-privileges:true`` (or ``:false``), and all others as ``key=value``."""
+    found = []
+    for option in options or ():
+        key, _separator, value = re.sub(r"[=:]", "=", str(option).strip(), count=1).partition("=")
+        if key == "no-new-privileges":
+            found.append(f"{key}:{(value or 'true').strip().lower()}")
+        else:
+            found.append(f"{key}={value}" if value else key)
+    return tuple(found)
+
+
+def restart_policy(text: str) -> tuple[str, int]:
+    """Return name and number of retries of ``on-failure:5``."""
+    name, _colon, retries = text.partition(":")
+    return name, number(retries)
+
+
+def pairs(value: Mapping[str, Any] | Iterable[str] | None) -> dict[str, str]:
+    """Return a map of text from a map (a null is an empty text) or from a list of ``name=value``."""
+    if isinstance(value, Mapping):
+        return {str(name): "" if text is None else str(text) for name, text in value.items()}
+    split = (str(entry).partition("=") for entry in value or ())
+    return {name: text for name, _equals, text in split}
+
+
+def words(value: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Return a list of words; a single text is one."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(str(word) for word in value or ())
+
+
+def named_limits(limits: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return ``nofile=1024:2048`` of each ulimit of a Compose file."""
+    found = []
+    for name, limit in (limits or {}).items():
+        both = f"{limit.get('soft')}:{limit.get('hard')}" if isinstance(limit, Mapping) else f"{limit}:{limit}"
+        found.append(f"{name}={both}")
+    return tuple(found)
+
+
+def health_test(check: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return a health check as the daemon keeps it; ``("NONE",)``: switched off; empty: the image's."""
+    if not check:
+        return ()
+    if check.get("disable"):
+        return ("NONE",)
+    test = check.get("test")
+    return ("CMD-SHELL", test) if isinstance(test, str) and test else words(test)
+
+
+def port_numbers(text: object) -> tuple[int, ...]:
+    """Return the ports of ``8000`` or ``8000-8010``; 0: one that the daemon chooses."""
+    first, _dash, last = str(text or 0).partition("-")
+    low, high = number(first), number(last or first)
+    return tuple(range(low, min(high, low + _MOST_PORTS) + 1))
+
+
+def tmpfs_entries(value: str | Iterable[str] | Mapping[str, str] | None) -> list[tuple[str, tuple[str, ...]]]:
+    """Return target and options of ``/tmp:noexec,size=1m``, one text or a list of them, or of the daemon's map."""
+    if isinstance(value, Mapping):
+        split = list(value.items())
+    else:
+        split = [(text.partition(":")[0], text.partition(":")[2]) for text in words(value)]
+    return [(target, tuple(option for option in options.split(",") if option)) for target, options in split]
+
+
+def tmpfs_options(options: Mapping[str, Any] | None, keys: tuple[str, str, str]) -> tuple[str, ...]:
+    """Return the options of a mount of type tmpfs; ``keys``: what size, mode and further options are called."""
+    given = options or {}
+    length, mode, more = (given.get(key) for key in keys)
+    found = [f"size={size(length)}"] if size(length) > 0 else []
+    if number(mode):
+        found.append(f"mode={number(mode):04o}")
+    found += ["=".join(words(option)) for option in more or ()]
+    return tuple(found)
+
+
+def plain(value: Any) -> Any:
+    """Undo what ``docker compose config`` does so that its answer can be read again: ``$$`` is a ``$``."""
+    if isinstance(value, str):
+        return value.replace("$$", "$")
+    if isinstance(value, list):
+        return [plain(entry) for entry in value]
+    if isinstance(value, dict):
+        return {name: plain(entry) for name, entry in value.items()}
+    return value

@@ -1,0 +1,280 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module hardening_info: prove hardening from the kernel, the network, files and units."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: hardening_info
+short_description: Prove how far a host and its gateway are hardened
+version_added: 0.1.0
+author: OpenClaw Hardening maintainers (@openclaw)
+description:
+  - Judges containers, their image, account, files, secrets and network, the units beside them and the Docker daemon,
+    each by one table of rules that M(openclaw.hardening.hardened_compose) uses before a deployment, too.
+  - What it says rests on the kernel (every process of the container), on connections that it tries, on files and on
+    the service manager; configuration alone proves nothing.
+  - It also judges containers that this collection did not deploy.
+  - Changes nothing. Takes less than two seconds on a host with one gateway.
+extends_documentation_fragment:
+  - openclaw.hardening.docker
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
+    support: full
+    details:
+      - It only looks, with and without check mode.
+  diff_mode:
+    description: Returns details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: N/A
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
+    support: full
+options:
+  containers:
+    description: Names or ids of the containers to judge. Without it and O(project), C(openclaw-gateway).
+    type: list
+    elements: str
+    default: []
+  project:
+    description: Judge every container of this Compose project instead of, or beside, O(containers).
+    type: str
+    default: ""
+  account:
+    description:
+      - Name of the account that the container must run as.
+      - Empty means any account of its own that nobody can log in to.
+    type: str
+    default: ""
+  addresses:
+    description:
+      - Addresses of the host, beside its loopback ones, on which the published port may be reached.
+      - V(any) means everywhere (the guide's LAN access).
+    type: list
+    elements: str
+    default: []
+  capabilities:
+    description: Capabilities that the container may hold, such as V(NET_BIND_SERVICE).
+    type: list
+    elements: str
+    default: []
+  units:
+    description:
+      - Units that must be in force, each with the exposure (0 to 10, C(systemd-analyze security)) that it may have.
+      - Without any, rules about units are skipped.
+    type: dict
+    default: {}
+  record:
+    description:
+      - Record that M(openclaw.hardening.hardened_image) left of the verified build, an absolute path.
+      - Empty means that there is none; whether the image is the verified one is skipped then.
+    type: str
+    default: ""
+  image_max_age_days:
+    description: Days after which an image is too old to have current security patches.
+    type: int
+    default: 30
+  docker_users:
+    description: Members that the group C(docker) may have. Each of them can become root.
+    type: list
+    elements: str
+    default: []
+  waivers:
+    description: Rules that need not hold here, each with a reason.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      id:
+        description: The rule, such as V(OCH-CTR-06).
+        type: str
+        required: true
+      reason:
+        description: Why it need not hold. It is part of every report.
+        type: str
+        required: true
+      expires:
+        description: Last day of the waiver, such as V(2027-01-31). From the next day on the rule fails again.
+        type: str
+        default: ""
+      target:
+        description: Only for this container, or for V(host). Empty means everywhere.
+        type: str
+        default: ""
+seealso:
+  - module: openclaw.hardening.hardened_compose
+  - module: openclaw.hardening.hardening_report
+"""
+
+EXAMPLES = r"""
+- name: Prove the hardening of the gateway
+  openclaw.hardening.hardening_info:
+    account: openclaw
+    record: /var/lib/openclaw-hardening/image.json
+    units:
+      openclaw-gateway.service: 2.0
+      openclaw-auth-monitor.timer: 10
+  register: audit
+
+- name: Refuse what is wrong or could not be proven
+  ansible.builtin.assert:
+    that: audit.checks | selectattr('status', 'in', ['fail', 'error']) | length == 0
+
+- name: See what is missing in a Compose project that somebody made by hand
+  openclaw.hardening.hardening_info:
+    project: upstream
+
+- name: Live with a writable root file system until the end of January
+  openclaw.hardening.hardening_info:
+    waivers:
+      - id: OCH-CTR-06
+        reason: the plugin of the sales team writes to /app/cache
+        expires: "2027-01-31"
+"""
+
+RETURN = r"""
+checks:
+  description: One entry for each rule and target. A waived one has the status V(skip) and still says what was found.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Stable id of the rule.
+      type: str
+      sample: OCH-CTR-05
+    title:
+      description: What holds when it passes.
+      type: str
+      sample: No process can gain privileges
+    area:
+      description: One of account, image, container, network, secrets, systemd, host, upkeep.
+      type: str
+      sample: container
+    severity:
+      description: One of critical, high, medium, low.
+      type: str
+      sample: high
+    target:
+      description: Name of the container, or C(host).
+      type: str
+      sample: openclaw-gateway
+    status:
+      description:
+        - V(pass) and V(fail) are proven. V(error) means that it could not be found out, and is never a pass.
+        - V(skip) means that it does not apply, is waived, or is for a person to judge.
+      type: str
+      sample: fail
+    manual:
+      description: Whether only a person can judge it; C(expected) then says what to look at.
+      type: bool
+      sample: false
+    expected:
+      description: What has to be.
+      type: str
+      sample: NoNewPrivs is 1 for every process
+    actual:
+      description: What was found.
+      type: str
+      sample: "process 4711 (node): NoNewPrivs is 0"
+    evidence:
+      description: Where it was seen.
+      type: list
+      elements: dict
+      contains:
+        source:
+          description: File, command or address.
+          type: str
+          sample: /proc/4711/status
+        text:
+          description: What it said; control characters are escaped, secrets masked, long texts cut.
+          type: str
+          sample: "NoNewPrivs: 0"
+    remediation:
+      description: The cure.
+      type: str
+      sample: "add no-new-privileges:true to security_opt"
+    refs:
+      description: Where the rule comes from.
+      type: list
+      elements: str
+      sample: ["CIS Docker Benchmark v1.6.0, 5.26"]
+    waiver:
+      description: The waiver that covers it, or null.
+      type: dict
+      contains:
+        reason:
+          description: The operator's reason.
+          type: str
+          sample: the plugin of the sales team writes to /app/cache
+        expires:
+          description: Its last day, or an empty string.
+          type: str
+          sample: "2027-01-31"
+        expired:
+          description: Whether that day is over.
+          type: bool
+          sample: false
+summary:
+  description: How many checks have which status, and how many of the skipped ones are waived.
+  returned: success
+  type: dict
+  sample: {"pass": 71, "fail": 1, "error": 0, "skip": 12, "waived": 1}
+unused_waivers:
+  description: Ids of waivers that covered nothing; take them out.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+seconds:
+  description: How long it took on the host.
+  returned: success
+  type: float
+  sample: 0.9
+version:
+  description: Version of the table of rules, that of the collection.
+  returned: success
+  type: str
+  sample: 0.1.0
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.openclaw.hardening.plugins.module_utils._audit import Audit
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import DOCKER_ARGUMENTS
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+
+_WAIVER: dict[str, Any] = {
+    "id": {"type": "str", "required": True},
+    "reason": {"type": "str", "required": True},
+    "expires": {"type": "str", "default": ""},
+    "target": {"type": "str", "default": ""},
+}
+ARGUMENT_SPEC: dict[str, Any] = {
+    "containers": {"type": "list", "elements": "str", "default": []},
+    "project": {"type": "str", "default": ""},
+    "account": {"type": "str", "default": ""},
+    "addresses": {"type": "list", "elements": "str", "default": []},
+    "capabilities": {"type": "list", "elements": "str", "default": []},
+    "units": {"type": "dict", "default": {}},
+    "record": {"type": "str", "default": ""},
+    "image_max_age_days": {"type": "int", "default": 30},
+    "docker_users": {"type": "list", "elements": "str", "default": []},
+    "waivers": {"type": "list", "elements": "dict", "default": [], "options": _WAIVER},
+    **DOCKER_ARGUMENTS,
+}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    try:
+        result = Audit(module).run()
+    except HardeningError as error:
+        module.fail_json(msg=str(error), **error.details)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
