@@ -90,7 +90,7 @@ def test_upstreams_compose_file(audit):
 
 
 def test_the_guides_compose_file_does_not_start(audit):
-    """Without a place for .cache it ends with exit code 78: next to nothing can be proven, and nothing passes for it."""
+    """Without a place for .cache it ends with exit code 78: next to nothing can be proven, nothing passes for it."""
     unproven = """ACC 01 02 03 04
 CTR 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16 19 24 26 27 28 29 30
 IMG 05 06 09
