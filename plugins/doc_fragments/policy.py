@@ -27,26 +27,4 @@ options:
         type: list
         elements: str
         default: []
-  waivers:
-    description: Rules that need not hold, each with a reason.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      id:
-        description: The rule, such as V(OCH-CTR-06).
-        type: str
-        required: true
-      reason:
-        description: Why it need not hold here.
-        type: str
-        required: true
-      expires:
-        description: Last day of the waiver, such as V(2027-01-31). Empty means that it does not end.
-        type: str
-        default: ""
-      target:
-        description: Only for this container, by name. Empty means for each.
-        type: str
-        default: ""
 """

@@ -15,6 +15,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import find_image
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy import (
+    WAIVER_ARGUMENTS,
     Finding,
     Waiver,
     judge_definition,
@@ -37,17 +38,7 @@ POLICY_ARGUMENTS: dict[str, Any] = {
             "capabilities": {"type": "list", "elements": "str", "default": []},
         },
     },
-    "waivers": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "id": {"type": "str", "required": True},
-            "reason": {"type": "str", "required": True},
-            "expires": {"type": "str", "default": ""},
-            "target": {"type": "str", "default": ""},
-        },
-    },
+    **WAIVER_ARGUMENTS,
 }
 
 _CAPABILITY = re.compile(r"[A-Z][A-Z_]{2,39}")

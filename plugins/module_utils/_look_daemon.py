@@ -316,7 +316,7 @@ def _groups(name: str, gids: Iterable[int]) -> dict[str, tuple[int, tuple[str, .
     """Members of the group by its name, and of the groups of the sockets; root's own needs no look."""
     known = _users.read_accounts()
     entries = []
-    for wanted in {GROUP, name}:
+    for wanted in sorted({GROUP, name}):
         with suppress(KeyError):
             entries.append(grp.getgrnam(wanted))
     for gid in {*gids} - {0}:

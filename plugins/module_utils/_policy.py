@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import (
     _policy_account,
@@ -48,6 +49,20 @@ RULES: tuple[Rule, ...] = (
     *_policy_upkeep.RULES,
 )
 IDS = frozenset(rule.id for rule in RULES)
+# The argument spec of the doc fragment openclaw.hardening.waivers.
+WAIVER_ARGUMENTS: dict[str, Any] = {
+    "waivers": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "id": {"type": "str", "required": True},
+            "reason": {"type": "str", "required": True},
+            "expires": {"type": "str", "default": ""},
+            "target": {"type": "str", "default": ""},
+        },
+    },
+}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - openclaw.hardening.attributes
   - openclaw.hardening.docker
   - openclaw.hardening.policy
+  - openclaw.hardening.waivers
 attributes:
   check_mode:
     details:

@@ -18,6 +18,7 @@ description:
   - Changes nothing. Takes less than two seconds on a host with one gateway.
 extends_documentation_fragment:
   - openclaw.hardening.docker
+  - openclaw.hardening.waivers
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying the target.
@@ -79,28 +80,6 @@ options:
     type: list
     elements: str
     default: []
-  waivers:
-    description: Rules that need not hold here, each with a reason.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      id:
-        description: The rule, such as V(OCH-CTR-06).
-        type: str
-        required: true
-      reason:
-        description: Why it need not hold. It is part of every report.
-        type: str
-        required: true
-      expires:
-        description: Last day of the waiver, such as V(2027-01-31). From the next day on the rule fails again.
-        type: str
-        default: ""
-      target:
-        description: Only for this container, or for V(host). Empty means everywhere.
-        type: str
-        default: ""
 seealso:
   - module: openclaw.hardening.hardened_compose
   - module: openclaw.hardening.hardening_report
@@ -244,13 +223,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.openclaw.hardening.plugins.module_utils._audit import Audit
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import DOCKER_ARGUMENTS
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy import WAIVER_ARGUMENTS
 
-_WAIVER: dict[str, Any] = {
-    "id": {"type": "str", "required": True},
-    "reason": {"type": "str", "required": True},
-    "expires": {"type": "str", "default": ""},
-    "target": {"type": "str", "default": ""},
-}
 ARGUMENT_SPEC: dict[str, Any] = {
     "containers": {"type": "list", "elements": "str", "default": []},
     "project": {"type": "str", "default": ""},
@@ -261,7 +235,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "record": {"type": "str", "default": ""},
     "image_max_age_days": {"type": "int", "default": 30},
     "docker_users": {"type": "list", "elements": "str", "default": []},
-    "waivers": {"type": "list", "elements": "dict", "default": [], "options": _WAIVER},
+    **WAIVER_ARGUMENTS,
     **DOCKER_ARGUMENTS,
 }
 

@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The option by which an operator sets rules of the policy aside."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Doc fragment ``openclaw.hardening.waivers``."""
+
+    DOCUMENTATION = r"""
+options:
+  waivers:
+    description: Rules that need not hold, each with a reason.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      id:
+        description: The rule, such as V(OCH-CTR-06).
+        type: str
+        required: true
+      reason:
+        description: Why it need not hold here. It is part of every report.
+        type: str
+        required: true
+      expires:
+        description: Last day of the waiver, such as V(2027-01-31). Empty means that it does not end.
+        type: str
+        default: ""
+      target:
+        description: Only for this container, by name, or for V(host). Empty means everywhere.
+        type: str
+        default: ""
+"""
