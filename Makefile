@@ -3,7 +3,7 @@ SCENARIO ?= default
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools sandbox test lint unit sanity browser molecule docs pins relock clean
+.PHONY: help tools sandbox test lint unit sanity browser molecule mutants docs pins relock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,8 +14,8 @@ tools: ## the pinned tools in .venv (every target below makes them first)
 sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 	@tools/sandbox $(ARGS)
 
-test: tools ## lint, unit, sanity, browser and molecule, all of them, with a summary
-	@tests/run lint unit sanity browser molecule
+test: tools ## lint, unit, sanity, browser, mutants and molecule, all of them, with a summary
+	@tests/run lint unit sanity browser mutants molecule
 
 lint: tools ## every linter; ARGS="ruff mypy" for some of them
 	@python tests/lint/run.py $(ARGS)
@@ -31,6 +31,9 @@ browser: tools ## the HTML report in a headless Chromium; ARGS=tests/browser/tes
 
 molecule: tools ## one Molecule scenario: SCENARIO=default
 	@molecule test --no-command-borders --scenario-name $(SCENARIO)
+
+mutants: tools ## one fault at a time in a good deployment: the audit finds each; ARGS=tests/mutants/test_x.py for some
+	@pytest -p no:cacheprovider --numprocesses 2 --dist loadfile $(or $(ARGS),tests/mutants)
 
 docs: tools ## the tables of role variables in README.md and docs/, from the argument specs
 	@python tools/docs.py

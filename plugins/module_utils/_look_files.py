@@ -75,8 +75,8 @@ class Place:
 
     @property
     def sealed(self) -> bool:
-        """Say whether a directory on the way keeps everybody out who is neither its owner nor in its group."""
-        return self.inside or any(not folder.mode & 0o001 for folder in self.folders)
+        """Say whether a directory of root on the way keeps others out; one of the service's own can be opened again."""
+        return self.inside or any(folder.uid == 0 and not folder.mode & 0o001 for folder in self.folders)
 
     def shown(self) -> str:
         """Owner, mode and kind for the evidence."""

@@ -74,7 +74,7 @@ class Network:
     listeners: tuple[Listener, ...] = ()
     inside: tuple[Listener, ...] = ()
     attempts: tuple[Attempt, ...] = ()
-    # Address and port where HTTP was asked, and the answers to /healthz, /readyz, WITHOUT and WITH the token.
+    # Address and port where HTTP was asked, and the answers to /healthz, /readyz, WITHOUT, WITH and WRONG token.
     asked_at: tuple[str, int] | None = None
     answers: Mapping[str, Answer] = field(default_factory=dict)
     attached: tuple[Attached, ...] = ()

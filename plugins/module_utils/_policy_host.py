@@ -91,7 +91,8 @@ def _heard(found: Listener) -> str:
 def _socket(daemon: Daemon, allowed: Allowed) -> Judgement:
     if not daemon.sockets:
         return skipped("the engine is not asked by a socket of this host")
-    engine_gids = {0, *(gid for gid, _members in daemon.groups.values())}
+    engine = daemon.groups.get(str(daemon.options.get("group") or GROUP))
+    engine_gids = {0, *([engine[0]] if engine else [])}
     faults, evidence = [], []
     for path, way in daemon.sockets.items():
         found = way[-1]
@@ -295,7 +296,8 @@ RULES: tuple[Rule, ...] = (
     _rule(
         *(7, "high", "System calls of containers are filtered by default", _seccomp),
         "Docker's built-in seccomp profile, or one that refuses what it does not name",
-        f"remove `seccomp-profile` from daemon.json and dockerd's command line; {_RESTART}",
+        f"remove `seccomp-profile` from daemon.json and dockerd's command line; {_RESTART}; then make the containers "
+        "anew, because they keep the profile that they were made with",
         *(*cis("2.17"), *owasp(6)),
     ),
     _rule(

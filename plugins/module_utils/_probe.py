@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import http.client
 import json
+import secrets
 import socket
 import ssl
 import threading
@@ -21,7 +22,7 @@ from typing import TypeVar
 
 INVOKE = "/tools/invoke"
 # Keys of the answers to a POST there.
-WITHOUT, WITH = "without a token", "with the token"
+WITHOUT, WITH, WRONG = "without a token", "with the token", "with another token"
 OPEN, REFUSED, TIMEOUT, UNREACHABLE = "open", "refused", "timeout", "unreachable"
 
 _CONNECT_TIMEOUT = 1.0
@@ -123,7 +124,11 @@ def ask(address: str, port: int, path: str) -> Answer:
 
 
 def knock(address: str, port: int, token: str) -> dict[str, Answer]:
-    """Ask for something that only the operator may have; the token goes only to who refuses without one."""
+    """Ask for something that only the operator may have; the token goes only to who refuses without one.
+
+    OpenClaw locks everybody out after ten wrong tokens in a minute, and forgets them at a right one. So another token
+    is only tried between two right ones.
+    """
     first = ask(address, port, "/healthz")
     if not first.status:
         return {WITHOUT: first}
@@ -131,6 +136,9 @@ def knock(address: str, port: int, token: str) -> dict[str, Answer]:
     found = {WITHOUT: _request(scheme, address, port, "POST", INVOKE)}
     if token and found[WITHOUT].status in (401, 403):
         found[WITH] = _request(scheme, address, port, "POST", INVOKE, token)
+        if 200 <= found[WITH].status < 300:
+            found[WRONG] = _request(scheme, address, port, "POST", INVOKE, secrets.token_hex(32))
+            _request(scheme, address, port, "POST", INVOKE, token)
     return found
 
 

@@ -23,6 +23,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._probe import (
     UNREACHABLE,
     WITH,
     WITHOUT,
+    WRONG,
     Answer,
     Attempt,
 )
@@ -160,13 +161,14 @@ def listening(network: Network, found: Iterable[Listener]) -> tuple[str, str]:
 
 
 def token_in_force(network: Network, _allowed: Allowed) -> Judgement:
-    """Guide, "always use authentication tokens". A wrong token is never tried: ten of them lock the operator out."""
+    """Guide, "always use authentication tokens"."""
     if WITHOUT not in network.answers:
         return skipped(SHARED if network.mode == "container" else "has no network by which the host could ask")
     without, known = network.answers[WITHOUT], network.answers.get(WITH)
     where = f"POST {_base(network, without)}{INVOKE}"
     evidence = [(f"{where} {WITHOUT}", str(without))]
-    evidence += [(f"{where} {WITH}", str(known))] if known else []
+    other = network.answers.get(WRONG)
+    evidence += [(f"{where} {word}", str(answer)) for word, answer in ((WITH, known), (WRONG, other)) if answer]
     if without.status in _LET_IN and not without.page:
         return failed(f"answers {without} to somebody who has no token", *evidence)
     if without.status == 429:
@@ -179,7 +181,11 @@ def token_in_force(network: Network, _allowed: Allowed) -> Judgement:
         return passed(f"{without} without a token; with one, nothing was tried", *evidence)
     if not known.status or known.status in (401, 403, 429):
         return unproven(f"{without} without a token, and {known} with the one that is known", *evidence)
-    return passed(f"{without} without a token, {known} with it", *evidence)
+    if other and other.status in _LET_IN:
+        return failed(f"answers {other} to somebody who has another token", *evidence)
+    if other and other.status not in (401, 403):
+        return unproven(f"{without} without a token, {known} with it, but {other} with another one", *evidence)
+    return passed(f"{without} without a token, {known} with it{f', {other} with another' if other else ''}", *evidence)
 
 
 # --- OCH-NET-08: neighbours ---------------------------------------------------------------------------------------

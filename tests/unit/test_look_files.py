@@ -259,6 +259,7 @@ def test_which_directory_lets_others_exchange_things(mode, gid, replaceable):
 def test_a_closed_directory_on_the_way_seals_what_lies_below():
     assert Place("/a", folders=(Folder("/", 0, 0, 0o755), Folder("/v", 0, 0, 0o710))).sealed
     assert not Place("/a", folders=(Folder("/", 0, 0, 0o755),)).sealed
+    assert not Place("/a", folders=(Folder("/", 0, 0, 0o755), Folder("/home", 1000, 1000, 0o700))).sealed
 
 
 # --- the configuration --------------------------------------------------------------------------------------------

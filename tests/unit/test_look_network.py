@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils import _look_network, _probe
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_network import Listener
-from ansible_collections.openclaw.hardening.plugins.module_utils._probe import WITH, WITHOUT, Answer, Attempt
+from ansible_collections.openclaw.hardening.plugins.module_utils._probe import WITH, WITHOUT, WRONG, Answer, Attempt
 from ansible_collections.openclaw.hardening.plugins.module_utils._settings import Publish, Settings
 
 TOKEN = "5ec4e7" * 10
@@ -232,9 +232,11 @@ def closed_port() -> int:
 def test_the_token_goes_in_the_header_after_a_refusal(gateway, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     answers = _probe.knock("127.0.0.1", gateway.server_port, TOKEN)
-    assert {key: answer.status for key, answer in answers.items()} == {WITHOUT: 401, WITH: 200}
-    assert gateway.seen == [None, f"Bearer {TOKEN}"]
-    assert gateway.bodies == [{"tool": "sessions_list", "action": "json", "args": {}}] * 2
+    assert {key: answer.status for key, answer in answers.items()} == {WITHOUT: 401, WITH: 200, WRONG: 401}
+    # Another token only between two right ones, which make the gateway forget it.
+    assert [gateway.seen[index] for index in (0, 1, 3)] == [None, f"Bearer {TOKEN}", f"Bearer {TOKEN}"]
+    assert gateway.seen[2] not in gateway.seen[:2]
+    assert gateway.bodies == [{"tool": "sessions_list", "action": "json", "args": {}}] * 4
     assert TOKEN not in repr(answers)
 
 
@@ -336,11 +338,11 @@ def test_one_look_at_all(gateway):
     found = _look_network.look(module, Api(), Settings("a", "b"), attrs, os.getpid(), token, "29.0.1")
     assert TOKEN not in repr(found)
     assert found.asked_at == ("127.0.0.1", port)
-    assert {key: answer.status for key, answer in found.answers.items() if key != WITH} == {
+    assert {key: answer.status for key, answer in found.answers.items() if key not in (WITH, WRONG)} == {
         "/healthz": 200, "/readyz": 200, WITHOUT: 401
     }  # fmt: skip
     if token:
-        assert found.answers[WITH].status == 200
+        assert (found.answers[WITH].status, found.answers[WRONG].status) == (200, 401)
     assert {attempt.address: attempt.state for attempt in found.attempts} == {
         "127.0.0.1": "open",
         "127.0.0.2": "refused",

@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._firewall import Packet, let_in, parse
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_network import Attached, Listener, Network
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy_network import RULES
-from ansible_collections.openclaw.hardening.plugins.module_utils._probe import WITH, WITHOUT, Answer, Attempt
+from ansible_collections.openclaw.hardening.plugins.module_utils._probe import WITH, WITHOUT, WRONG, Answer, Attempt
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import Allowed
 from ansible_collections.openclaw.hardening.plugins.module_utils._settings import Publish, Settings
 
@@ -336,6 +336,14 @@ def test_who_else_is_there():
 def test_who_is_let_in(without, known, status):
     found = {key: answer for key, answer in ((WITHOUT, without), (WITH, known)) if answer}
     assert in_force("7", replace(GOOD, answers=found)).status == status
+
+
+@pytest.mark.parametrize(
+    ("other", "status"), [(401, "pass"), (403, "pass"), (200, "fail"), (429, "error"), (500, "error")]
+)
+def test_another_token_is_refused(other, status):
+    answers = {WITHOUT: Answer(401, JSON), WITH: Answer(200, JSON), WRONG: Answer(other, JSON)}
+    assert in_force("7", replace(GOOD, answers=answers)).status == status
 
 
 # --- OCH-NET-08 ---------------------------------------------------------------------------------------------------

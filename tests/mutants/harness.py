@@ -1,0 +1,336 @@
+"""What every mutant needs: a host under test, one fault at a time in a good deployment, and the audit's answer."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+# Of the same environment as this Python.
+TOOLS = Path(sys.executable).parent
+RIG = "mutants"
+BUILD = CHECKOUT / "build" / RIG
+COMPOSE = "/etc/openclaw/docker-compose.hardened.yml"
+RECORD = "/var/lib/openclaw-hardening/image.json"
+# The image of a mutant; its record is given to the audit, so that it differs in nothing but its fault.
+IMAGE = "openclaw:mutant"
+MUTANT_RECORD = "/root/mutant.json"
+# The limits that the roles set.
+UNITS = {
+    "openclaw-gateway.service": 2.0,
+    "openclaw-gateway-firewall.service": 2.5,
+    "openclaw-auth-monitor.service": 0.3,
+    "openclaw-auth-notifier.service": 1.1,
+    "openclaw-auth-monitor.timer": 10,
+}
+GOOD_OPTIONS: dict[str, Any] = {"account": "openclaw", "record": RECORD, "units": UNITS}
+
+# Words that the shell fragments of the mutants share. The first child of PID 1 is the gateway itself.
+WORDS = r"""
+set -eu
+C=openclaw-gateway
+S=/etc/systemd/system
+LIB=/usr/local/lib/openclaw-hardening
+TOKEN=/etc/openclaw/secrets/gateway_token
+container() { docker container inspect --format "$1" $C; }
+pid() { container '{{.State.Pid}}'; }
+status() { sed -n "s/^$1:[[:space:]]*//p" "/proc/$(pid)/status"; }
+address() { ip -4 -o addr show dev eth0 | awk '{print $4}' | cut -d/ -f1; }
+own() { [ "$(readlink "/proc/$(pid)/ns/$1")" != "$(readlink "/proc/1/ns/$1")" ]; }
+settle() { for _ in $(seq 100); do docker exec $C true 2>/dev/null && ! unready && return; sleep 0.1; done; return 1; }
+unready() { ! curl --silent --fail --output /dev/null --max-time 2 http://127.0.0.1:18789/readyz; }
+healthy() {
+  for _ in $(seq ${2:-100}); do [ "$(container '{{.State.Health.Status}}')" = "$1" ] && return; sleep 0.1; done
+  return 1
+}
+# remount PLACE FLAGS, in the container's mounts: 1: read-only, 2: nosuid, 4: nodev, 8: noexec.
+remount() {
+  python3 - "$(pid)" "$@" <<'PYTHON'
+import ctypes, os, sys
+pid, place, flags = sys.argv[1:]
+libc = ctypes.CDLL(None, use_errno=True)
+space = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY)
+remount, bind, mounts = 32, 4096, 0x00020000
+if libc.setns(space, mounts) or libc.mount(b"none", place.encode(), None, remount | bind | int(flags), None):
+    sys.exit(os.strerror(ctypes.get_errno()))
+PYTHON
+}
+# Docker is back, and its gateway with it.
+docker_again() {
+  systemctl reset-failed
+  systemctl restart docker.service
+  for _ in $(seq 100); do docker version >/dev/null 2>&1 && break; sleep 0.1; done
+  systemctl start openclaw-gateway.service openclaw-gateway-firewall.service
+  settle
+}
+"""
+
+
+def up(count: int) -> list[str]:
+    """Boot hosts with a good deployment, or bring those that run up to date; return their names."""
+    names = [f"gateway{number}" for number in range(count)]
+    subprocess.run([sys.executable, str(CHECKOUT / "molecule/shared/rig"), "up", "--rig", RIG, *names], check=True)
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg")}
+    argv = [str(TOOLS / "ansible-playbook"), "--inventory", str(BUILD / "inventory.yml"),
+            str(CHECKOUT / "tests/mutants/deploy.yml")]  # fmt: skip
+    deployed = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
+    if deployed.returncode != 0:
+        down()
+        raise RuntimeError(f"the good deployment failed:\n{deployed.stdout[-6000:]}{deployed.stderr}")
+    return names
+
+
+def down() -> None:
+    """Take the hosts away; MUTANTS_KEEP=1 keeps them for the next run."""
+    if os.environ.get("MUTANTS_KEEP") != "1":
+        subprocess.run([sys.executable, str(CHECKOUT / "molecule/shared/rig"), "down", "--rig", RIG], check=True)
+
+
+@dataclass
+class Definition:
+    """A compose file, to be changed: as a whole, the gateway's part of it, and what is known of the host."""
+
+    whole: dict[str, Any]
+    facts: dict[str, str]
+
+    @property
+    def gateway(self) -> dict[str, Any]:
+        return self.whole["services"]["openclaw-gateway"]
+
+    def leave(self, *names: str) -> None:
+        """Take settings away."""
+        for name in names:
+            self.gateway.pop(name, None)
+
+    def mount(self, source: str, target: str, **settings: Any) -> None:
+        """Mount one thing more."""
+        self.gateway["volumes"].append({"type": "bind", "source": source, "target": target, **settings})
+
+    def port(self, address: str, published: int = 18789, target: int = 18789) -> dict[str, Any]:
+        """Return one published port."""
+        return {"target": target, "published": str(published), "host_ip": address, "protocol": "tcp", "mode": "host"}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault in a good deployment.
+
+    :param expected: the check that has to find it.
+    :param real: shell on the host that says whether the fault is really there; it must deny it on the good deployment.
+    :param compose: changes the definition.
+    :param needs: shell that says whether this host can have the fault at all.
+    :param image: Dockerfile (without FROM, as root) of the image that it runs instead; the record knows that one.
+    :param prepare: shell on the host that lays down what the Dockerfile copies, in folders of /root/context.
+    :param before: shell on the host, before the container is made.
+    :param do: shell on the host, afterwards.
+    :param undo: shell on the host that takes ``before`` and ``do`` back.
+    :param anew: the container is spoilt; a new one has to be made afterwards.
+    :param start: whether the container is started, not only made.
+    :param state: what Docker says about the container before it is judged (health, else status); empty: whatever.
+    :param options: for the audit, over the usual ones.
+    """
+
+    name: str
+    expected: str
+    real: str
+    compose: Callable[[Definition], object] | None = None
+    needs: str = ""
+    image: str = ""
+    prepare: str = ""
+    before: str = ""
+    do: str = ""
+    undo: str = ""
+    anew: bool = False
+    start: bool = True
+    state: str = "healthy"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What hardening_info says."""
+
+    checks: list[dict[str, Any]]
+    seconds: float
+
+    @property
+    def bad(self) -> dict[str, str]:
+        """Return the checks that say something is wrong or cannot be proven, each with what was found."""
+        return {
+            check["id"]: f"{check['status']}: {check['actual']}"
+            for check in self.checks
+            if check["status"] in ("fail", "error")
+        }
+
+    def found(self, identity: str) -> bool:
+        """Say whether a check proves that something is wrong."""
+        return any(check["id"] == identity and check["status"] == "fail" for check in self.checks)
+
+    def severity(self, identity: str) -> str:
+        return next((check["severity"] for check in self.checks if check["id"] == identity), "?")
+
+
+class Host:
+    """A host with the good deployment on it, and one fault at most."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        variables = json.loads((BUILD / "inventory.yml").read_text())["openclaw"]["hosts"][name]
+        self._sockets = tempfile.TemporaryDirectory()
+        self.ssh = ["ssh", *variables["ansible_ssh_common_args"].split(), "-o", "LogLevel=ERROR",
+                    "-o", "ControlMaster=auto", "-o", "ControlPersist=600",
+                    "-o", f"ControlPath={self._sockets.name}/ssh",
+                    "-i", variables["ansible_ssh_private_key_file"], f"root@{variables['ansible_host']}"]  # fmt: skip
+        self.facts = {
+            "address": variables["ansible_host"],
+            "docker": self.check("getent group docker | cut -d: -f3"),
+            "token": self.check("cat $TOKEN"),
+        }
+        self._prepared: dict[str, str] = {}
+        self._good = yaml.safe_load(
+            self.check(f"[ -e /root/good.yml ] || cp {COMPOSE} /root/good.yml; cat /root/good.yml")
+        )
+        # Docker says sooner that a container is well; nothing else differs from what the role deployed.
+        self._good["services"]["openclaw-gateway"]["healthcheck"].update(interval="1s", retries=2, start_period="3s")
+        self._running = ""
+
+    def run(self, script: str, *, quick: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run shell on the host."""
+        argv = [*self.ssh, "bash", "-s"]
+        return subprocess.run(
+            argv, input=WORDS + script, capture_output=True, text=True, check=False, timeout=20 if quick else 300
+        )
+
+    def check(self, script: str) -> str:
+        """Run shell that has to succeed."""
+        result = self.run(script)
+        if result.returncode != 0:
+            raise AssertionError(f"{script}\nended with {result.returncode}: {result.stderr or result.stdout}")
+        return result.stdout.strip()
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file over what is there: its owner and mode stay."""
+        result = subprocess.run([*self.ssh, f"cat > {path}"], input=text, text=True, check=False)
+        assert result.returncode == 0
+
+    def definition(self) -> Definition:
+        """Return the good definition, to be changed."""
+        return Definition(copy.deepcopy(self._good), self.facts)
+
+    def deploy(
+        self, definition: Definition, state: str = "healthy", before: str = "", image: str = "", start: bool = True
+    ) -> None:
+        """Run the gateway by this definition, and wait until Docker says what is expected of it."""
+        text = yaml.safe_dump(definition.whole, sort_keys=False)
+        if before or image or text != self._running:
+            self._running = ""
+            self.write(COMPOSE, text)
+            up = f"docker compose --file {COMPOSE} up --detach --remove-orphans openclaw-gateway 2>&1"
+            then = "systemctl reset-failed; systemctl start openclaw-gateway.service"
+            if not start:
+                up, then = up.replace("--detach", "--no-start"), ""
+            self.check(f"{before}\nexport OPENCLAW_IMAGE={IMAGE if image else ''}\n{up}\n{then}")
+        if state == "healthy":
+            self.check("healthy healthy")
+        elif state:
+            wait_until(lambda: state in self.check("container '{{json .State}}'"), f"{self.name}: {state}")
+        self._running = text if start and not before and not image else ""
+
+    def audit(self, **options: Any) -> Audit:
+        """Run hardening_info; the program that Ansible sends for these options is kept on the host and used again."""
+        wanted = json.dumps({**GOOD_OPTIONS, **options}, sort_keys=True)
+        if wanted not in self._prepared:
+            self._prepared[wanted] = self._prepare(wanted)
+        start = time.monotonic()
+        result = self.run(f"python3 {self._prepared[wanted]}")
+        seconds = time.monotonic() - start
+        answer = json.loads(result.stdout)
+        if answer.get("failed"):
+            raise AssertionError(answer["msg"])
+        return Audit(answer["checks"], seconds)
+
+    def _prepare(self, options: str) -> str:
+        folder = f"/root/.audit/{len(self._prepared)}"
+        self.check(f"rm -rf {folder}")
+        environment = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+            "ANSIBLE_KEEP_REMOTE_FILES": "1",
+            "ANSIBLE_PIPELINING": "0",
+        }
+        argv = [str(TOOLS / "ansible"), self.name, "--inventory", str(BUILD / "inventory.yml"), "--module-name",
+                "openclaw.hardening.hardening_info", "--args", options,
+                "--extra-vars", json.dumps({"ansible_remote_tmp": folder})]  # fmt: skip
+        result = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
+        program = self.run(f"ls {folder}/*/AnsiballZ_hardening_info.py").stdout.strip()
+        if not program:
+            raise AssertionError(f"Ansible did not send hardening_info: {result.stdout}{result.stderr}")
+        return program
+
+    @contextmanager
+    def having(self, mutant: Mutant) -> Iterator[dict[str, Any]]:
+        """Make the deployment faulty, and good again; yields the options for its audit."""
+        if mutant.needs and self.run(mutant.needs).returncode != 0:
+            pytest.skip(f"this host cannot have it: {mutant.needs}")
+        definition, options = self.definition(), dict(mutant.options)
+        if mutant.image:
+            self._build(mutant.image, mutant.prepare)
+            options["record"] = MUTANT_RECORD
+        if mutant.compose:
+            mutant.compose(definition)
+        try:
+            self.deploy(definition, mutant.state if mutant.start else "", mutant.before, mutant.image, mutant.start)
+            if mutant.do:
+                self.check(mutant.do)
+            self.check(f"{mutant.real}\n")
+            yield options
+        finally:
+            if mutant.undo:
+                self.check(mutant.undo)
+            if mutant.anew:
+                self.check("docker rm --force $C")
+            if mutant.anew or mutant.before or mutant.state != "healthy" or not mutant.start:
+                self._running = ""
+
+    def _build(self, dockerfile: str, prepare: str) -> None:
+        """Build a mutant's image from the good one, and a record that knows it."""
+        lines = f"FROM openclaw:hardened\nUSER 0:0\n{dockerfile}\n"
+        if "\nUSER " not in f"\n{dockerfile}":
+            lines += "USER 1000:1000\n"
+        self.check(
+            f"rm -rf /root/context; mkdir /root/context\n{prepare}\ncat > /root/Dockerfile <<'EOF'\n{lines}EOF\n"
+            f"docker buildx build --load --quiet --tag {IMAGE} --file /root/Dockerfile /root/context >/dev/null\n"
+            f"jq --arg id $(docker image inspect -f '{{{{.Id}}}}' {IMAGE}) '.image_id=$id | .ref=\"{IMAGE}\"' {RECORD} "
+            f"> {MUTANT_RECORD}; chmod 600 {MUTANT_RECORD}"
+        )
+
+    def forget(self) -> None:
+        """Make the container anew, whatever runs."""
+        self._running = ""
+
+    def good(self) -> Audit:
+        """Put the good definition in force and judge it."""
+        self.deploy(self.definition())
+        return self.audit()
+
+
+def wait_until(condition: Callable[[], bool], what: str, patience: float = 20) -> None:
+    """Wait for a condition."""
+    end = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not within {patience:g} s")
+        time.sleep(0.2)

@@ -1,0 +1,135 @@
+"""Faults in what the container sees of file systems, and may write."""
+
+from __future__ import annotations
+
+from harness import Definition, Mutant
+from proof import proof
+
+
+def scratch(old: str, new: str, place: str = "/tmp") -> object:
+    """Return a change of one scratch space's options."""
+
+    def change(definition: Definition) -> None:
+        mounts = definition.gateway["tmpfs"]
+        (number,) = [number for number, mount in enumerate(mounts) if mount.startswith(f"{place}:")]
+        mounts[number] = mounts[number].replace(old, new)
+
+    return change
+
+
+# The mount's own options, then those of its file system.
+SCRATCH = "awk -v at={} '$5 == at {{print $6 \",\" $NF}}' /proc/$(pid)/mountinfo | tr , '\\n' | {}"
+MOUNTED = "grep -q ' {} ' /proc/$(pid)/mountinfo"
+
+MUTANTS = (
+    Mutant(
+        "writable root file system", "OCH-CTR-06", "[ $(container '{{.HostConfig.ReadonlyRootfs}}') = false ]",
+        lambda d: d.leave("read_only"),
+    ),
+    Mutant(
+        "root file system remounted writable", "OCH-CTR-06",
+        "awk '$5 == \"/\" {print $6}' /proc/$(pid)/mountinfo | grep -q '^rw'",
+        do="remount / 0",
+        undo="remount / 1",
+    ),
+    Mutant(
+        "scratch space with programs", "OCH-CTR-09", SCRATCH.format("/tmp", "{ ! grep -qx noexec; }"),
+        scratch("noexec", "exec"),
+    ),
+    Mutant(
+        "scratch space with setuid", "OCH-CTR-09", SCRATCH.format("/tmp", "{ ! grep -qx nosuid; }"),
+        scratch("nosuid", "suid"),
+    ),
+    Mutant(
+        "scratch space with devices", "OCH-CTR-09", SCRATCH.format("/home/node/.npm", "{ ! grep -qx nodev; }"),
+        scratch("nodev", "dev", "/home/node/.npm"),
+    ),
+    Mutant(
+        "scratch space without a size", "OCH-CTR-09", SCRATCH.format("/home/node/.cache", "{ ! grep -q ^size; }"),
+        scratch("size=200m,", "", "/home/node/.cache"),
+    ),
+    Mutant(
+        "scratch space remounted with programs", "OCH-CTR-09", SCRATCH.format("/tmp", "{ ! grep -qx noexec; }"),
+        do="remount /tmp 6",
+        undo="remount /tmp 14",
+    ),
+    Mutant(
+        "one more writable mount", "OCH-CTR-10", MOUNTED.format("/data"),
+        lambda d: d.mount("/srv/data", "/data"), before="mkdir -p /srv/data", undo="rm -rf /srv/data",
+    ),
+    Mutant(
+        "one more volume", "OCH-CTR-10", MOUNTED.format("/data"),
+        lambda d: (
+            d.gateway["volumes"].append({"type": "volume", "source": "data", "target": "/data"}),
+            d.whole.update(volumes={"data": {}}),
+        ),
+    ),
+    Mutant(
+        "Docker's socket", "OCH-CTR-11", MOUNTED.format("/run/docker.sock"),
+        lambda d: d.mount("/var/run/docker.sock", "/var/run/docker.sock"),
+    ),
+    Mutant(
+        "Docker's socket by another name, read-only", "OCH-CTR-11", "[ -S /proc/$(pid)/root/opt/tools.sock ]",
+        lambda d: d.mount("/run/docker.sock", "/opt/tools.sock", read_only=True),
+    ),
+    Mutant(
+        "folder of Docker's socket", "OCH-CTR-11", "[ -S /proc/$(pid)/root/host/docker.sock ]",
+        lambda d: d.mount("/run", "/host", read_only=True),
+    ),
+    Mutant(
+        "link to Docker's socket", "OCH-CTR-11", "[ -S /proc/$(pid)/root/opt/tools.sock ]",
+        lambda d: d.mount("/srv/tools.sock", "/opt/tools.sock", read_only=True),
+        before="ln -s /run/docker.sock /srv/tools.sock", undo="rm /srv/tools.sock",
+    ),
+    Mutant(
+        "/etc of the host, read-only", "OCH-CTR-12", "[ -e /proc/$(pid)/root/host/shadow ]",
+        lambda d: d.mount("/etc", "/host", read_only=True),
+    ),
+    Mutant(
+        "/ of the host, read-only", "OCH-CTR-12", "[ -e /proc/$(pid)/root/host/etc/shadow ]",
+        lambda d: d.mount("/", "/host", read_only=True),
+    ),
+    Mutant(
+        "/proc of the host, read-only", "OCH-CTR-12", "[ -e /proc/$(pid)/root/host/cpuinfo ]",
+        lambda d: d.mount("/proc", "/host", read_only=True),
+    ),
+    Mutant(
+        "all of Docker's data, read-only", "OCH-CTR-12", "[ -d /proc/$(pid)/root/host/containers ]",
+        lambda d: d.mount("/var/lib/docker", "/host", read_only=True),
+    ),
+    Mutant(
+        "link to /etc of the host, read-only", "OCH-CTR-12", "[ -e /proc/$(pid)/root/host/shadow ]",
+        lambda d: d.mount("/srv/settings", "/host", read_only=True),
+        before="ln -s /etc /srv/settings", undo="rm /srv/settings",
+    ),
+    Mutant(
+        "mount that is shared with the host", "OCH-CTR-24",
+        "awk '$5 == \"/home/node/.openclaw\"' /proc/$(pid)/mountinfo | grep -q ' shared:'",
+        lambda d: d.gateway["volumes"][0]["bind"].update(propagation="rshared"),
+    ),
+    Mutant(
+        "program changed in the container", "OCH-CTR-28", "docker diff $C | grep -q '/app/dist/gateway.mjs'",
+        do="""
+remount / 0
+echo '// touched' >> /proc/$(pid)/root/app/dist/gateway.mjs
+remount / 1
+""",
+        anew=True,
+    ),
+    Mutant(
+        "file left in a writable container", "OCH-CTR-28", "docker diff $C | grep -q '^A /home/node/left'",
+        lambda d: d.leave("read_only"), do="docker exec $C touch /home/node/left", anew=True,
+        options={"waivers": [{"id": "OCH-CTR-06", "reason": "a plugin writes beside its program"}]},
+    ),
+    Mutant(
+        "program added to the container", "OCH-CTR-28", "docker diff $C | grep -q '^A /usr/local/bin/tool'",
+        do="""
+remount / 0
+cp /bin/true /proc/$(pid)/root/usr/local/bin/tool
+remount / 1
+""",
+        anew=True,
+    ),
+)  # fmt: skip
+
+test_it_is_found = proof(MUTANTS)
