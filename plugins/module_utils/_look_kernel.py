@@ -232,7 +232,7 @@ class _Search:
         except KeyError as error:
             raise HardeningError("/proc/PID/status", f"no line {error}", "Linux 4.10 or later") from error
         if process.namespaces["mnt"] not in self.tables:
-            self.tables[process.namespaces["mnt"]] = mount_table(_read(f"{directory}/mountinfo"))
+            self.tables[process.namespaces["mnt"]] = mount_table(_mountinfo(directory))
         return process
 
 
@@ -392,6 +392,15 @@ def _number(words: list[str]) -> int:
 def _read(path: str) -> bytes:
     with open(path, "rb") as stream:
         return stream.read(_READ_AT_MOST)
+
+
+def _mountinfo(directory: str) -> bytes:
+    try:
+        return _read(f"{directory}/mountinfo")
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # it is ending and has left its namespaces
+            raise ProcessLookupError(directory) from error
+        raise
 
 
 def _text(content: bytes) -> str:

@@ -512,3 +512,14 @@ def test_looking_is_fast_and_survives_processes_that_come_and_go(container):
     finally:
         storm.kill()
         storm.wait()
+
+
+def test_a_process_that_has_left_its_mount_namespace_is_gone(monkeypatch):
+    """Seen with real containers: the kernel says EINVAL for the mounts of a process that is ending."""
+
+    def ending(path):
+        raise OSError(errno.EINVAL, "Invalid argument", path)
+
+    monkeypatch.setattr(_look_kernel, "_read", ending)
+    with pytest.raises(ProcessLookupError):
+        _look_kernel._mountinfo("/proc/4711")

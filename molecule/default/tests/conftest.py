@@ -56,6 +56,7 @@ def playbook(inventory, tmp_path_factory):
             "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "molecule/shared/callbacks"),
             "ANSIBLE_CALLBACKS_ENABLED": "recorder",
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_FORCE_COLOR": "0",  # Molecule sets it
             "RECORDER_DIR": str(records),
         }
         argv = ["ansible-playbook", "--inventory", inventory, *options, "--extra-vars", json.dumps(variables),

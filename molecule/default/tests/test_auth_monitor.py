@@ -79,6 +79,7 @@ def deployed(host, playbook, bridge, receiver):
         openclaw_auth_monitor_notify_ntfy_token_file="/root/auth-monitor-test-token",
         openclaw_auth_monitor_notify_phone="4242",
         openclaw_auth_monitor_notify_channel="telegram",
+        openclaw_waivers=[{"id": "OCH-SEC-05", "reason": "the bot's token below is a stub's"}],
         openclaw_gateway_config={
             "channels": {"telegram": {**telegram, "dmPolicy": "allowlist", "allowFrom": ["4242"]}}
         },

@@ -10,7 +10,7 @@ from conftest import CONTAINER, on_host
 # Prints what /proc says, sampled for as long as a command runs beside the gateway.
 # Processes are found by their control group, so `docker exec` is included; runc is not yet what it is going to start.
 LOOK = r"""
-import glob, json, os, pathlib, subprocess, sys
+import errno, glob, json, os, pathlib, subprocess, sys
 container, *command = sys.argv[1:]
 seen = {}
 
@@ -30,6 +30,9 @@ def sample():
             }
         except (FileNotFoundError, ProcessLookupError):
             continue
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # the mounts of a process that is ending
+                raise
 
 sample()
 if command:
