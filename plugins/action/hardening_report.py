@@ -14,6 +14,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import printable
 from ansible_collections.openclaw.hardening.plugins.plugin_utils import (
     _report_files,
     _report_html,
@@ -67,7 +68,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         made = fleet(options["title"], options["hosts"], now)
         files: list[str] = []
         if options["directory"]:
-            directory = os.path.abspath(os.path.expanduser(options["directory"]))
+            directory = os.path.abspath(os.path.expanduser(printable("directory", options["directory"])))
             wanted = [FORMATS[name] for name in FORMATS if name in options["formats"]]
             _report_files.vet(directory, [pair[0] for pair in wanted])
             contents = {name: render(made) for name, render in wanted}

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Validation, Wanted
+from ansible_collections.openclaw.hardening.plugins.module_utils._diagnosis import SUBJECTS
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import reference
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._file_options import FILE, PATH, SECRET, managed_files
@@ -38,6 +39,8 @@ _HEALTH: dict[str, Any] = {
     "paths": {"type": "list", "elements": "str", "default": ["/healthz", "/readyz"]},
     "timeout": {"type": "int", "default": 180},
 }
+# Where to change a thing, which is no secret where the thing is one.
+_HINT: dict[str, Any] = {"type": "str", "default": "", "no_log": False}
 DEPLOY_ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "stopped", "absent"], "default": "present"},
     "project": {"type": "str", "required": True},
@@ -55,6 +58,7 @@ DEPLOY_ARGUMENTS: dict[str, Any] = {
     "health": {"type": "dict", "options": _HEALTH},
     "unit": {"type": "str", "default": ""},
     "remove_files": {"type": "bool", "default": False},
+    "hints": {"type": "dict", "options": dict.fromkeys(SUBJECTS, _HINT)},
 }
 
 

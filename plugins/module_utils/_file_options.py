@@ -7,7 +7,12 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, integer, octal_mode
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
+    absolute_path,
+    encoded,
+    integer,
+    octal_mode,
+)
 
 # Paths are "str": the type "path" would expand a $ before it can be refused.
 PATH: dict[str, Any] = {"type": "str", "required": True}
@@ -40,7 +45,7 @@ def managed_files(params: dict[str, Any]) -> tuple[ManagedFile, ...]:
     return tuple(
         ManagedFile(
             absolute_path(f"{option}.path", item["path"]),
-            content.encode(),
+            encoded(f"{option}.{'value' if option == 'secrets' else 'content'}", content),
             octal_mode(f"{option}.mode", item["mode"], forbid_bits=forbidden),
             *owner(option, item),
             secret=option == "secrets",

@@ -97,9 +97,11 @@ def validate(recipe: Recipe) -> Recipe:
         raise HardeningError(
             "dockerfile", "a '# syntax=' line", "none: it pulls a frontend from a registry", "dockerfile"
         )
-    for name in recipe.context:
+    _text.encoded("dockerfile", recipe.dockerfile)
+    for name, text in recipe.context.items():
         if not _FILE.fullmatch(name) or name in ("Dockerfile", SOURCE):
             raise HardeningError("context", _text.shown(name), "a plain file name", "context")
+        _text.encoded("context", text)
     for name, value in recipe.build_args.items():
         if not _ARGUMENT.fullmatch(name) or name == "BASE_IMAGE":
             raise HardeningError(

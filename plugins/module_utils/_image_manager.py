@@ -65,7 +65,7 @@ class ImageManager:
         if not plan.actions or self.module.check_mode or api is None:
             return self._result(wanted, plan)
         _files.ensure_directory(self.settings.record_dir, 0o700, 0, 0)
-        with _lock.lock(f"{self.settings.record_dir}/image.lock", self.settings.timeout):
+        with _lock.lock(f"{self.settings.record_dir}/image.lock", self.settings.timeout, "timeout"):
             # Another run may have built meanwhile.
             existing = self._look(api, wanted)
             plan = _image.decide(recipe, wanted, existing)

@@ -1,25 +1,45 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One run at a time: a kernel lock, so that a dead run leaves none behind."""
+"""One run at a time: a kernel lock, so that a dead run leaves none behind; its file only says who holds it."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import shown
 
 _POLL = 0.2
+_NOT_KNOWN = "a process that is not known"
+# Process, when that was started (clock ticks after boot), when it took the lock (seconds after boot), its program.
+_LINE = re.compile(rb"([1-9][0-9]{0,9}) ([0-9]{1,20}) ([0-9]{1,12}) ([\w.-]{1,64})\n")
+_LONGEST = 128
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who wrote a lock file: a process is its number and its start, because numbers are used again."""
+
+    pid: int
+    start: int
+    since: int
+    program: str
 
 
 @contextmanager
-def lock(path: str, timeout: float) -> Iterator[None]:
+def lock(path: str, timeout: float, option: str = "lock_timeout") -> Iterator[None]:
     """Hold the exclusive lock on ``path`` (created when missing) while the block runs.
 
-    :param timeout: seconds to wait for another run; then it is refused.
+    :param timeout: seconds to wait for another run; then this one is refused, and told who holds the lock since when.
+    :param option: what the operator sets to wait longer.
     """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -31,14 +51,16 @@ def lock(path: str, timeout: float) -> Iterator[None]:
             if time.monotonic() >= deadline:
                 raise HardeningError(
                     path,
-                    f"another run (process {_holder(handle)}) that holds the lock for more than {timeout:g} seconds",
+                    f"another run at work after {timeout:g} seconds of waiting: {_named(handle)}",
                     "to be the only run; wait for the other one",
-                    "lock_timeout",
+                    option,
                 )
             time.sleep(_POLL)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
-        yield
+        _sign(handle)
+        try:
+            yield
+        finally:
+            _write(handle, b"")
     finally:
         os.close(handle)
 
@@ -51,5 +73,60 @@ def _taken(handle: int) -> bool:
     return True
 
 
-def _holder(handle: int) -> str:
-    return os.pread(handle, 20, 0).decode("ascii", "replace") or "unknown"
+# --- who holds it -------------------------------------------------------------------------------------------------
+
+
+def _sign(handle: int) -> None:
+    program = re.sub(r"[^\w.-]", "", os.path.basename(sys.argv[0]), flags=re.ASCII)[:64] or "python"
+    start = _started(os.getpid())
+    _write(handle, f"{os.getpid()} {start or 0} {_uptime():.0f} {program}\n".encode())
+
+
+def _write(handle: int, line: bytes) -> None:
+    # Whether the name can be written (a full disk) has no say in who holds the lock. In this order, whoever reads
+    # meanwhile finds one whole line first.
+    with suppress(OSError):
+        os.pwrite(handle, line, 0)
+        os.ftruncate(handle, len(line))
+
+
+def _named(handle: int) -> str:
+    try:
+        content = os.pread(handle, _LONGEST, 0)
+    except OSError:
+        return _NOT_KNOWN
+    holder = read_holder(content)
+    if holder is None:
+        return f"{_NOT_KNOWN} (the file says {shown(content.decode('ascii', 'replace'))})" if content else _NOT_KNOWN
+    if _started(holder.pid) != holder.start:
+        return _NOT_KNOWN
+    return describe(holder, _uptime(), datetime.now(timezone.utc))
+
+
+def read_holder(content: bytes) -> Holder | None:
+    """Read the first line of a lock file; None when it is torn or somebody else's."""
+    match = _LINE.match(content)
+    return Holder(int(match[1]), int(match[2]), int(match[3]), match[4].decode()) if match else None
+
+
+def describe(holder: Holder, uptime: float, now: datetime) -> str:
+    """Say who holds the lock and since when; counted after boot, so that a clock that was set does not matter."""
+    seconds = max(0, round(uptime - holder.since))
+    # A file may say any number.
+    began = now - timedelta(seconds=min(seconds, round(uptime)))
+    when = f"{began:%Y-%m-%d %H:%M:%S} UTC"
+    return f"process {holder.pid} ({holder.program}) holds the lock for {seconds} seconds, since {when}"
+
+
+def _started(pid: int) -> int | None:
+    """Return when a process was started, or None when there is none (proc_pid_stat(5), field 22)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The name in parentheses may hold anything.
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _uptime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

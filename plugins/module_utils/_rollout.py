@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Found, Plan, Wanted, redact
+from ansible_collections.openclaw.hardening.plugins.module_utils._diagnosis import EX_CONFIG, diagnose
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
     Container,
     cli,
@@ -24,15 +25,18 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     write,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, Probe, wait
+from ansible_collections.openclaw.hardening.plugins.module_utils._look_failure import look
 from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
     from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
     from docker import DockerClient
 
-EX_CONFIG = 78  # sysexits.h; OpenClaw's "fix the configuration, do not try again"
+# How many are shown, and how many are searched for what went wrong: one failed start writes up to 20.
 _LOG_LINES = 25
+_LOG_SEARCHED = 200
 # The judge of a configuration gets nothing: no network, no capability, no disk, no secret.
 _CAGE = [
     *("run", "--rm", "--interactive", "--network", "none", "--read-only", "--cap-drop", "ALL"),
@@ -50,6 +54,8 @@ class Rollout:
     compose: Compose
     wanted: Wanted
     found: Found
+    # Subject of a diagnosis to how its cure is done where the caller comes from.
+    hints: Mapping[str, str]
 
     def validate(self) -> list[str]:
         """Let the application judge its configuration before anything is touched; return its warnings."""
@@ -144,15 +150,27 @@ class Rollout:
     # --- going back -----------------------------------------------------------------------------------------------
 
     def _undone(self, error: HardeningError, plan: Plan) -> HardeningError:
-        """Bring the previous deployment back, and say in one error what failed and what serves now."""
-        logs = self._logs()
+        """Bring the previous deployment back, and say in one error what failed, why, and what serves now."""
+        diagnosis, logs = self._diagnosis(error)  # now, while what failed is still there
         try:
             outcome = self._go_back(plan)
         except HardeningError as second:
             outcome = f"the previous deployment did not come back either: {second}"
-        tail = f"\nLast log lines of {self.wanted.container}:\n{logs}" if logs else ""
-        message = redact(f"{outcome}{tail}", self._secrets())
-        return HardeningError("deployment", f"{error} — {message}", "a gateway that is healthy from the host", "")
+        found = " — ".join(filter(None, [str(error), diagnosis, outcome]))
+        lines = "\n".join(harmless(line, 500) for line in logs.splitlines()[-_LOG_LINES:])
+        tail = f"\nLast log lines of {self.wanted.container}:\n{lines}" if lines else ""
+        return HardeningError("deployment", self._masked(found), f"a gateway that is healthy from the host{tail}")
+
+    def _diagnosis(self, error: HardeningError) -> tuple[str, str]:
+        """Say why it failed, with its log; whatever goes wrong while looking, the way back has to be gone."""
+        logs = ""
+        try:
+            container = find_container(self.api, self.wanted.container)
+            logs = self._logs(container)
+            found = diagnose(look(self.api, container, str(error), logs, self.wanted.probe))
+        except Exception as problem:
+            return f"diagnosis: none ({type(problem).__name__} while looking)", logs
+        return found.text(self.hints) if found else "", logs
 
     def _go_back(self, plan: Plan) -> str:
         for file in plan.write:
@@ -172,13 +190,16 @@ class Rollout:
         if container is not None:
             run(self.module, [*cli(self.compose.docker_host), "stop", "--time", "10", "--", container.id])
 
-    def _logs(self) -> str:
-        container = find_container(self.api, self.wanted.container)
+    def _logs(self, container: Container | None) -> str:
         if container is None:
             return ""
-        argv = [*cli(self.compose.docker_host), "logs", "--tail", str(_LOG_LINES), "--", container.id]
+        options = ["--timestamps", "--tail", str(_LOG_SEARCHED)]
+        argv = [*cli(self.compose.docker_host), "logs", *options, "--", container.id]
         answer = run(self.module, argv, check=False)
-        return (answer.stdout + answer.stderr).strip()
+        return self._masked(in_order(answer.stdout, answer.stderr)) if answer.rc == 0 else ""
+
+    def _masked(self, text: str) -> str:
+        return redact(text, self._secrets())
 
     def _secrets(self) -> list[str]:
         return [file.content.decode("utf-8", "replace").strip() for file in self.wanted.files if file.secret]
@@ -207,6 +228,12 @@ def hopeless(container: Container | None) -> str:
         why = ", it refuses its configuration" if container.exit_code == EX_CONFIG else why
         return f"the container ended with exit code {container.exit_code}{why}"
     return ""
+
+
+def in_order(*streams: str) -> str:
+    """Bring what ``docker logs --timestamps`` wrote to two streams into one text, without the times of Docker."""
+    lines = [line.partition(" ") for stream in streams for line in stream.split("\n") if line]
+    return "\n".join(text for _time, _space, text in sorted(lines, key=lambda parts: parts[0])).strip()
 
 
 def published_port(container: Container, default: int) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import spoken
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -43,7 +44,7 @@ def run(
     if check and rc != 0:
         raise HardeningError(
             " ".join(argv[:3]),
-            f"exit code {rc} ({(stderr or stdout).strip()[-800:] or 'no output'})",
+            f"exit code {rc} ({spoken(stderr or stdout) or 'no output'})",
             "exit code 0",
             cmd=argv,
             rc=rc,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import printable, shown
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import listed, printable, shown, spoken
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -231,8 +231,8 @@ def verify(module: AnsibleModule, root: str, units: Collection[Unit]) -> None:
     complaints = (answer.stdout + answer.stderr).strip().replace(root, "")
     if answer.rc != 0 or complaints:
         raise HardeningError(
-            ", ".join(names),
-            complaints or f"exit code {answer.rc}",
+            listed(names),
+            spoken(complaints) or f"exit code {answer.rc}",
             "units that systemd-analyze verify accepts without a word",
             "units",
             cmd=argv,
@@ -347,8 +347,8 @@ def systemctl(module: AnsibleModule, verb: str, names: Iterable[str] = (), *, ch
     if check and answer.rc != 0:
         lines = journal(module, units)
         raise HardeningError(
-            f"systemctl {' '.join([verb, *units])}",
-            f"exit code {answer.rc} ({answer.stderr.strip() or 'no message'})",
+            f"systemctl {verb} {listed(units)}".strip(),
+            f"exit code {answer.rc} ({spoken(answer.stderr) or 'no message'})",
             "exit code 0",
             cmd=argv,
             rc=answer.rc,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import posixpath
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import NoReturn
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
@@ -18,12 +19,24 @@ _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
 _MODE = re.compile(r"0[0-7]{3}")
+# Linux takes longer paths, but a refusal has to name them; 255 bytes a name is what file systems take.
+_LONGEST_PATH = 500
+_LONGEST_NAME = 255
 
 
 def shown(value: object, limit: int = 60) -> str:
     """How a refused value is named: its ``repr``, in ASCII, cut to ``limit`` characters."""
-    text = ascii(value)
+    try:
+        text = ascii(value)
+    except ValueError:  # Python does not write integers of thousands of digits
+        return "a number of too many digits"
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+
+
+def listed(values: Iterable[object], limit: int = 10) -> str:
+    """How several values are named: not more than ``limit`` of them, each on the line and short."""
+    names = [harmless(value, 100) if isinstance(value, str) else shown(value) for value in values]
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 def harmless(value: str, limit: int = 300) -> str:
@@ -34,6 +47,12 @@ def harmless(value: str, limit: int = 300) -> str:
         for character in cut
     )
     return text if len(value) <= limit else f"{text[:limit]}… ({len(value)} characters)"
+
+
+def spoken(text: str, limit: int = 800) -> str:
+    """What a program said at last, on one line; it may repeat anything that it was given."""
+    lines = " | ".join(filter(None, (line.strip() for line in text.splitlines())))
+    return harmless(lines if len(lines) <= limit else f"… {lines[-limit:]}", limit + 2)
 
 
 def _refuse(option: str, value: object, needed: str) -> NoReturn:
@@ -60,13 +79,23 @@ def plain(option: str, value: object, *, max_length: int = 4096) -> str:
     return printable(option, value, forbid=INTERPRETED, max_length=max_length)
 
 
+def encoded(option: str, value: str) -> bytes:
+    """Text as it is written to a file; a lone surrogate is no character and cannot be."""
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        raise HardeningError(option, "a lone surrogate", "text that UTF-8 can express", option) from None
+
+
 def absolute_path(option: str, value: object) -> str:
     """A plain absolute path in its shortest spelling, and not the root directory."""
-    path = plain(option, value)
+    path = plain(option, value, max_length=_LONGEST_PATH)
     if not path.startswith("/"):
         _refuse(option, path, "an absolute path")
     if path.startswith("//") or path == "/" or posixpath.normpath(path) != path:
         _refuse(option, path, "a path below / without '.', '..', '//' or a slash at its end")
+    if any(len(name.encode()) > _LONGEST_NAME for name in path.split("/")):
+        _refuse(option, path, f"names of at most {_LONGEST_NAME} bytes")
     return path
 
 

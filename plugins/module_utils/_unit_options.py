@@ -14,7 +14,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import
     unit_content,
     unit_name,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, octal_mode, shown
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, listed, octal_mode, shown
 from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set import ManagedDirectory, UnitSet
 
 
@@ -26,18 +26,18 @@ def wanted_set(params: dict[str, Any]) -> UnitSet:
     )
     names = [unit.name for unit in units]
     if not names or len(set(names)) != len(names):
-        raise HardeningError("units", ", ".join(names) or "no unit", "at least one unit, and each only once", "units")
+        raise HardeningError("units", listed(names) or "no unit", "at least one unit, and each only once", "units")
     files = managed_files(params)
     paths = [file.path for file in files]
     twice = {path for path in paths if paths.count(path) > 1} | {path for path in paths if path.startswith(UNIT_PATH)}
     if twice:
         raise HardeningError(
-            "files", ", ".join(sorted(twice)), "each path once, and none among the unit files", "files"
+            "files", listed(sorted(twice)), "each path once, and none among the unit files", "files"
         )
     for option in ("enabled", "started"):
         unknown = sorted(set(params[option]) - set(names))
         if unknown:
-            raise HardeningError(option, ", ".join(unknown), f"only units of the set ({', '.join(names)})", option)
+            raise HardeningError(option, listed(unknown), f"only units of the set ({listed(names)})", option)
     return UnitSet(
         directory=params["directory"],
         units=units,
@@ -65,13 +65,13 @@ def exposure_limits(limits: dict[str, Any], units: tuple[Unit, ...]) -> dict[str
     for name, value in limits.items():
         try:
             found[name] = float(value)
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             found[name] = -1.0
         if name not in services or not 0 <= found[name] <= 10:
             raise HardeningError(
                 "exposure_limits",
                 f"{shown(name)}: {shown(value)}",
-                f"a number from 0 to 10 for a service of the set ({', '.join(sorted(services)) or 'it has none'})",
+                f"a number from 0 to 10 for a service of the set ({listed(sorted(services)) or 'it has none'})",
                 "exposure_limits",
             )
     return found

@@ -192,10 +192,24 @@ def _word(value: bool) -> str:
 # --- act ----------------------------------------------------------------------------------------------------------
 
 
+def refuse_places(wanted: UnitSet, plan: Plan) -> None:
+    """Refuse, before the first change, places that nothing can be written to; check mode cannot know them yet."""
+    own = {item.path for item in wanted.directories}
+    for path in [*(item.path for item in plan.directories), *(file.path for file in plan.write)]:
+        parent = posixpath.dirname(path)
+        if parent in own:
+            continue
+        if parent != "/" and _files.look_directory(parent) is None:
+            raise HardeningError(path, f"no directory {parent}", "its directory to exist, or in 'directories'")
+        if any(path == file.path for file in plan.write):
+            _files.vet_parents(path)
+
+
 def act(
     module: AnsibleModule, wanted: UnitSet, found: Found, plan: Plan
 ) -> tuple[dict[str, UnitStatus], dict[str, float]]:
     """Carry out the plan; on any failure put back the files and the state that were there, and fail."""
+    refuse_places(wanted, plan)
     try:
         _apply(module, plan)
         units = show(module, wanted.names)

@@ -17,12 +17,14 @@ description:
   - Before that, each service of O(definition), as C(docker compose config) resolves it and with what its image adds, is
     judged by the rules of M(openclaw.hardening.hardening_info). One that breaks a rule is refused, unless O(policy)
     grants it or one of O(waivers) says why the rule need not hold. The message names all rules that are broken.
-  - When the new deployment does not become healthy, the previous files and the previous image come back.
-  - Runs for the same O(project) wait for each other (O(lock_timeout)).
+  - When the new deployment does not become healthy, the previous files and the previous image come back. The
+    message says what failed, why and what to change (O(hints)), what serves now, and the last lines of the log.
+  - Runs for the same O(project) wait for each other (O(lock_timeout)); one that gives up names the run that is at work.
 author: OpenClaw Hardening maintainers (@openclaw)
 extends_documentation_fragment:
   - openclaw.hardening.attributes
   - openclaw.hardening.docker
+  - openclaw.hardening.hints
   - openclaw.hardening.policy
   - openclaw.hardening.waivers
 attributes:
@@ -220,6 +222,8 @@ EXAMPLES = r"""
     image_ref: openclaw:hardened
     health:
       port: 18789
+    hints:
+      memory: set gateway_memory in the inventory
 
 - name: Run the gateway for the whole network, from a definition with a writable root file system
   openclaw.hardening.hardened_compose:
@@ -293,17 +297,11 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils import _gate
+from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _gate
 from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import decide, diff, find
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_options import DEPLOY_ARGUMENTS, wanted_from
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
-    DOCKER_ARGUMENTS,
-    client,
-    docker_host,
-    find_container,
-    try_client,
-)
+from ansible_collections.openclaw.hardening.plugins.module_utils._diagnosis import hints_from
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health
 from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lock
@@ -318,7 +316,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     **_gate.POLICY_ARGUMENTS,
     "record_dir": {"type": "str", "default": "/var/lib/openclaw-hardening"},
     "lock_timeout": {"type": "int", "default": 600},
-    **DOCKER_ARGUMENTS,
+    **_docker.DOCKER_ARGUMENTS,
 }
 
 
@@ -330,7 +328,8 @@ class HardenedCompose:
         self.module = module
         self.wanted = wanted_from(module.params)
         self.gate = _gate.gate_from(module.params)
-        self.docker_host = docker_host(module.params["docker_host"])
+        self.hints = hints_from(module.params["hints"])
+        self.docker_host = _docker.docker_host(module.params["docker_host"])
         record_dir = absolute_path("record_dir", module.params["record_dir"])
         self.lock_path = f"{record_dir}/deploy.lock"
         self.lock_timeout = integer("lock_timeout", module.params["lock_timeout"], 0, 86400)
@@ -343,7 +342,7 @@ class HardenedCompose:
 
     def _run(self, checking: bool) -> dict[str, Any]:
         wanted = self.wanted
-        api = try_client(self.docker_host) if checking else client(self.docker_host)
+        api = (_docker.try_client if checking else _docker.client)(self.docker_host)
         directory = wanted.definition.path.rpartition("/")[0]
         compose = Compose(self.module, self.docker_host, wanted.project, directory, wanted.definition.path)
         found = find(wanted, api, compose)
@@ -351,13 +350,13 @@ class HardenedCompose:
         plan = decide(wanted, found)
         health, container = found.health, found.container
         if api is not None:
-            rollout = Rollout(self.module, api, compose, wanted, found)
+            rollout = Rollout(self.module, api, compose, wanted, found, self.hints)
             if plan.validate and found.image_id:
                 for warning in rollout.validate():
                     self.module.warn(f"{wanted.validation.path if wanted.validation else ''}: {warning}")
             if not checking and (plan.changed or plan.container):
                 health = rollout.apply(plan)
-                container = find_container(api, wanted.container)
+                container = _docker.find_container(api, wanted.container)
         result = self._result(plan.changed, plan.actions(wanted.container), health)
         result["waived"] = waived
         result["container_id"] = container.id if container else ""

@@ -95,7 +95,7 @@ problems:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker import DOCKER_ARGUMENTS
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import DOCKER_ARGUMENTS, docker_host
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._host import (
     Wanted,
@@ -104,7 +104,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._host import (
     problems,
     show,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, integer
+
+HIGHEST_MIB = 2**30
 
 
 class HostPreflight:
@@ -114,16 +116,17 @@ class HostPreflight:
         """Read the options."""
         self.module = module
         self.params = module.params
+        self.docker_host = docker_host(self.params["docker_host"])
         self.disk_path = absolute_path("disk_path", self.params["disk_path"])
         self.wanted = Wanted(
             engine_source=self.params["engine_source"],
-            memory_mib=self.params["memory_minimum_mib"],
-            disk_free_mib=self.params["disk_minimum_mib"],
+            memory_mib=integer("memory_minimum_mib", self.params["memory_minimum_mib"], 0, HIGHEST_MIB),
+            disk_free_mib=integer("disk_minimum_mib", self.params["disk_minimum_mib"], 0, HIGHEST_MIB),
         )
 
     def run(self) -> dict[str, Any]:
         """Look and judge."""
-        host = look(self.module, self.params["docker_host"], self.disk_path)
+        host = look(self.module, self.docker_host, self.disk_path)
         found = problems(host, self.wanted)
         if found:
             count = "1 problem" if len(found) == 1 else f"{len(found)} problems"

@@ -144,6 +144,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
     integer,
     octal_mode,
     plain,
+    shown,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._users import (
     GUIDE_UID,
@@ -178,6 +179,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     },
 }
 HIGHEST_UID = 2**31 - 1
+# What lies there is the kernel's, whatever a program would make of it.
+KERNEL_DIRECTORIES = ("/dev/", "/proc/", "/sys/")
 # Owner and mode of these belong to the distribution, and so do those of everything directly below the root directory.
 SYSTEM_DIRECTORIES = frozenset(
     [
@@ -207,7 +210,7 @@ def judge_directories(home: str, directories: list[dict[str, Any]]) -> list[Dire
         path = absolute_path("directories", entry["path"])
         wanted[path] = Directory(path, octal_mode("directories", entry["mode"]), entry["owner"], entry["group"])
     for path in wanted:
-        if path.count("/") < 2 or path in SYSTEM_DIRECTORIES:
+        if path.count("/") < 2 or path in SYSTEM_DIRECTORIES or path.startswith(KERNEL_DIRECTORIES):
             raise HardeningError(path, "a directory of the system", "one of the service's own", "directories")
     return [wanted[path] for path in sorted(wanted)]
 
@@ -215,7 +218,7 @@ def judge_directories(home: str, directories: list[dict[str, Any]]) -> list[Dire
 def judge_shell(shell: str) -> str:
     """Return a shell that refuses logins, or an empty string for the host's own."""
     if shell and posixpath.basename(absolute_path("shell", shell)) not in REFUSING_SHELLS:
-        raise HardeningError("shell", repr(shell), f"one of the programs {' or '.join(REFUSING_SHELLS)}", "shell")
+        raise HardeningError("shell", shown(shell), f"one of the programs {' or '.join(REFUSING_SHELLS)}", "shell")
     return shell
 
 
@@ -227,16 +230,23 @@ def judge_uid(uid: str) -> int | None:
         number = integer("uid", uid, STATIC_UIDS.stop, HIGHEST_UID)
     except HardeningError:
         needed = f"'auto' or an integer from {STATIC_UIDS.stop} to {HIGHEST_UID}, never root's 0"
-        raise HardeningError("uid", repr(uid), needed, "uid") from None
+        raise HardeningError("uid", shown(uid), needed, "uid") from None
     if number in RESERVED_UIDS:
         raise HardeningError("uid", f"{number}, which means nobody", "another number", "uid")
     return number
 
 
+def judge_home(home: str) -> str:
+    """Return the home, which must not break a line of passwd."""
+    if ":" in absolute_path("home", home):
+        raise HardeningError("home", shown(home), "a path without ':'", "home")
+    return home
+
+
 def judge_comment(comment: str) -> str:
     """Return the comment, which must not break a line of passwd."""
     if ":" in plain("comment", comment, max_length=200):
-        raise HardeningError("comment", repr(comment), "text without ':'", "comment")
+        raise HardeningError("comment", shown(comment), "text without ':'", "comment")
     return comment
 
 
@@ -285,7 +295,7 @@ class ServiceUser:
         self.wanted = ServiceAccount(
             account_name("name", params["name"]),
             judge_uid(params["uid"]),
-            absolute_path("home", params["home"]),
+            judge_home(params["home"]),
             judge_comment(params["comment"]),
             find_shell(judge_shell(params["shell"])),
         )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timezone
 
 import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils import _lock
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lock
+from ansible_collections.openclaw.hardening.plugins.module_utils._lock import Holder, describe, lock, read_holder
 
 HOLDER = """
 import sys
@@ -31,12 +34,94 @@ def other(tmp_path) -> Iterator[subprocess.Popen]:
         yield process
 
 
-def test_a_second_run_is_refused_and_told_who_holds_the_lock(tmp_path, other):
-    with (
-        pytest.raises(HardeningError, match=rf"process {other.pid}\b.*lock_timeout"),
-        lock(str(tmp_path / "lock"), 0),
-    ):
+def refusal(path, timeout: float = 0, option: str = "lock_timeout") -> str:
+    """Ask for a lock that somebody else holds; return what is said."""
+    with pytest.raises(HardeningError) as refused, lock(str(path), timeout, option):
         pytest.fail("two runs at once")
+    return str(refused.value)
+
+
+def test_a_second_run_is_refused_and_told_who_holds_the_lock_since_when(tmp_path, other):
+    said = refusal(tmp_path / "lock")
+    match = re.search(r"process ([0-9]+) \(-c\) holds the lock for ([0-9]+) seconds, since (.{19}) UTC", said)
+    assert int(match[1]) == other.pid
+    began = datetime.strptime(f"{match[3]}+0000", "%Y-%m-%d %H:%M:%S%z")
+    assert abs((datetime.now(timezone.utc) - began).total_seconds() - int(match[2])) <= 2
+    assert int(match[2]) < 60
+    assert said.endswith("set 'lock_timeout'")
+
+
+def test_the_refusal_names_the_callers_option(tmp_path, other):
+    assert refusal(tmp_path / "lock", option="timeout").endswith("set 'timeout'")
+
+
+def test_a_second_run_says_how_long_it_waited(tmp_path, other):
+    assert "another run at work after 0.3 seconds of waiting" in refusal(tmp_path / "lock", 0.3)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"4711",
+        b"4711 ",
+        b"1 2 3 x",
+        b"-1 2 3 x\n",
+        b"0 2 3 x\n",
+        b"99999999999 2 3 x\n",
+        b"1 2 3 a b\n",
+        b"1 2 3 \x1b[2J\n",
+        b"\x00\xff\xfe\n" * 999,
+        b"9" * 100_000,
+        "process 1 \u202e\n".encode(),
+    ],
+)
+def test_a_torn_or_foreign_file_is_harmless(tmp_path, other, content):
+    (tmp_path / "lock").write_bytes(content)
+    said = refusal(tmp_path / "lock")
+    assert "a process that is not known" in said
+    assert said.isprintable()
+    assert len(said) < 500
+
+
+@pytest.mark.parametrize("line", [b"%d 1 2 hardened_compose.py\n", b"4194304 1 2 hardened_compose.py\n"])
+def test_a_process_that_is_not_the_one_that_signed_is_not_named(tmp_path, other, line):
+    """The number was used again, or its process is dead and a child of it holds the lock."""
+    (tmp_path / "lock").write_bytes(line % other.pid if b"%d" in line else line)
+    said = refusal(tmp_path / "lock")
+    assert "a process that is not known" in said
+    assert str(other.pid) not in said.replace(str(tmp_path), "")
+
+
+def test_the_holder_signs_with_one_line_and_takes_it_back(tmp_path):
+    path = tmp_path / "lock"
+    path.write_bytes(b"old " * 100)
+    with lock(str(path), 0):
+        content = path.read_bytes()
+        assert content.count(b"\n") == 1
+        assert content.endswith(b"\n")
+        assert read_holder(content).pid == os.getpid()
+    assert path.read_bytes() == b""
+    with pytest.raises(KeyError), lock(str(path), 0):
+        raise KeyError
+    assert path.read_bytes() == b""
+
+
+def test_a_full_disk_does_not_keep_the_lock_from_being_held(tmp_path, monkeypatch):
+    def full(*_arguments: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_lock.os, "pwrite", full)
+    with lock(str(tmp_path / "lock"), 0):
+        assert "a process that is not known" in refusal(tmp_path / "lock")
+
+
+def test_a_clock_that_was_set_does_not_matter():
+    now = datetime(2026, 11, 22, 12, 0, 0, tzinfo=timezone.utc)
+    holder = Holder(7, 1, 1000, "hardened_compose.py")
+    said = "process 7 (hardened_compose.py) holds the lock for 90 seconds, since 2026-11-22 11:58:30 UTC"
+    assert describe(holder, 1090.2, now) == said
+    assert "for 0 seconds" in describe(Holder(7, 1, 10**12 - 1, "x"), 1090.2, now)
 
 
 def test_a_second_run_waits_for_the_first(tmp_path, other):
