@@ -29,7 +29,7 @@ DEFAULT_HOST = "unix:///var/run/docker.sock"
 # The argument spec of the doc fragment openclaw.hardening.docker.
 DOCKER_ARGUMENTS: dict[str, Any] = {"docker_host": {"type": "str", "default": DEFAULT_HOST}}
 
-_HOST = re.compile(r"(unix:///|tcp://)[A-Za-z0-9._:/\[\]-]+")
+_HOST = re.compile(r"(unix:///|tcp://)[A-Za-z0-9._:/\[\]-]{1,255}")
 _REFERENCE = re.compile(
     r"(?=.{1,255}\Z)"
     r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?/)?"

@@ -8,10 +8,10 @@ from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
-    absolute_path,
     encoded,
     integer,
     octal_mode,
+    own_path,
 )
 
 # Paths are "str": the type "path" would expand a $ before it can be refused.
@@ -44,7 +44,7 @@ def managed_files(params: dict[str, Any]) -> tuple[ManagedFile, ...]:
     entries += [("secrets", item, item["value"], 0o077) for item in params["secrets"]]
     return tuple(
         ManagedFile(
-            absolute_path(f"{option}.path", item["path"]),
+            own_path(f"{option}.path", item["path"]),
             encoded(f"{option}.{'value' if option == 'secrets' else 'content'}", content),
             octal_mode(f"{option}.mode", item["mode"], forbid_bits=forbidden),
             *owner(option, item),

@@ -39,7 +39,12 @@ def run(
     :param data: standard input.
     """
     rc, stdout, stderr = module.run_command(
-        argv, cwd=cwd, environ_update={"LC_ALL": "C.UTF-8", **(env or {})}, data=data, use_unsafe_shell=False
+        argv,
+        cwd=cwd,
+        environ_update={"LC_ALL": "C.UTF-8", **(env or {})},
+        data=data,
+        use_unsafe_shell=False,
+        expand_user_and_vars=False,  # an argument is what it says, also with a ~ or a $
     )
     if check and rc != 0:
         raise HardeningError(

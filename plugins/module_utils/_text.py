@@ -22,6 +22,8 @@ _MODE = re.compile(r"0[0-7]{3}")
 # Linux takes longer paths, but a refusal has to name them; 255 bytes a name is what file systems take.
 _LONGEST_PATH = 500
 _LONGEST_NAME = 255
+# What lies there is the kernel's, whatever a program would make of it.
+_KERNELS = ("/dev/", "/proc/", "/sys/")
 
 
 def shown(value: object, limit: int = 60) -> str:
@@ -96,6 +98,14 @@ def absolute_path(option: str, value: object) -> str:
         _refuse(option, path, "a path below / without '.', '..', '//' or a slash at its end")
     if any(len(name.encode()) > _LONGEST_NAME for name in path.split("/")):
         _refuse(option, path, f"names of at most {_LONGEST_NAME} bytes")
+    return path
+
+
+def own_path(option: str, value: object) -> str:
+    """An absolute path at which something can be kept."""
+    path = absolute_path(option, value)
+    if path.startswith(_KERNELS):
+        _refuse(option, path, "a path that is not below /dev, /proc or /sys")
     return path
 
 

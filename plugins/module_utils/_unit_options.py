@@ -14,7 +14,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import
     unit_content,
     unit_name,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, listed, octal_mode, shown
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import listed, octal_mode, own_path, shown
 from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set import ManagedDirectory, UnitSet
 
 
@@ -31,9 +31,7 @@ def wanted_set(params: dict[str, Any]) -> UnitSet:
     paths = [file.path for file in files]
     twice = {path for path in paths if paths.count(path) > 1} | {path for path in paths if path.startswith(UNIT_PATH)}
     if twice:
-        raise HardeningError(
-            "files", listed(sorted(twice)), "each path once, and none among the unit files", "files"
-        )
+        raise HardeningError("files", listed(sorted(twice)), "each path once, and none among the unit files", "files")
     for option in ("enabled", "started"):
         unknown = sorted(set(params[option]) - set(names))
         if unknown:
@@ -44,7 +42,7 @@ def wanted_set(params: dict[str, Any]) -> UnitSet:
         files=files,
         directories=tuple(
             ManagedDirectory(
-                absolute_path("directories", item["path"]),
+                own_path("directories", item["path"]),
                 octal_mode("directories", item["mode"]),
                 *owner("directories", item),
             )

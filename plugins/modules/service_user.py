@@ -143,6 +143,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
     account_name,
     integer,
     octal_mode,
+    own_path,
     plain,
     shown,
 )
@@ -179,8 +180,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     },
 }
 HIGHEST_UID = 2**31 - 1
-# What lies there is the kernel's, whatever a program would make of it.
-KERNEL_DIRECTORIES = ("/dev/", "/proc/", "/sys/")
 # Owner and mode of these belong to the distribution, and so do those of everything directly below the root directory.
 SYSTEM_DIRECTORIES = frozenset(
     [
@@ -207,10 +206,10 @@ def judge_directories(home: str, directories: list[dict[str, Any]]) -> list[Dire
     """Return the wanted directories, parents first and the home among them."""
     wanted = {home: Directory(home, 0o750, "user", "user")}
     for entry in directories:
-        path = absolute_path("directories", entry["path"])
+        path = own_path("directories", entry["path"])
         wanted[path] = Directory(path, octal_mode("directories", entry["mode"]), entry["owner"], entry["group"])
     for path in wanted:
-        if path.count("/") < 2 or path in SYSTEM_DIRECTORIES or path.startswith(KERNEL_DIRECTORIES):
+        if path.count("/") < 2 or path in SYSTEM_DIRECTORIES:
             raise HardeningError(path, "a directory of the system", "one of the service's own", "directories")
     return [wanted[path] for path in sorted(wanted)]
 
@@ -238,7 +237,7 @@ def judge_uid(uid: str) -> int | None:
 
 def judge_home(home: str) -> str:
     """Return the home, which must not break a line of passwd."""
-    if ":" in absolute_path("home", home):
+    if ":" in own_path("home", home):
         raise HardeningError("home", shown(home), "a path without ':'", "home")
     return home
 

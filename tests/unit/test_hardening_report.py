@@ -118,6 +118,7 @@ def test_hostile_results_reach_neither_the_terminal_nor_the_templates(play, tmp_
         ({"hosts": [{"name": "a"}, {"name": "a"}]}, "more than once"),
         ({"formats": ["pdf"]}, "value of formats must be one or more of"),
         ({"colour": True}, "Unsupported parameters"),
+        ({"directory": "/tmp/a\0b"}, "directory: found '/tmp/a\\x00b', needed one line of printable text"),
         ({"directory": "/dev/null"}, "/dev/null: found something that is not a directory"),
     ],
 )

@@ -93,6 +93,22 @@ def test_versions_are_read_from_what_programs_print(text, version):
     assert _host.parse_version(text) == version
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"docker_host": "ssh://x"}, "docker_host: found 'ssh://x'"),
+        ({"docker_host": "unix:///" + "x" * 1_000_000}, "docker_host: found"),
+        ({"memory_minimum_mib": -1}, "memory_minimum_mib: found -1, needed an integer from 0"),
+        ({"disk_minimum_mib": 10**400}, "disk_minimum_mib: found 1000"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_the_host_is_looked_at(run_module, options, words):
+    answer = run_module(host_preflight, **options)
+    assert answer["failed"]
+    assert answer["msg"].startswith(words)
+    assert len(answer["msg"]) < 300
+
+
 def test_the_module_itself_refuses_in_one_message_and_changes_nothing(run_module):
     answer = run_module(host_preflight, memory_minimum_mib=10**9, disk_minimum_mib=10**9)
     assert answer["failed"]

@@ -31,7 +31,7 @@ class Host:
     def __init__(self, **answers: tuple[int, str, str]) -> None:
         self.answers, self.calls = answers, []
 
-    def run_command(self, argv, cwd=None, environ_update=None, data=None, use_unsafe_shell=False):
+    def run_command(self, argv, cwd=None, environ_update=None, data=None, use_unsafe_shell=False, **_options):
         self.calls.append((argv, environ_update))
         return self.answers[argv[1]]
 

@@ -152,6 +152,12 @@ def test_drift_is_shown_and_corrected_and_content_left_alone(run, home, etc):
     assert not run()["changed"]
 
 
+def test_a_comment_is_taken_as_it_is(run, etc):
+    assert run(comment="~root/service")["changed"]
+    assert ":~root/service:" in (etc / "passwd").read_text()
+    assert not run(comment="~root/service")["changed"]
+
+
 def test_two_accounts_side_by_side(run, tmp_path):
     first = run()
     second = run(name="openclaw-acme", home=str(tmp_path / "lib/openclaw-acme"), directories=[])
@@ -179,6 +185,7 @@ BAD = [
     ({"uid": 0}, ["uid: found '0'"]),
     ({"uid": "99"}, ["uid: found '99'"]),
     ({"uid": "1000\n"}, ["uid: found"]),
+    ({"uid": "9" * 100_000}, ["uid: found '999", "(100002 characters)"]),
     ({"uid": "65534"}, ["which means nobody"]),
     ({"uid": "1001"}, ["account 'alice'"]),
     ({"name": "alice"}, ["looks like a person's account"]),
@@ -188,6 +195,8 @@ BAD = [
     ({"name": "--root"}, ["name: found '--root'"]),
     ({"home": "relative"}, ["home: found 'relative'", "an absolute path"]),
     ({"home": "/srv/../etc"}, ["home: found", "without '.', '..'"]),
+    ({"home": "/srv/a:b"}, ["home: found '/srv/a:b'", "without ':'"]),
+    ({"home": "/proc/1"}, ["home: found '/proc/1'", "not below /dev, /proc or /sys"]),
     ({"home": "$HOME/x"}, ["home: found '$HOME/x'"]),
     ({"home": "/var/lib"}, ["a directory of the system"]),
     ({"home": "/etc"}, ["a directory of the system"]),

@@ -33,7 +33,7 @@ class Host:
     def __init__(self, tmpdir):
         self.tmpdir = str(tmpdir)
 
-    def run_command(self, argv, cwd=None, environ_update=None, data=None, use_unsafe_shell=False):
+    def run_command(self, argv, cwd=None, environ_update=None, data=None, use_unsafe_shell=False, **_options):
         environment = {**os.environ, **(environ_update or {})}
         done = subprocess.run(argv, cwd=cwd, env=environment, input=data, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr

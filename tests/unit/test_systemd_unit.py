@@ -8,6 +8,7 @@ of the set are real. The module against a real systemd is tested by Molecule.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -126,6 +127,12 @@ FILE = {"path": "/etc/x", "content": "x", "mode": "0644", "uid": 0, "gid": 0}
         ({"exposure_limits": {"a.timer": 1}}, "for a service of the set"),
         ({"exposure_limits": {"a.service": 11}}, "from 0 to 10"),
         ({"exposure_limits": {"a.service": "low"}}, "from 0 to 10"),
+        ({"exposure_limits": {"a.service": 10**400}}, "from 0 to 10"),
+        ({"enabled": ["a\n\x1b[2J"]}, r"enabled: found a\\n\\x1b\[2J, needed"),
+        ({"started": [f"{number}.timer" for number in range(999)]}, "and 989 more, needed only units of the set"),
+        ({"files": [{**FILE, "path": "/proc/sys/kernel/core_pattern"}]}, "not below /dev, /proc"),
+        ({"files": [{**FILE, "content": "\ud800"}]}, "files.content: found a lone surrogate"),
+        ({"secrets": [{**FILE, "value": "canary-value\ud800", "mode": "0400"}]}, "secrets.value: found a lone"),
         ({"files": [{**FILE, "mode": "0777"}]}, "files.mode: found '0777'"),
         ({"files": [{**FILE, "path": "etc/x"}]}, "an absolute path"),
         ({"files": [FILE, FILE]}, "each path once"),
@@ -244,6 +251,30 @@ def test_a_failing_first_installation_leaves_nothing(manager):
         apply(manager, wanted(manager.units, TIMER.replace("A timer", "Broken")))
     assert list(manager.units.iterdir()) == []
     assert manager.states()["a.timer"][:2] == ["inactive", "disabled"]
+
+
+@as_root
+@pytest.mark.parametrize("place", ["none", "alice"])
+def test_a_place_that_cannot_be_written_is_refused_before_the_first_change(manager, tmp_path, place):
+    (tmp_path / "alice").mkdir()
+    os.chown(tmp_path / "alice", 1001, 1001)
+    target = wanted(manager.units, directories=(ManagedDirectory(str(tmp_path / "own"), 0o750),))
+    late = ManagedFile(f"{tmp_path}/{place}/x", b"x", 0o644)
+    with pytest.raises(HardeningError, match=r"/none: found|no directory|directory of uid 1001") as refusal:
+        apply(manager, dataclasses.replace(target, files=(*target.files, late)))
+    assert "restored" not in refusal.value.details
+    assert list(manager.units.iterdir()) == []
+    assert not (tmp_path / "own").exists()
+    assert [line.split()[0] for line in manager.log()] == ["show"]
+
+
+@as_root
+def test_a_place_in_a_directory_of_the_set_needs_not_be_there_yet(manager, tmp_path):
+    own = ManagedDirectory(str(tmp_path / "own"), 0o750)
+    target = wanted(manager.units, directories=(own, ManagedDirectory(f"{own.path}/in", 0o750)))
+    inside = ManagedFile(f"{own.path}/in/x", b"x", 0o644)
+    apply(manager, dataclasses.replace(target, files=(*target.files, inside)))
+    assert (tmp_path / "own/in/x").read_text() == "x"
 
 
 @as_root

@@ -123,3 +123,41 @@ def test_a_refused_value_is_shown_cut_and_in_ascii():
 )
 def test_text_from_the_world_is_shown_on_one_line_and_short(value: str, safe: str) -> None:
     assert harmless(value) == safe
+
+
+def test_a_path_has_an_end():
+    assert _text.absolute_path("o", "/" + "a" * 255) == "/" + "a" * 255
+    for value in ("/" + "a" * 256, "/" + "é" * 128, "/a" * 251):
+        with pytest.raises(HardeningError, match=r"o: found .*, needed (names of )?at most") as refusal:
+            _text.absolute_path("o", value)
+        assert len(str(refusal.value)) < 200
+
+
+def test_nothing_is_kept_in_the_directories_of_the_kernel():
+    assert _text.own_path("o", "/srv/proc/x") == "/srv/proc/x"
+    for value in ("/proc/sys/kernel/core_pattern", "/sys/x", "/dev/null", "/proc/1"):
+        with pytest.raises(HardeningError, match="not below /dev, /proc or /sys"):
+            _text.own_path("o", value)
+
+
+def test_a_number_that_python_does_not_write_is_refused_all_the_same():
+    with pytest.raises(HardeningError, match="o: found a number of too many digits, needed an integer"):
+        _text.integer("o", 10**5000, 0, 7)
+
+
+def test_text_that_cannot_be_written_is_refused():
+    assert _text.encoded("o", "ä") == b"\xc3\xa4"
+    with pytest.raises(HardeningError, match="o: found a lone surrogate, needed text that UTF-8"):
+        _text.encoded("o", "a\ud800")
+
+
+def test_several_values_are_named_shortly():
+    assert _text.listed(["a\n", 5]) == "a\\n, 5"
+    assert _text.listed(map(str, range(12))) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"
+    assert len(_text.listed(["x" * 1000] * 1000)) < 2000
+
+
+def test_what_a_program_said_stays_on_one_line():
+    assert _text.spoken("one\n\n\ttwo\x1b[2J\n") == "one | two\\x1b[2J"
+    assert _text.spoken("x" * 900 + "end").endswith("end")
+    assert len(_text.spoken("x" * 2000)) <= 802

@@ -72,14 +72,15 @@ def receiver(host, bridge):
 def deployed(host, playbook, bridge, receiver):
     """Deploy with both channels; afterwards, without them, and with the logins of before."""
     host.check_output(f"umask 077; printf %s {NTFY_TOKEN} > /root/auth-monitor-test-token")
-    telegram = {"enabled": True, "botToken": "123456:ABCDEFabcdef", "apiRoot": f"http://{bridge}:{PORT}"}
+    bot_token = {"source": "file", "provider": "provider_telegram", "id": "value"}
+    telegram = {"enabled": True, "botToken": bot_token, "apiRoot": f"http://{bridge}:{PORT}"}
     run = playbook(
         "site.yml",
         openclaw_auth_monitor_notify_ntfy=f"http://{bridge}:{PORT}/alerts",
         openclaw_auth_monitor_notify_ntfy_token_file="/root/auth-monitor-test-token",
         openclaw_auth_monitor_notify_phone="4242",
         openclaw_auth_monitor_notify_channel="telegram",
-        openclaw_waivers=[{"id": "OCH-SEC-05", "reason": "the bot's token below is a stub's"}],
+        openclaw_gateway_secrets={"telegram": "123456:ABCDEFabcdef"},
         openclaw_gateway_config={
             "channels": {"telegram": {**telegram, "dmPolicy": "allowlist", "allowFrom": ["4242"]}}
         },
