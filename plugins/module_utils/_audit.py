@@ -29,6 +29,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._policy import 
     waivers_from,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import HOST_AREAS, STATUSES, Allowed, Rule
+from ansible_collections.openclaw.hardening.plugins.module_utils._settings_parse import capabilities
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, harmless, integer, plain
 
 if TYPE_CHECKING:
@@ -47,11 +48,10 @@ _PARTS = frozenset(name for rule in RULES for name in ("settings", *rule.needs))
 
 def allowed_from(params: dict[str, Any]) -> Allowed:
     """Turn options into what the operator grants, or refuse them."""
-    capabilities = (plain("capabilities", name).upper() for name in params["capabilities"])
     units = ((plain("units", name, max_length=255), limit) for name, limit in params["units"].items())
     return Allowed(
         addresses=tuple(plain("addresses", address) for address in params["addresses"]),
-        capabilities=tuple(name[4:] if name.startswith("CAP_") else name for name in capabilities),
+        capabilities=capabilities(plain("capabilities", name) for name in params["capabilities"]),
         account=plain("account", params["account"], max_length=32),
         units=tuple((name, _exposure(name, limit)) for name, limit in units),
         record=absolute_path("record", params["record"]) if params["record"] else "",
