@@ -1,0 +1,132 @@
+"""A host of the rig for tests: boot it, run shell on it, and run a module of the collection on it without a playbook."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+TOOLS = Path(sys.executable).parent  # of the same environment as this Python
+RIG = CHECKOUT / "molecule/shared/rig"
+MODULES = "/root/.modules"  # on the host
+
+# Runs an unpacked module with the arguments that come by standard input, as AnsiballZ does.
+RUNNER = """\
+import sys
+sys.path.insert(0, sys.argv[1])
+from ansible.module_utils._internal._ansiballz import _loader
+_loader.run_module(json_params=sys.stdin.buffer.read(), profile="legacy", module_fqn=sys.argv[2],
+                   modlib_path=sys.argv[1], extensions={})
+"""
+# What Ansible hands over beside a module's own arguments.
+COMMON = {
+    "_ansible_version": "2.19.0",
+    "_ansible_no_log": False,
+    "_ansible_debug": False,
+    "_ansible_verbosity": 0,
+    "_ansible_syslog_facility": "LOG_USER",
+    "_ansible_selinux_special_fs": [],
+    "_ansible_tmpdir": None,
+    "_ansible_remote_tmp": "/root/.ansible/tmp",
+    "_ansible_keep_remote_files": False,
+    "_ansible_ignore_unknown_opts": False,
+    "_ansible_target_log_info": None,
+    "_ansible_tracebacks_for": [],
+    "_ansible_shell_executable": "/bin/sh",
+}
+
+
+def rig(*argv: str) -> None:
+    """Call the rig."""
+    subprocess.run([sys.executable, str(RIG), *argv], check=True)
+
+
+def playbook(rig_name: str, path: Path, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Run a playbook on the hosts of a rig."""
+    argv = [str(TOOLS / "ansible-playbook"), "--inventory", str(CHECKOUT / "build" / rig_name / "inventory.yml"),
+            *options, "--extra-vars", json.dumps(variables), str(path)]  # fmt: skip
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    return subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
+
+
+class RigHost:
+    """One host of a rig that is up."""
+
+    def __init__(self, rig_name: str, name: str) -> None:
+        self.build = CHECKOUT / "build" / rig_name
+        self.name = name
+        self._unpacked: set[str] = set()
+        known = json.loads((self.build / "inventory.yml").read_text())["openclaw"]["hosts"][name]
+        self.address = known["ansible_host"]
+        options = ["-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "ControlMaster=auto", "-o", "ControlPersist=60",
+                   "-o", f"ControlPath=/tmp/rig-%C-{os.getpid()}"]  # fmt: skip
+        self.ssh = ["ssh", *known["ansible_ssh_common_args"].split(), *options,
+                    "-i", known["ansible_ssh_private_key_file"], f"root@{self.address}"]  # fmt: skip
+
+    def run(self, script: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """Run shell on the host."""
+        argv = [*self.ssh, "bash", "-s"]
+        return subprocess.run(argv, input=script, capture_output=True, text=True, check=False, timeout=timeout)
+
+    def check(self, script: str) -> str:
+        """Run shell that has to succeed; return what it prints."""
+        result = self.run(f"set -eu\n{script}")
+        if result.returncode != 0:
+            raise AssertionError(f"{script}\nended with {result.returncode}: {result.stderr or result.stdout}")
+        return result.stdout.strip()
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file over what is there: its owner and mode stay."""
+        subprocess.run([*self.ssh, f"cat > {path}"], input=text, text=True, check=True)
+
+    def module(self, name: str, options: dict[str, Any], *, check: bool = False, diff: bool = True) -> dict[str, Any]:
+        """Run a module of the collection with these options, and return its answer."""
+        process = self.start(name, options, check=check, diff=diff)
+        out, err = process.communicate(timeout=900)
+        try:
+            return json.loads(out)
+        except ValueError:
+            raise AssertionError(f"{name}: no answer, exit code {process.returncode}: {out}{err}") from None
+
+    def start(
+        self, name: str, options: dict[str, Any], *, check: bool = False, diff: bool = True
+    ) -> subprocess.Popen[str]:
+        """Begin to run a module; its process on the host is `python3 {MODULES}/run.py … NAME`."""
+        self.unpack(name)
+        common = {**COMMON, "_ansible_module_name": name, "_ansible_check_mode": check, "_ansible_diff": diff}
+        command = f"python3 {MODULES}/run.py {MODULES}/{name} {self._qualified(name)}"
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen([*self.ssh, command], text=True, **pipes)
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": {**options, **common}}))
+        process.stdin.close()
+        process.stdin = None  # communicate() must not flush it again
+        return process
+
+    def unpack(self, name: str) -> None:
+        """Bring a module to the host, as Ansible packs it, once."""
+        if name in self._unpacked:
+            return
+        folder = f"{MODULES}/{name}"
+        self.check(f"rm -rf {folder}; mkdir -p {MODULES}")
+        self.write(f"{MODULES}/run.py", RUNNER)
+        environment = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+                       "ANSIBLE_KEEP_REMOTE_FILES": "1", "ANSIBLE_PIPELINING": "0"}  # fmt: skip
+        # With an option that no module has, it ends before it looks at anything.
+        argv = [str(TOOLS / "ansible"), self.name, "--inventory", str(self.build / "inventory.yml"), "--check",
+                "--module-name", f"openclaw.hardening.{name}", "--args", '{"no_such_option": 1}',
+                "--extra-vars", json.dumps({"ansible_remote_tmp": f"{folder}.sent"})]  # fmt: skip
+        subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
+        self.check(
+            f"cd {folder}.sent/*/ && python3 AnsiballZ_{name}.py explode >/dev/null\n"
+            f"mv debug_dir {folder}; rm -rf {folder}.sent {folder}/args"
+        )
+        self._unpacked.add(name)
+
+    @staticmethod
+    def _qualified(name: str) -> str:
+        return f"ansible_collections.openclaw.hardening.plugins.modules.{name}"
