@@ -1,4 +1,4 @@
-"""A host of the rig for tests: boot it, run shell on it, and run a module of the collection on it without a playbook."""
+"""A host of the rig for tests: boot it, run shell on it, run a module of the collection on it without a playbook."""
 
 from __future__ import annotations
 
