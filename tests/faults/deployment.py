@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 from harness import JOURNAL, KEPT, RECORDS, FaultHost, Interrupted, World, wait_until
-from rig_host import CHECKOUT
 
 IMAGE = "openclaw:hardened"
 SERVICE = CONTAINER = "openclaw-gateway"
@@ -59,8 +58,6 @@ class Deployment:
         whole = "".join(file["content"] for file in options["files"])
         gateway["labels"]["io.openclaw.hardening.config"] = hashlib.sha256(whole.encode()).hexdigest()
         options["definition"] = yaml.safe_dump(definition, sort_keys=False)
-        if "settle" not in (CHECKOUT / "plugins/module_utils/_deploy_options.py").read_text():  # until it is merged
-            options["health"].pop("settle")
         return {**options, **changes}
 
     @staticmethod
