@@ -74,9 +74,9 @@ class Compose:
         """Stop the container of ``service`` within its grace period."""
         self._run(["--file", self.definition, "stop", "--", service])
 
-    def down(self) -> None:
-        """Remove containers and networks, found by the project's label; volumes stay."""
-        self._run(["down", "--remove-orphans"], cwd="/")
+    def down(self, *, volumes: bool = False) -> None:
+        """Remove containers and networks, found by the project's label; volumes stay unless they are asked for, too."""
+        self._run(["down", "--remove-orphans", *(["--volumes", "--timeout", "5"] if volumes else [])], cwd="/")
 
     def _run(self, argv: list[str], *, data: str | None = None, image: str = "", cwd: str | None = None) -> Output:
         start = [*cli(self.docker_host), "compose", "--ansi", "never", "--project-name", self.project]

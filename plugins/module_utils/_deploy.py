@@ -13,17 +13,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._compose import (
-    LABEL_HASH,
-    LABEL_ONEOFF,
-    LABEL_PROJECT,
-    LABEL_SERVICE,
-)
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
-    Container,
-    containers_by_label,
-    find_image,
-)
+from ansible_collections.openclaw.hardening.plugins.module_utils._compose import LABEL_HASH
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Container, find_image
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     FileState,
@@ -33,6 +24,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     look,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, Probe, ask
+from ansible_collections.openclaw.hardening.plugins.module_utils._service import look as look_service
 
 if TYPE_CHECKING:
     from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
@@ -70,11 +62,25 @@ class Wanted:
     validation: Validation | None
     unit: str
     remove_files: bool = False
+    # What the service writes; an image change migrates it. Empty is none.
+    state_dir: str = ""
+    # Names in it that are neither copied nor brought back.
+    state_excludes: tuple[str, ...] = ()
+    # Whether a candidate has to prove itself first: auto, always, never.
+    candidate: str = "auto"
+    # On the way back on purpose: the state that matches the image, and the image is taken whatever its name means now.
+    state_source: str = ""
+    rolling_back: bool = False
 
     @property
     def everything(self) -> tuple[ManagedFile, ...]:
         """The files in the order in which they are written: what is mounted, then who mounts it."""
         return (*self.files, self.definition)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must never be shown."""
+        return [file.content.decode("utf-8", "replace").strip() for file in self.files if file.secret]
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,11 @@ class Plan:
         """Say whether anything on the host is going to be another afterwards."""
         return bool(self.write or self.remove or self.strays or self.container not in ("", "wait"))
 
+    @property
+    def replaces(self) -> bool:
+        """Say whether a deployment gives way that one may want to go back to."""
+        return self.container == "recreate"
+
     def actions(self, name: str) -> list[str]:
         """Name the steps for the operator."""
         steps = [f"write {wanted.path}" for wanted in self.write]
@@ -130,10 +141,10 @@ def find(wanted: Wanted, api: DockerClient | None, compose: Compose) -> Found:
     strays: tuple[Container, ...] = ()
     image_id = config_hash = ""
     if api is not None:
-        image = find_image(api, wanted.image_ref) if wanted.image_ref else None
+        name = wanted.image_id if wanted.rolling_back else wanted.image_ref
+        image = find_image(api, name) if name else None
         image_id = image.id if image else ""
-        labels = (f"{LABEL_PROJECT}={wanted.project}", f"{LABEL_SERVICE}={wanted.service}")
-        container, strays = sort_out(containers_by_label(api, *labels), wanted.container)
+        container, strays = look_service(api, wanted.project, wanted.service, wanted.container)
         if wanted.state == "present":
             config_hash = compose.config_hash(wanted.definition.content.decode(), wanted.service)
     mounted = _mounted_files(container)
@@ -150,13 +161,6 @@ def find(wanted: Wanted, api: DockerClient | None, compose: Compose) -> Found:
         stale=_stale(container, mounted),
         health=health,
     )
-
-
-def sort_out(containers: list[Container], name: str) -> tuple[Container | None, tuple[Container, ...]]:
-    """Tell the service's container from what a killed recreate left; ``compose run`` containers are neither."""
-    ours = [found for found in containers if found.labels.get(LABEL_ONEOFF) != "True"]
-    chosen = next((found for found in ours if found.name == name), None)
-    return chosen, tuple(found for found in ours if found is not chosen)
 
 
 def _below(prefix: str, kept: Collection[str]) -> tuple[str, ...]:

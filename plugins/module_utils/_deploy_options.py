@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Validation, Wanted
@@ -12,10 +13,19 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._diagnosis impo
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import reference
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._file_options import FILE, PATH, SECRET, managed_files
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile, look
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, integer, plain, printable
+from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Deployment, Places, saved_files
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
+    absolute_path,
+    integer,
+    own_path,
+    plain,
+    printable,
+    shown,
+)
 
+_CANDIDATE = "_candidate"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _UNIT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,200}\.service")
 _IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
@@ -38,11 +48,12 @@ _HEALTH: dict[str, Any] = {
     "port": {"type": "int", "required": True},
     "paths": {"type": "list", "elements": "str", "default": ["/healthz", "/readyz"]},
     "timeout": {"type": "int", "default": 180},
+    "settle": {"type": "int", "default": 10},
 }
 # Where to change a thing, which is no secret where the thing is one.
 _HINT: dict[str, Any] = {"type": "str", "default": "", "no_log": False}
 DEPLOY_ARGUMENTS: dict[str, Any] = {
-    "state": {"type": "str", "choices": ["present", "stopped", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "stopped", "absent", "previous"], "default": "present"},
     "project": {"type": "str", "required": True},
     "directory": PATH,
     "definition": {"type": "str", "default": ""},
@@ -57,12 +68,17 @@ DEPLOY_ARGUMENTS: dict[str, Any] = {
     "validate": {"type": "dict", "options": _VALIDATE},
     "health": {"type": "dict", "options": _HEALTH},
     "unit": {"type": "str", "default": ""},
+    "state_dir": {"type": "str", "default": ""},
+    "state_excludes": {"type": "list", "elements": "str", "default": []},
+    "candidate": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
     "remove_files": {"type": "bool", "default": False},
     "hints": {"type": "dict", "options": dict.fromkeys(SUBJECTS, _HINT)},
 }
 
 
 def _name(option: str, value: str) -> str:
+    if option == "project" and value.endswith(_CANDIDATE):
+        raise HardeningError(option, shown(value), f"a name that does not end with {_CANDIDATE}", option)
     if not _NAME.fullmatch(value):
         raise HardeningError(option, repr(value[:60]), "1 to 63 of a-z, 0-9, '_' and '-'", option)
     return value
@@ -75,9 +91,9 @@ def _probe(health: dict[str, Any] | None) -> Probe:
     if not paths or not all(path.startswith("/") for path in paths):
         raise HardeningError("health.paths", repr(list(paths)), "at least one path that begins with '/'", "health")
     port = integer("health.port", health["port"], 1, 65535)
-    return Probe(
-        plain("health.host", health["host"]), port, paths, integer("health.timeout", health["timeout"], 1, 3600)
-    )
+    timeout = integer("health.timeout", health["timeout"], 1, 3600)
+    settle = integer("health.settle", health["settle"], 0, 3600)
+    return Probe(plain("health.host", health["host"]), port, paths, timeout, settle)
 
 
 def _validation(spec: dict[str, Any] | None, files: tuple[ManagedFile, ...]) -> Validation | None:
@@ -121,4 +137,44 @@ def wanted_from(params: dict[str, Any]) -> Wanted:
         validation=_validation(params["validate"], files),
         unit=params["unit"],
         remove_files=params["remove_files"],
+        state_dir=own_path("state_dir", params["state_dir"]) if params["state_dir"] else "",
+        state_excludes=tuple(_entry("state_excludes", name) for name in params["state_excludes"]),
+        candidate=params["candidate"],
     )
+
+
+def back_to(wanted: Wanted, places: Places, deployment: Deployment) -> Wanted:
+    """Return the deployment that was replaced, as one that is wanted.
+
+    A secret that is there keeps its present value: one that was exchanged since must not come back.
+    """
+    files: list[ManagedFile] = []
+    for saved, managed in saved_files(places.previous, deployment):
+        if managed is not None and saved.path != wanted.definition.path:
+            now = look(saved.path) if saved.secret else None
+            files.append(replace(managed, content=now.content) if now and now.type == "file" else managed)
+    definition = next((file for saved, file in saved_files(places.previous, deployment)
+                       if saved.path == wanted.definition.path and file), None)  # fmt: skip
+    if definition is None:
+        raise HardeningError("definition_name", wanted.definition.path, "the definition of before", "definition_name")
+    return replace(
+        wanted,
+        state="present",
+        definition=definition,
+        files=tuple(files),
+        image_ref=deployment.image_ref,
+        image_id=deployment.image_id,
+        probe=deployment.probe,
+        validation=None,
+        state_dir=deployment.state_dir,
+        state_excludes=deployment.state_excludes,
+        state_source=places.state(places.previous) if deployment.state_saved else "",
+        rolling_back=True,
+    )
+
+
+def _entry(option: str, name: str) -> str:
+    """Return the name of an entry of a directory, or refuse it."""
+    if not name or "/" in plain(option, name, max_length=255) or name in (".", ".."):
+        raise HardeningError(option, shown(name), "the name of an entry, such as workspace", option)
+    return name

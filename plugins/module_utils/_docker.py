@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless
 
 try:
     import docker
@@ -18,9 +19,12 @@ try:
 except ImportError:
     HAS_DOCKER = False
     DOCKER_IMPORT_ERROR: str | None = traceback.format_exc()
+    DAEMON_ERRORS: tuple[type[Exception], ...] = (OSError,)
 else:
     HAS_DOCKER = True
     DOCKER_IMPORT_ERROR = None
+    # What the SDK raises when the daemon goes away in the middle; requests' own errors are OSErrors.
+    DAEMON_ERRORS = (OSError, DockerException)
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -224,6 +228,12 @@ def _container(attrs: dict[str, Any]) -> Container:
         labels=(attrs.get("Config") or {}).get("Labels") or {},
         attrs=attrs,
     )
+
+
+def lost(host: str, error: Exception) -> HardeningError:
+    """Turn the loss of the daemon into ours."""
+    needed = "a Docker daemon that goes on answering (systemctl status docker)"
+    return HardeningError(f"Docker at {host}", harmless(f"{type(error).__name__}: {error}"), needed)
 
 
 def _answer(what: str, error: APIError) -> HardeningError:

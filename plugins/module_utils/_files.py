@@ -272,6 +272,16 @@ def _sweep(folder: int, name: str) -> None:
 
 
 @contextmanager
+def open_directory(path: str) -> Iterator[int]:
+    """Open the directory at ``path`` without following a link there or on the way; yield its descriptor."""
+    try:
+        with _parent(path) as (folder, name), _opened(folder, name, path, _DIRECTORY) as handle:
+            yield handle
+    except FileNotFoundError:
+        raise HardeningError(path, "nothing", "a directory") from None
+
+
+@contextmanager
 def _parent(path: str, trusted: Collection[int] | None = None) -> Iterator[tuple[int, str]]:
     """Open the parent directory of ``path`` without following links; yield its descriptor and the last name.
 

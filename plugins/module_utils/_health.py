@@ -17,6 +17,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._errors import 
 
 _POLL = 0.5
 _ANSWER_TIMEOUT = 5
+_WRONG_IN_A_ROW = 3
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Probe:
     port: int
     paths: tuple[str, ...]
     timeout: float
+    # Seconds that it has to stay well after it was ready.
+    settle: float = 0
 
     @property
     def base(self) -> str:
@@ -73,6 +76,23 @@ def wait(probe: Probe, hopeless: Callable[[], str], poll: float = _POLL) -> Heal
         if reason:
             raise HardeningError(probe.base, f"{reason} ({health})", "200 from the host on every path")
         time.sleep(poll)
+
+
+def settle(probe: Probe, hopeless: Callable[[], str], poll: float = _POLL) -> None:
+    """Go on asking for the settling time; one wrong answer may be a pause, several in a row are a fault."""
+    end = time.monotonic() + probe.settle
+    wrong = 0
+    while time.monotonic() < end:
+        time.sleep(min(poll, max(0.0, end - time.monotonic())))
+        health = ask(probe)
+        wrong = 0 if health.ok else wrong + 1
+        reason = hopeless() or (
+            f"it was ready, and then {wrong} times in a row not" if wrong >= _WRONG_IN_A_ROW else ""
+        )
+        if reason:
+            raise HardeningError(
+                probe.base, f"{reason} ({health})", f"200 from the host on every path for {probe.settle:g} seconds"
+            )
 
 
 def _answer(probe: Probe, path: str) -> str:

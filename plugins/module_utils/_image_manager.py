@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -16,6 +15,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils import (
     _image,
     _image_base,
     _image_build,
+    _image_record,
     _image_verify,
     _lock,
 )
@@ -225,8 +225,7 @@ class ImageManager:
         self._save(record)
 
     def _save(self, record: dict[str, Any]) -> None:
-        content = json.dumps(record, indent=2, sort_keys=True).encode() + b"\n"
-        _files.write(_files.ManagedFile(self.settings.record, content, 0o600))
+        _image_record.save_record(self.settings.record_dir, record)
 
     def _recorded(self, image_id: str) -> dict[str, Any]:
         """Return the report of an image that was built before, as far as it is known."""
@@ -235,13 +234,7 @@ class ImageManager:
         return report if isinstance(report, dict) else {}
 
     def _record(self) -> dict[str, Any]:
-        """Return the record of the last verified build; nothing when there is none that can be read."""
-        found = _files.look(self.settings.record)
-        try:
-            record = json.loads(found.content) if found else {}
-        except ValueError:
-            return {}
-        return record if isinstance(record, dict) else {}
+        return _image_record.read_record(self.settings.record_dir)
 
 
 def _now() -> str:

@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 
-def look(api: DockerClient, container: Container | None, failure: str, log: str, probe: Probe) -> Facts:
+def look(
+    api: DockerClient, container: Container | None, failure: str, log: str, probe: Probe, inside_port: int = 0
+) -> Facts:
     """Collect what can be known of a failed container; what cannot be read is left out.
 
     :param failure: what failed, in one text.
     :param log: the last lines of its log.
+    :param inside_port: where it should listen; 0 is what it publishes.
     """
     taken = _taken_by(api, container, probe.port)
     lines = tuple(log.splitlines())
@@ -56,7 +59,7 @@ def look(api: DockerClient, container: Container | None, failure: str, log: str,
         taken_by=taken,
         answered=any(answer.isdigit() for answer in answers.values()),
         inside=_inside(int((attrs.get("State") or {}).get("Pid") or 0)) if container.running else (),
-        inside_port=ports[0] if ports else 0,
+        inside_port=inside_port or (ports[0] if ports else 0),
         healthy_inside=container.health == "healthy",
     )
 

@@ -1,269 +1,310 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Take the steps of a deployment's plan; when the new one is not well, bring the old one back."""
+"""Take the steps of a deployment's plan: candidate, swap, proof; what fails leaves the host as it was.
+
+Where it is stands in the journal before each step, for the run that follows when this one is killed.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Found, Plan, Wanted, redact
-from ansible_collections.openclaw.hardening.plugins.module_utils._diagnosis import EX_CONFIG, diagnose
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
-    Container,
-    cli,
-    find_container,
-    find_image,
-)
+from ansible_collections.openclaw.hardening.plugins.module_utils import _candidate, _journal
+from ansible_collections.openclaw.hardening.plugins.module_utils._candidate import Candidate
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Found, Plan, Wanted
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Container, find_image
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._explain import Explained, Explainer
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     FileState,
-    ManagedFile,
+    ensure_directory,
+    look,
+    look_directory,
     remove,
     write,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, Probe, wait
-from ansible_collections.openclaw.hardening.plugins.module_utils._look_failure import look
-from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, settle, wait
+from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Deployment, Journal, Places, SavedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._restore import Restorer, now
+from ansible_collections.openclaw.hardening.plugins.module_utils._service import ALIVE, Service
+from ansible_collections.openclaw.hardening.plugins.module_utils._snapshot import Mirror, measure, need_space
+from ansible_collections.openclaw.hardening.plugins.module_utils._watch import Watch
 
 if TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
     from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
     from docker import DockerClient
 
-# How many are shown, and how many are searched for what went wrong: one failed start writes up to 20.
-_LOG_LINES = 25
-_LOG_SEARCHED = 200
-# The judge of a configuration gets nothing: no network, no capability, no disk, no secret.
-_CAGE = [
-    *("run", "--rm", "--interactive", "--network", "none", "--read-only", "--cap-drop", "ALL"),
-    *("--security-opt", "no-new-privileges:true", "--pids-limit", "256", "--memory", "1g", "--no-healthcheck"),
-    *("--log-driver", "none", "--tmpfs", "/tmp:noexec,nosuid,nodev,size=100m,mode=1777"),  # noqa: S108
-]
+# What a second gateway takes for its start; with less at hand it could cost the first one its life.
+_CANDIDATE_MEMORY = 1200 << 20
+_UNTOUCHED, _RESTORED, _STRANDED = "untouched", "restored", "stranded"
 
 
 @dataclass(frozen=True)
 class Rollout:
     """The acting half of a deployment."""
 
-    module: AnsibleModule
-    api: DockerClient
-    compose: Compose
+    service: Service
+    places: Places
     wanted: Wanted
     found: Found
-    # Subject of a diagnosis to how its cure is done where the caller comes from.
-    hints: Mapping[str, str]
+    explainer: Explainer
+    warnings: list[str] = field(default_factory=list)
 
-    def validate(self) -> list[str]:
-        """Let the application judge its configuration before anything is touched; return its warnings."""
-        judge = self.wanted.validation
-        if judge is None:
-            return []
-        text = next(file.content for file in self.wanted.files if file.path == judge.path).decode()
-        argv = [*cli(self.compose.docker_host), *_CAGE, "--user", judge.user]
-        for setting in judge.env:
-            argv += ["--env", setting]
-        answer = run(self.module, [*argv, "--", self.found.image_id, *judge.argv], data=text, check=False)
-        issues, warnings = read_verdict(answer.stdout)
-        if answer.rc != 0 or issues:
-            said = "; ".join(issues) or redact((answer.stderr or answer.stdout).strip()[-800:], self._secrets())
-            raise HardeningError(
-                judge.option or judge.path, said, f"what OpenClaw accepts in {judge.path}", judge.option, rc=answer.rc
-            )
-        return warnings
+    @property
+    def _compose(self) -> Compose:
+        return self.service.compose
+
+    @property
+    def _api(self) -> DockerClient:
+        return self.service.api
 
     def apply(self, plan: Plan) -> Health:
-        """Take the steps of ``plan``; on failure the deployment that was there before comes back."""
+        """Take the steps of ``plan``.
+
+        :raises HardeningError: it failed; ``details["outcome"]`` is untouched, restored or stranded.
+        """
         if plan.container in ("stop", "remove"):
             self._take_down(plan)
             return Health({})
+        if plan.container == "wait" and not plan.changed:
+            return self._wait()
         self._need_image()
-        disturbing = plan.container in ("create", "recreate", "restart", "start")
-        supervision = self._unit_state() if disturbing else ""
+        journal = self._prepare(plan)
+        return self._swap(plan, journal)
+
+    # --- before anything is touched -------------------------------------------------------------------------------
+
+    def _prepare(self, plan: Plan) -> Journal:
+        """Write down what is going to be replaced, copy its state, and let a candidate prove the new deployment."""
+        before, moves = self._before(plan), self._moves_state()
+        with_candidate = self._wants_candidate(plan)
+        if self.wanted.state_dir and (moves or with_candidate):
+            size = measure(self.wanted.state_dir, self.wanted.state_excludes)
+            ensure_directory(self.places.record_dir, 0o700, 0, 0)
+            what = f"copies of {self.wanted.state_dir}"
+            need_space(self.places.record_dir, size * (moves + with_candidate), what, "record_dir")
+        paths = [file.path for file in before.files]
+        journal = Journal(
+            _journal.PREPARING, before, self.wanted.image_id or self.found.image_id, plan.remove, plan.replaces
+        )
+        _journal.begin(self.places, journal, [self._state_of(path) for path in paths])
         try:
-            if supervision == "active":  # so that nobody else starts or stops the container meanwhile
-                self._systemctl("stop")
+            if with_candidate:
+                self._try_candidate()
+            if moves:
+                self._snapshot().run()  # most of it; the rest follows when nobody writes any more
+        except Exception as error:
+            raise self._undone(journal, error) from error
+        return journal
+
+    def _before(self, plan: Plan) -> Deployment:
+        container = self.found.container
+        paths = [*(file.path for file in self.wanted.everything), *plan.remove]
+        secret = {file.path for file in self.wanted.files if file.secret} | set(plan.remove)
+        return Deployment(
+            image_ref=self.wanted.image_ref,
+            image_id=container.image_id if container else "",
+            container_id=container.id if container else "",
+            served=container is not None and container.status in ALIVE,
+            supervised=self.service.unit_state() == "active",
+            probe=replace(self.wanted.probe, port=published_port(container, self.wanted.probe.port), settle=0),
+            files=tuple(self._saved(path, path in secret) for path in paths),
+            state_dir=self.wanted.state_dir,
+            state_excludes=self.wanted.state_excludes,
+            state_saved=self._moves_state(),
+            replaced_at=now(),
+            rolled_back=self.wanted.rolling_back,
+        )
+
+    def _saved(self, path: str, secret: bool) -> SavedFile:
+        state = self._state_of(path)
+        if state is None:
+            return SavedFile(path, False, secret=secret)
+        return SavedFile(path, True, state.mode, state.uid, state.gid, secret)
+
+    def _state_of(self, path: str) -> FileState | None:
+        return self.found.files[path] if path in self.found.files else look(path)
+
+    def _moves_state(self) -> bool:
+        """Say whether the state of before is needed to go back: another image migrates it, a way back exchanges it."""
+        container = self.found.container
+        other = container is not None and container.image_id != (self.wanted.image_id or self.found.image_id)
+        return bool(self.wanted.state_dir) and (other or bool(self.wanted.state_source))
+
+    def _snapshot(self) -> Mirror:
+        target, earlier = self.places.state(self.places.attempt), self.places.state(self.places.previous)
+        ensure_directory(target, 0o700, 0, 0)
+        reuse = earlier if os.path.isdir(earlier) else ""
+        return Mirror(self.wanted.state_dir, target, self.wanted.state_excludes, reuse)
+
+    # --- the candidate --------------------------------------------------------------------------------------------
+
+    def _wants_candidate(self, plan: Plan) -> bool:
+        """Say whether there is something to protect, and room for a second one."""
+        if plan.container != "recreate" or not self.found.health.ok or self.wanted.candidate == "never":
+            return False
+        free = _candidate.memory_available()
+        if self.wanted.candidate == "auto" and free < _CANDIDATE_MEMORY:
+            self.warnings.append(
+                f"no candidate was tried: found {free >> 20} MiB of memory available, needed {_CANDIDATE_MEMORY >> 20} "
+                "beside the running service; set 'candidate' to always to try it nevertheless"
+            )
+            return False
+        return True
+
+    def _try_candidate(self) -> None:
+        folder = f"{self.places.attempt}/candidate"
+        compose = replace(
+            self._compose,
+            project=f"{self._compose.project}{_candidate.SUFFIX}",
+            directory=folder,
+            definition=f"{folder}/compose.json",
+        )
+        candidate = Candidate(self._api, compose, self.wanted.service, folder)
+        resolved = self._compose.resolve(self.wanted.definition.content.decode())
+        port = _candidate.container_port(resolved, self.wanted.service, self.wanted.probe.port)
+        files = {f"{folder}/file-{number}": file for number, file in enumerate(self.wanted.files)}
+        stand_ins = {file.path: path for path, file in files.items()}
+        if self.wanted.state_dir:
+            stand_ins[self.wanted.state_dir] = self._scratch()
+        image_id = self.wanted.image_id or self.found.image_id
+        whole = _candidate.definition(resolved, self.wanted.service, compose.project, image_id, stand_ins)
+        try:
+            candidate.start(whole, files)
+            candidate.prove(port, self.wanted.probe)
+        except Exception as error:
+            failure = self.explainer.of(candidate.container(), error, port, stand_ins)
+            raise Explained(failure) from error
+        candidate.remove()
+        _journal.drop(self.places, "candidate", "scratch")
+
+    def _scratch(self) -> str:
+        """Copy the state for the candidate; what is excluded is there, empty."""
+        source, target = self.wanted.state_source or self.wanted.state_dir, f"{self.places.attempt}/scratch"
+        ensure_directory(target, 0o700, 0, 0)
+        mirror = Mirror(source, target, self.wanted.state_excludes)
+        container = self.found.container
+        if self.wanted.state_source or container is None:
+            mirror.run()
+        elif not mirror.run_live():  # it never rests: it has to hold its breath for the last changes
+            self.service.pause(container)
+            try:
+                mirror.run()
+            finally:
+                self.service.unpause()
+        for name in self.wanted.state_excludes:
+            found = look_directory(f"{self.wanted.state_dir}/{name}")
+            if found:
+                ensure_directory(f"{target}/{name}", found.mode, found.uid, found.gid)
+        return target
+
+    # --- the swap -------------------------------------------------------------------------------------------------
+
+    def _swap(self, plan: Plan, journal: Journal) -> Health:
+        disturbing = plan.container in ("create", "recreate", "restart", "start")
+        try:
+            if disturbing:
+                journal = _journal.advance(self.places, replace(journal, phase=_journal.STOPPING))
+                self.service.stop_unit()
+                if plan.container in ("recreate", "restart"):
+                    self.service.stop()
+                if journal.before.state_saved:
+                    self._snapshot().run()
+            journal = _journal.advance(
+                self.places,
+                replace(journal, phase=_journal.STARTING, restore_state=disturbing and journal.before.state_saved),
+            )
             for file in plan.write:
                 write(file)
-            self._remove_strays(plan.strays)
-            if plan.container == "restart":
-                self.compose.stop(self.wanted.service)
             if disturbing:
-                self.compose.up(self.wanted.service, recreate=plan.container == "recreate")
-            health = wait(self.wanted.probe, self._hopeless)
-            self._need_wanted_image()
-        except HardeningError as error:
-            raise self._undone(error, plan) from error
-        finally:
-            if supervision == "failed":
-                self._systemctl("reset-failed")
-            if supervision == "active" and self._container_runs():
-                self._systemctl("start")
-        self._remove_files(plan.remove)  # not earlier: going back needs them
+                self._start(plan)
+            health = self._prove() if plan.container else self.found.health
+            journal = _journal.advance(self.places, replace(journal, phase=_journal.COMMITTING))
+        except Exception as error:
+            raise self._undone(journal, error) from error
+        Restorer(self.service, self.places).finish(journal)
         return health
 
-    # --- going forward --------------------------------------------------------------------------------------------
+    def _start(self, plan: Plan) -> None:
+        self.service.remove_strays()
+        if self.wanted.state_source:
+            Mirror(self.wanted.state_source, self.wanted.state_dir, self.wanted.state_excludes).run()
+        if self.wanted.rolling_back:
+            Restorer(self.service, self.places).name_image(self._wanted_image())
+        self._compose.up(self.wanted.service, recreate=plan.container == "recreate")
 
-    def _take_down(self, plan: Plan) -> None:
-        if self._unit_state() == "active":
-            self._systemctl("stop")
-        if plan.container == "remove":
-            self.compose.down()
-        else:
-            self.compose.stop(self.wanted.service)
-        self._remove_strays(plan.strays)
-        self._remove_files(plan.remove)
+    def _wanted_image(self) -> Deployment:
+        return Deployment(self.wanted.image_ref, self.wanted.image_id, "", False, False, self.wanted.probe, ())
 
-    def _remove_files(self, paths: Sequence[str]) -> None:
-        for path in paths:
-            remove(path)
+    def _wait(self) -> Health:
+        try:
+            return self._prove()
+        except Exception as error:
+            raise self.explainer.of(self.service.find(), error).error("nothing was changed", _UNTOUCHED) from error
 
-    def _remove_strays(self, strays: Sequence[Container]) -> None:
-        for stray in strays:
-            run(self.module, [*cli(self.compose.docker_host), "rm", "--force", "--", stray.id])
-
-    def _need_image(self) -> None:
-        image = find_image(self.api, self.wanted.image_ref)
-        if image is None:
-            raise HardeningError(
-                self.wanted.image_ref, "no such image on this host", "the hardened image; build it first", "image_ref"
-            )
-
-    def _need_wanted_image(self) -> None:
-        container = find_container(self.api, self.wanted.container)
+    def _prove(self) -> Health:
+        """Wait until it is ready for the host, and stays so."""
+        probe, find = self.wanted.probe, self.service.find
+        health = wait(probe, Watch(find))
+        settle(probe, Watch(find, steady=True))
+        container = find()
         expected = self.wanted.image_id or self.found.image_id
         if container is None or (expected and container.image_id != expected):
             there = container.image_id if container else "no container"
             raise HardeningError(self.wanted.container, there, f"a container of {expected}")
+        return health
 
-    def _hopeless(self) -> str:
-        """Say why waiting is of no use: the container is gone, has ended, or refuses its configuration."""
-        return hopeless(find_container(self.api, self.wanted.container))
+    def _take_down(self, plan: Plan) -> None:
+        self.service.stop_unit()
+        if plan.container == "remove":
+            self._compose.down()
+        else:
+            self._compose.stop(self.wanted.service)
+        self.service.remove_strays()
+        for path in plan.remove:
+            remove(path)
 
-    def _container_runs(self) -> bool:
-        container = find_container(self.api, self.wanted.container)
-        return container is not None and container.running
+    def _need_image(self) -> None:
+        name = self.wanted.image_id if self.wanted.rolling_back else self.wanted.image_ref
+        if find_image(self._api, name) is None:
+            needed = "the hardened image; build it first"
+            if self.wanted.rolling_back:
+                needed = "the image of the previous deployment; deploy that version by site.yml"
+            raise HardeningError(name, "no such image on this host", needed, "image_ref", outcome=_UNTOUCHED)
 
-    # --- going back -----------------------------------------------------------------------------------------------
+    # --- when it fails --------------------------------------------------------------------------------------------
 
-    def _undone(self, error: HardeningError, plan: Plan) -> HardeningError:
+    def _undone(self, journal: Journal, error: Exception) -> HardeningError:
         """Bring the previous deployment back, and say in one error what failed, why, and what serves now."""
-        diagnosis, logs = self._diagnosis(error)  # now, while what failed is still there
+        if isinstance(error, Explained):
+            failure = error.failure
+        elif journal.phase == _journal.STARTING:
+            failure = self.explainer.of(self._find(), error)  # now, while what failed is still there
+        else:
+            failure = self.explainer.plain(error)
+        restorer = Restorer(self.service, self.places)
         try:
-            outcome = self._go_back(plan)
-        except HardeningError as second:
-            outcome = f"the previous deployment did not come back either: {second}"
-        found = " — ".join(filter(None, [str(error), diagnosis, outcome]))
-        lines = "\n".join(harmless(line, 500) for line in logs.splitlines()[-_LOG_LINES:])
-        tail = f"\nLast log lines of {self.wanted.container}:\n{lines}" if lines else ""
-        return HardeningError("deployment", self._masked(found), f"a gateway that is healthy from the host{tail}")
+            serves = restorer.undo(journal)
+            outcome = _UNTOUCHED if journal.phase == _journal.PREPARING else _RESTORED
+        except Exception as second:
+            serves = f"the way back failed, too: {second}. {restorer.by_hand(journal.before)}"
+            outcome = _STRANDED
+        return failure.error(serves, outcome)
 
-    def _diagnosis(self, error: HardeningError) -> tuple[str, str]:
-        """Say why it failed, with its log; whatever goes wrong while looking, the way back has to be gone."""
-        logs = ""
+    def _find(self) -> Container | None:
         try:
-            container = find_container(self.api, self.wanted.container)
-            logs = self._logs(container)
-            found = diagnose(look(self.api, container, str(error), logs, self.wanted.probe))
-        except Exception as problem:
-            return f"diagnosis: none ({type(problem).__name__} while looking)", logs
-        return found.text(self.hints) if found else "", logs
-
-    def _go_back(self, plan: Plan) -> str:
-        for file in plan.write:
-            _put_back(file, self.found.files[file.path])
-        old = self.found.container
-        if old is None or old.status not in ("running", "restarting", "paused"):
-            self._park()
-            return "there is no running deployment to go back to; the container was stopped, the files are as before"
-        self.compose.up(self.wanted.service, image=old.image_id, recreate=True)
-        probe = self.wanted.probe
-        wait(Probe(probe.host, published_port(old, probe.port), probe.paths, probe.timeout), self._hopeless)
-        return "the previous deployment is back and healthy"
-
-    def _park(self) -> None:
-        """Stop what does not work: it keeps its log, and does not run in a loop."""
-        container = find_container(self.api, self.wanted.container)
-        if container is not None:
-            run(self.module, [*cli(self.compose.docker_host), "stop", "--time", "10", "--", container.id])
-
-    def _logs(self, container: Container | None) -> str:
-        if container is None:
-            return ""
-        options = ["--timestamps", "--tail", str(_LOG_SEARCHED)]
-        argv = [*cli(self.compose.docker_host), "logs", *options, "--", container.id]
-        answer = run(self.module, argv, check=False)
-        return self._masked(in_order(answer.stdout, answer.stderr)) if answer.rc == 0 else ""
-
-    def _masked(self, text: str) -> str:
-        return redact(text, self._secrets())
-
-    def _secrets(self) -> list[str]:
-        return [file.content.decode("utf-8", "replace").strip() for file in self.wanted.files if file.secret]
-
-    # --- systemd --------------------------------------------------------------------------------------------------
-
-    def _unit_state(self) -> str:
-        """Return active (also on its way there), failed, inactive, or nothing without a unit."""
-        if not self.wanted.unit:
-            return ""
-        argv = ["systemctl", "show", "--property=ActiveState", "--value", "--", self.wanted.unit]
-        state = run(self.module, argv).stdout.strip()
-        return "active" if state in ("activating", "reloading") else state
-
-    def _systemctl(self, verb: str) -> None:
-        run(self.module, ["systemctl", verb, "--", self.wanted.unit])
+            return self.service.find()
+        except Exception:  # the daemon itself may be what failed
+            return None
 
 
-def hopeless(container: Container | None) -> str:
-    """Say why a container is not going to become healthy, or nothing."""
-    if container is None:
-        return "the container is gone"
-    restarts = container.attrs.get("RestartCount") or 0
-    if container.status in ("exited", "dead") or (restarts and container.exit_code == EX_CONFIG):
-        why = ", it ran out of memory" if container.oom_killed else ""
-        why = ", it refuses its configuration" if container.exit_code == EX_CONFIG else why
-        return f"the container ended with exit code {container.exit_code}{why}"
-    return ""
-
-
-def in_order(*streams: str) -> str:
-    """Bring what ``docker logs --timestamps`` wrote to two streams into one text, without the times of Docker."""
-    lines = [line.partition(" ") for stream in streams for line in stream.split("\n") if line]
-    return "\n".join(text for _time, _space, text in sorted(lines, key=lambda parts: parts[0])).strip()
-
-
-def published_port(container: Container, default: int) -> int:
+def published_port(container: Container | None, default: int) -> int:
     """Return the host's port of a container, which may be another one than that of its successor."""
-    bindings: dict[str, Any] = (container.attrs.get("HostConfig") or {}).get("PortBindings") or {}
+    host: dict[str, Any] = (container.attrs.get("HostConfig") or {}) if container else {}
+    bindings: dict[str, Any] = host.get("PortBindings") or {}
     for binding in next(iter(bindings.values()), None) or []:
         if str(binding.get("HostPort", "")).isdigit():
             return int(binding["HostPort"])
     return default
-
-
-def read_verdict(text: str) -> tuple[list[str], list[str]]:
-    """Read issues and warnings from the answer of ``config validate --json``."""
-    try:
-        verdict = json.loads(text)
-    except ValueError:
-        return [], []
-    if not isinstance(verdict, dict):
-        return [], []
-    return _messages(verdict.get("issues")), _messages(verdict.get("warnings"))
-
-
-def _messages(entries: object) -> list[str]:
-    if not isinstance(entries, list):
-        return []
-    return [f"{entry.get('path')}: {entry.get('message')}" for entry in entries if isinstance(entry, dict)]
-
-
-def _put_back(file: ManagedFile, old: FileState | None) -> None:
-    if old is None:
-        remove(file.path)
-    else:
-        write(ManagedFile(file.path, old.content, old.mode, old.uid, old.gid, file.secret))

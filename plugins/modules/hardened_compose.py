@@ -17,8 +17,17 @@ description:
   - Before that, each service of O(definition), as C(docker compose config) resolves it and with what its image adds, is
     judged by the rules of M(openclaw.hardening.hardening_info). One that breaks a rule is refused, unless O(policy)
     grants it or one of O(waivers) says why the rule need not hold. The message names all rules that are broken.
-  - When the new deployment does not become healthy, the previous files and the previous image come back. The
-    message says what failed, why and what to change (O(hints)), what serves now, and the last lines of the log.
+  - When image, definition or a mounted file of a healthy service changes, a candidate proves itself first
+    (O(candidate)), with the same hardening, a copy of O(state_dir), no published port and a network without a way out.
+    When it does not become ready, the running service is not touched.
+  - Then the old container is stopped, its state copied when the image changes, the new one started and asked from the
+    host for O(health.settle) seconds. When it does not stay healthy, the previous files, the previous image (also under
+    its name) and the state that matches it come back, and that deployment is proven, too.
+  - A failure's message says what failed, why and what to change (O(hints)), what serves now, and the last lines of the
+    log. Its key C(outcome) is V(untouched), V(restored), or V(stranded) when the way back failed, too; then the message
+    holds the commands to recover.
+  - A journal in O(record_dir) is written before each step. Whatever is killed, the next run first undoes or finishes
+    what was cut off, and then goes on. What the last change replaced stays there, for O(state=previous).
   - Runs for the same O(project) wait for each other (O(lock_timeout)); one that gives up names the run that is at work.
 author: OpenClaw Hardening maintainers (@openclaw)
 extends_documentation_fragment:
@@ -33,6 +42,7 @@ attributes:
       - O(definition) and O(validate) are judged in check mode, too; the latter runs a container that leaves nothing.
       - What O(definition) leaves to an image that is not built yet is not judged in check mode.
       - On a host without Docker or without the image, the module predicts from its arguments.
+      - After a run that was cut off, check mode says that it will be undone or finished, and no more.
   diff_mode:
     details:
       - One entry for each file and one for the container.
@@ -42,8 +52,11 @@ options:
       - With V(present), the service runs and is healthy.
       - With V(stopped), its container exists but does not run.
       - With V(absent), its containers and networks are gone. State and, without O(remove_files), all files stay.
+      - With V(previous), the deployment that the present one replaced comes back, with its image, definition, files and
+        state; a secret that is there keeps its present value. O(definition), O(files), O(image_ref) and O(health) are
+        not needed. Once back, nothing changes any more.
     type: str
-    choices: [present, stopped, absent]
+    choices: [present, stopped, absent, previous]
     default: present
   project:
     description: Name of the Compose project.
@@ -184,6 +197,29 @@ options:
         description: Seconds until a new deployment has to be healthy.
         type: int
         default: 180
+      settle:
+        description: Seconds that it then has to stay healthy, without a restart.
+        type: int
+        default: 10
+  state_dir:
+    description:
+      - The directory that the service writes to, and that another image migrates. Empty means none.
+      - A candidate gets a copy of it. Before another image is started it is copied into O(record_dir), and it comes
+        back with the previous image. Where the file system can, copies share blocks (reflink) or files (hard link).
+    type: str
+    default: ""
+  state_excludes:
+    description: Entries of O(state_dir) that are neither copied nor brought back, such as the agent's workspace.
+    type: list
+    elements: str
+    default: []
+  candidate:
+    description:
+      - Whether a change of a healthy service is tried in a second container first.
+      - V(auto) does so unless the host has less than 1200 MiB of memory to give; then it warns and goes without.
+    type: str
+    choices: [auto, always, never]
+    default: auto
   unit:
     description:
       - The systemd unit that supervises the container.
@@ -191,7 +227,7 @@ options:
     type: str
     default: ""
   record_dir:
-    description: Directory of the lock; root alone may read it.
+    description: Directory of lock, journal and what was replaced; root alone may read it. Its parent has to exist.
     type: str
     default: /var/lib/openclaw-hardening
   lock_timeout:
@@ -240,6 +276,14 @@ EXAMPLES = r"""
         expires: "2027-01-31"
     health:
       port: 18789
+
+- name: Go back to the deployment before
+  openclaw.hardening.hardened_compose:
+    state: previous
+    project: openclaw
+    directory: /etc/openclaw
+    service: openclaw-gateway
+    container_name: openclaw-gateway
 
 - name: Take the gateway away and keep its state
   openclaw.hardening.hardened_compose:
@@ -292,106 +336,33 @@ health:
       sample: 9.5
 """
 
-from contextlib import nullcontext
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _gate
-from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import decide, diff, find
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_options import DEPLOY_ARGUMENTS, wanted_from
-from ansible_collections.openclaw.hardening.plugins.module_utils._diagnosis import hints_from
+from ansible_collections.openclaw.hardening.plugins.module_utils import _docker
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_manager import DeployManager
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_options import DEPLOY_ARGUMENTS
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health
-from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lock
-from ansible_collections.openclaw.hardening.plugins.module_utils._rollout import Rollout
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, integer
-
-if TYPE_CHECKING:
-    from docker import DockerClient
+from ansible_collections.openclaw.hardening.plugins.module_utils._gate import POLICY_ARGUMENTS
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **DEPLOY_ARGUMENTS,
-    **_gate.POLICY_ARGUMENTS,
+    **POLICY_ARGUMENTS,
     "record_dir": {"type": "str", "default": "/var/lib/openclaw-hardening"},
     "lock_timeout": {"type": "int", "default": 600},
     **_docker.DOCKER_ARGUMENTS,
 }
 
 
-class HardenedCompose:
-    """Hands a wanted deployment to ``_deploy`` and, when it is to be acted upon, to ``_rollout``."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        """Judge every option before the world is looked at."""
-        self.module = module
-        self.wanted = wanted_from(module.params)
-        self.gate = _gate.gate_from(module.params)
-        self.hints = hints_from(module.params["hints"])
-        self.docker_host = _docker.docker_host(module.params["docker_host"])
-        record_dir = absolute_path("record_dir", module.params["record_dir"])
-        self.lock_path = f"{record_dir}/deploy.lock"
-        self.lock_timeout = integer("lock_timeout", module.params["lock_timeout"], 0, 86400)
-
-    def run(self) -> dict[str, Any]:
-        """Look, decide, act; one run at a time."""
-        checking = self.module.check_mode
-        with nullcontext() if checking else lock(self.lock_path, self.lock_timeout):
-            return self._run(checking)
-
-    def _run(self, checking: bool) -> dict[str, Any]:
-        wanted = self.wanted
-        api = (_docker.try_client if checking else _docker.client)(self.docker_host)
-        directory = wanted.definition.path.rpartition("/")[0]
-        compose = Compose(self.module, self.docker_host, wanted.project, directory, wanted.definition.path)
-        found = find(wanted, api, compose)
-        waived = self._judge(compose, api)
-        plan = decide(wanted, found)
-        health, container = found.health, found.container
-        if api is not None:
-            rollout = Rollout(self.module, api, compose, wanted, found, self.hints)
-            if plan.validate and found.image_id:
-                for warning in rollout.validate():
-                    self.module.warn(f"{wanted.validation.path if wanted.validation else ''}: {warning}")
-            if not checking and (plan.changed or plan.container):
-                health = rollout.apply(plan)
-                container = _docker.find_container(api, wanted.container)
-        result = self._result(plan.changed, plan.actions(wanted.container), health)
-        result["waived"] = waived
-        result["container_id"] = container.id if container else ""
-        result["image_id"] = (wanted.image_id or found.image_id) if wanted.state == "present" else ""
-        if self.module._diff:
-            result["diff"] = diff(wanted, found, plan)
-        return result
-
-    def _judge(self, compose: Compose, api: DockerClient | None) -> list[str]:
-        """Refuse a definition that breaks the policy; return the rules that are waived."""
-        if self.wanted.state != "present" or (api is None and not compose.available()):
-            return []
-        today = datetime.now(timezone.utc).date()
-        findings = _gate.judge(self.gate, compose, api, self.wanted, predicting=self.module.check_mode, today=today)
-        secrets = [file.content.decode("utf-8", "replace").strip() for file in self.wanted.files if file.secret]
-        _gate.refuse(findings, secrets)
-        return _gate.waived(findings)
-
-    def _result(self, changed: bool, actions: list[str], health: Health) -> dict[str, Any]:
-        url = self.wanted.probe.base if self.wanted.state == "present" else ""
-        answers = {path: answer for path, answer in health.answers.items() if path}
-        return {
-            "changed": changed,
-            "actions": actions,
-            "health": {"url": url, "status": answers, "seconds_to_ready": health.seconds},
-        }
-
-
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
-        result = HardenedCompose(module).run()
+        result = DeployManager(module).run()
     except HardeningError as error:
         module.fail_json(msg=str(error), **error.details)
+    except _docker.DAEMON_ERRORS as error:
+        module.fail_json(msg=str(_docker.lost(module.params["docker_host"], error)))
     module.exit_json(**result)
 
 

@@ -16,17 +16,15 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import 
     diff,
     find,
     redact,
-    sort_out,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Container
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile, look, write
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, Probe
-from ansible_collections.openclaw.hardening.plugins.module_utils._rollout import (
-    hopeless,
-    published_port,
-    read_verdict,
-)
+from ansible_collections.openclaw.hardening.plugins.module_utils._rollout import published_port
+from ansible_collections.openclaw.hardening.plugins.module_utils._service import sort_out
+from ansible_collections.openclaw.hardening.plugins.module_utils._validation import read_verdict
+from ansible_collections.openclaw.hardening.plugins.module_utils._watch import Watch
 
 IMAGE, OTHER_IMAGE = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 WELL, ILL = Health({"/readyz": "200"}), Health({"/readyz": "503"})
@@ -236,8 +234,21 @@ def test_redact_masks_given_secrets_and_everything_like_a_token():
     ],
 )
 def test_when_waiting_is_of_no_use(world, reason):
-    assert hopeless(world).endswith(reason)
-    assert bool(hopeless(world)) == bool(reason)
+    said = Watch(lambda: world)()
+    assert said.endswith(reason)
+    assert bool(said) == bool(reason)
+
+
+def test_a_restart_is_a_fault_only_after_it_was_ready():
+    starts = iter(["10:00", "10:00", "10:01", "10:01"])
+
+    def restarted() -> Container:
+        return container(exit_code=1, attrs={"State": {"StartedAt": next(starts)}, "RestartCount": 1})
+
+    assert Watch(restarted)() == ""
+    steady = Watch(restarted, steady=True)
+    assert steady() == ""
+    assert "was started again" in steady()
 
 
 def test_the_previous_port_is_asked_after_going_back():

@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils import _rollout
 from ansible_collections.openclaw.hardening.plugins.module_utils._diagnosis import (
     SUBJECTS,
     Diagnosis,
@@ -26,11 +25,11 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._diagnosis impo
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Container
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._explain import Explainer
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_failure import look
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_network import Listener
-from ansible_collections.openclaw.hardening.plugins.module_utils._rollout import Rollout, in_order
+from ansible_collections.openclaw.hardening.plugins.module_utils._service import in_order
 
 RECORDED = Path(__file__).parent / "recorded"
 STATE, STATE_DIR = "/home/node/.openclaw", "/var/lib/openclaw/.openclaw"
@@ -331,20 +330,17 @@ def test_what_listens_inside_is_found():
 
 
 @pytest.fixture
-def undone(monkeypatch):
-    """Let a rollout fail whose container, log and way back are made up; return what it says."""
+def undone():
+    outcome = "the previous deployment is back and healthy"
 
-    def run(log: str, api: object, outcome: str = "the previous deployment is back and healthy") -> str:
-        secret = ManagedFile("/etc/x", b"canary-0001", 0o400, 0, 0, secret=True)
-        wanted = types.SimpleNamespace(container="gateway", probe=Probe("127.0.0.1", 1, (), 1), files=[secret])
-        rollout = Rollout(None, api, None, wanted, None, {"memory": "the_limit"})
+    def explain(log: str, api: object) -> str:
         container = replace(failed(Mounts=[]), exit_code=137, oom_killed=True)
-        monkeypatch.setattr(_rollout, "find_container", lambda _api, _name: container)
-        monkeypatch.setattr(Rollout, "_logs", lambda _self, _container: log)
-        monkeypatch.setattr(Rollout, "_go_back", lambda _self, _plan: outcome)
-        return str(rollout._undone(HardeningError("it", "canary-0001 ill", "health"), None))
+        service = types.SimpleNamespace(api=api, logs=lambda _container: log)
+        explainer = Explainer(service, Probe("127.0.0.1", 1, (), 1), {"memory": "the_limit"}, ["canary-0001"])
+        failure = explainer.of(container, HardeningError("it", "canary-0001 ill", "health"))
+        return str(failure.error(outcome, "restored"))
 
-    return run
+    return explain
 
 
 def test_the_message_says_what_failed_why_what_serves_now_and_the_end_of_the_log(undone):

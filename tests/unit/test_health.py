@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe, ask, wait
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe, ask, settle, wait
 
 
 class Gateway(BaseHTTPRequestHandler):
@@ -86,3 +86,22 @@ def test_nobody_there_and_somebody_else_there_are_answers_not_errors():
 def test_proxies_of_the_environment_are_not_asked(gateway, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert ask(probe(gateway.server_port)).ok
+
+
+def test_settling_ends_when_the_answers_turn_wrong(gateway):
+    probe_ = Probe("127.0.0.1", gateway.server_port, ("/healthz", "/readyz"), 5, settle=30)
+    gateway.RequestHandlerClass.ready_after = 10**6
+    with pytest.raises(HardeningError, match=r"3 times in a row not"):
+        settle(probe_, lambda: "", poll=0.01)
+
+
+def test_one_wrong_answer_is_no_fault_while_settling(gateway):
+    probe_ = Probe("127.0.0.1", gateway.server_port, ("/healthz", "/readyz"), 5, settle=0.2)
+    gateway.RequestHandlerClass.ready_after = 2
+    settle(probe_, lambda: "", poll=0.01)
+
+
+def test_settling_ends_when_the_container_has(gateway):
+    probe_ = Probe("127.0.0.1", gateway.server_port, ("/healthz",), 5, settle=30)
+    with pytest.raises(HardeningError, match="it ended"):
+        settle(probe_, lambda: "it ended", poll=0.01)

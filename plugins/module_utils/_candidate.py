@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A candidate: the new deployment beside the one that serves, before that is touched.
+
+It has the same image, configuration and hardening, a copy of the state, and a network without a way out: it can
+neither disturb the state that is in use, nor answer in the name of the service, nor use its accounts elsewhere.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.openclaw.hardening.plugins.module_utils._compose import LABEL_PROJECT
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Container, containers_by_label
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile, ensure_directory, write
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, Probe, wait
+from ansible_collections.openclaw.hardening.plugins.module_utils._watch import Watch
+
+if TYPE_CHECKING:
+    from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
+    from docker import DockerClient
+
+SUFFIX = "_candidate"  # no instance is called so: its names have no underscore
+# What belongs to the one that serves: its name, its port, its place in the network, its company, its return.
+_LEFT_OUT = (
+    "container_name",
+    "ports",
+    "expose",
+    "networks",
+    "network_mode",
+    "depends_on",
+    "profiles",
+    "links",
+    "build",
+)
+
+
+def definition(
+    resolved: Mapping[str, Any], service: str, project: str, image_id: str, places: Mapping[str, str]
+) -> dict[str, Any]:
+    """Derive the candidate's definition from the resolved one of the service; pure.
+
+    :param places: what is mounted from elsewhere for the candidate: path on the host to its stand-in, which alone may
+        be written.
+    """
+    mine = copy.deepcopy(dict(resolved["services"][service]))
+    for key in _LEFT_OUT:
+        mine.pop(key, None)
+    mine.update(image=image_id, pull_policy="never", restart="no", networks={"default": None})
+    mine["volumes"] = [_mounted(volume, places) for volume in mine.get("volumes") or []]
+    used = {entry.get("source") for entry in mine.get("secrets") or []}
+    secrets = {
+        name: {**entry, "file": places.get(entry.get("file", ""), entry.get("file"))}
+        for name, entry in (resolved.get("secrets") or {}).items()
+        if name in used
+    }
+    for entry in secrets.values():
+        entry.pop("name", None)  # Compose derives it from the project
+    named = {
+        volume["source"]: None for volume in mine["volumes"] if volume.get("type") == "volume" and volume["source"]
+    }
+    whole = {"name": project, "services": {service: mine}, "networks": {"default": {"internal": True}}}
+    return {**whole, **({"secrets": secrets} if secrets else {}), **({"volumes": named} if named else {})}
+
+
+def _mounted(volume: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
+    """Mount a stand-in, or the host's own without the right to write."""
+    if volume.get("type") != "bind":
+        return dict(volume)
+    source = volume.get("source", "")
+    return {**volume, "source": places[source]} if source in places else {**volume, "read_only": True}
+
+
+def container_port(resolved: Mapping[str, Any], service: str, published: int) -> int:
+    """Return the port inside the container that is published as ``published``."""
+    for port in resolved["services"][service].get("ports") or []:
+        if str(port.get("published", "")) == str(published):
+            return int(port["target"])
+    return published
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The acting half: start, prove, take away."""
+
+    api: DockerClient
+    compose: Compose
+    service: str
+    folder: str
+
+    @property
+    def project(self) -> str:
+        """Its Compose project."""
+        return self.compose.project
+
+    def start(self, whole: Mapping[str, Any], files: Mapping[str, ManagedFile]) -> None:
+        """Start it from ``whole``.
+
+        :param files: its own copies of the files that are mounted, by their path.
+        """
+        ensure_directory(self.folder, 0o700, 0, 0)
+        for path, file in files.items():
+            write(ManagedFile(path, file.content, file.mode, file.uid, file.gid, file.secret))
+        text = json.dumps(whole, indent=1).encode() + b"\n"
+        write(ManagedFile(self.compose.definition, text, 0o600))
+        self.compose.up(self.service)
+
+    def prove(self, port: int, probe: Probe) -> Health:
+        """Wait until the host gets its answers from the candidate's own address."""
+        container = self.container()
+        address = _address(container)
+        if container is None or not address:
+            raise HardeningError(f"the candidate of {self.service}", "no address", "a container that is ready")
+        own = Probe(address, port, probe.paths, probe.timeout)
+        return wait(own, Watch(self.container, port))
+
+    def container(self) -> Container | None:
+        """Return its container, running or not."""
+        found = containers_by_label(self.api, f"{LABEL_PROJECT}={self.project}")
+        return found[0] if found else None
+
+    def remove(self) -> None:
+        """Take container, network and volumes away, whatever is there of them."""
+        self.compose.down(volumes=True)
+
+
+def is_there(api: DockerClient, project: str) -> bool:
+    """Say whether anything of a candidate is left."""
+    label = {"label": f"{LABEL_PROJECT}={project}"}
+    return bool(
+        containers_by_label(api, f"{LABEL_PROJECT}={project}")
+        or api.api.networks(filters=label)
+        or api.api.volumes(filters=label)["Volumes"]
+    )
+
+
+def _address(container: Container | None) -> str:
+    networks: dict[str, Any] = ((container.attrs.get("NetworkSettings") or {}) if container else {}).get(
+        "Networks"
+    ) or {}
+    return next((str(found["IPAddress"]) for found in networks.values() if found.get("IPAddress")), "")
+
+
+def memory_available() -> int:
+    """Return the bytes that the host can give to new programs (proc_meminfo(5), MemAvailable)."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return 0

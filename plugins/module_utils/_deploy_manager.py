@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A deployment from options to result: one run at a time, what was cut off first, then look, decide, act."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _gate, _journal
+from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import decide, diff, find
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_options import (
+    back_to,
+    wanted_from,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._diagnosis import hints_from
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._explain import Explainer
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import ensure_directory
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health
+from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Places
+from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lock
+from ansible_collections.openclaw.hardening.plugins.module_utils._restore import Restorer
+from ansible_collections.openclaw.hardening.plugins.module_utils._rollout import Rollout
+from ansible_collections.openclaw.hardening.plugins.module_utils._service import Service
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import integer, own_path
+from ansible_collections.openclaw.hardening.plugins.module_utils._validation import validate
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+    from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Wanted
+    from docker import DockerClient
+
+
+class DeployManager:
+    """Hands a wanted deployment to ``_deploy`` and, when it is to be acted upon, to ``_rollout``."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        """Judge every option before the world is looked at."""
+        self.module = module
+        self.wanted = wanted_from(module.params)
+        self.gate = _gate.gate_from(module.params)
+        self.hints = hints_from(module.params["hints"])
+        self.docker_host = _docker.docker_host(module.params["docker_host"])
+        self.places = Places(own_path("record_dir", module.params["record_dir"]))
+        self.lock_timeout = integer("lock_timeout", module.params["lock_timeout"], 0, 86400)
+
+    def run(self) -> dict[str, Any]:
+        """Look, decide, act; one run at a time."""
+        if self.module.check_mode:
+            return self._predict()
+        ensure_directory(self.places.record_dir, 0o700, 0, 0)
+        with lock(f"{self.places.record_dir}/deploy.lock", self.lock_timeout):
+            api = _docker.client(self.docker_host)
+            recovered = Restorer(self._service(api), self.places).recover()
+            result = self._run(api)
+        if recovered:
+            result["changed"] = True
+            result["actions"] = [recovered, *result["actions"]]
+        return result
+
+    def _predict(self) -> dict[str, Any]:
+        journal = _journal.load(self.places)
+        if journal is not None:
+            # What there will be then cannot be seen now.
+            verb = "finish" if journal.phase == _journal.COMMITTING else "undo"
+            actions = [f"{verb} the deployment that was cut off while {journal.phase}, and look again"]
+            return {**self._result(True, actions, Health({})), "waived": [], "container_id": "", "image_id": ""}
+        return self._run(_docker.try_client(self.docker_host))
+
+    def _run(self, api: DockerClient | None) -> dict[str, Any]:
+        checking = self.module.check_mode
+        if self.wanted.state == "previous":
+            back = self._previous()
+            if back is None:
+                return {**self._result(False, [], Health({})), "waived": [], "container_id": "", "image_id": ""}
+            self.wanted = back
+        wanted = self.wanted
+        compose = self._compose()
+        found = find(wanted, api, compose)
+        waived = self._judge(compose, api)
+        plan = decide(wanted, found)
+        health, container = found.health, found.container
+        if api is not None:
+            if plan.validate and found.image_id:
+                for warning in validate(self.module, self.docker_host, wanted, found.image_id):
+                    self.module.warn(f"{wanted.validation.path if wanted.validation else ''}: {warning}")
+            if not checking and (plan.changed or plan.container):
+                service = self._service(api)
+                explainer = Explainer(service, wanted.probe, self.hints, wanted.secrets)
+                rollout = Rollout(service, self.places, wanted, found, explainer)
+                try:
+                    health = rollout.apply(plan)
+                finally:
+                    for warning in rollout.warnings:
+                        self.module.warn(warning)
+                container = service.find()
+        result = self._result(plan.changed, plan.actions(wanted.container), health)
+        result["waived"] = waived
+        result["container_id"] = container.id if container else ""
+        result["image_id"] = (wanted.image_id or found.image_id) if wanted.state == "present" else ""
+        if self.module._diff:
+            result["diff"] = diff(wanted, found, plan)
+        return result
+
+    def _previous(self) -> Wanted | None:
+        """Return what has to be there after the way back; nothing when it was gone already."""
+        deployment = _journal.load_previous(self.places)
+        if deployment is None:
+            needed = "the record of a deployment that was replaced; there is none before the second deployment"
+            raise HardeningError("state", f"no previous deployment in {self.places.previous}", needed, "state")
+        if deployment.rolled_back:
+            self.module.warn(f"this host went back already, at {deployment.replaced_at}; to go forward deploy again")
+            return None
+        return back_to(self.wanted, self.places, deployment)
+
+    def _compose(self) -> Compose:
+        path = self.wanted.definition.path
+        return Compose(self.module, self.docker_host, self.wanted.project, path.rpartition("/")[0], path)
+
+    def _service(self, api: DockerClient) -> Service:
+        wanted = self.wanted
+        return Service(self.module, api, self._compose(), wanted.service, wanted.container, wanted.unit)
+
+    def _judge(self, compose: Compose, api: DockerClient | None) -> list[str]:
+        """Refuse a definition that breaks the policy; return the rules that are waived."""
+        if self.wanted.state != "present" or (api is None and not compose.available()):
+            return []
+        today = datetime.now(timezone.utc).date()
+        findings = _gate.judge(self.gate, compose, api, self.wanted, predicting=self.module.check_mode, today=today)
+        _gate.refuse(findings, self.wanted.secrets)
+        return _gate.waived(findings)
+
+    def _result(self, changed: bool, actions: list[str], health: Health) -> dict[str, Any]:
+        url = self.wanted.probe.base if self.wanted.state == "present" else ""
+        answers = {path: answer for path, answer in health.answers.items() if path}
+        return {
+            "changed": changed,
+            "actions": actions,
+            "health": {"url": url, "status": answers, "seconds_to_ready": health.seconds},
+        }

@@ -1,0 +1,270 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a deployment is about to replace, and how far it is: on disk, so that a run that is killed can be undone.
+
+Below the record directory, which is root's alone: ``attempt/`` while a deployment is under way (``journal.json``, the
+files and the state of before, the candidate's things), ``previous/`` what the last one replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
+    FileState,
+    ManagedFile,
+    ensure_directory,
+    look,
+    open_directory,
+    write,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe
+from ansible_collections.openclaw.hardening.plugins.module_utils._snapshot import remove_tree
+
+# Nothing of the service was touched yet: a candidate runs beside it, and what is going to be replaced is copied.
+PREPARING = "preparing"
+# The old container is being stopped and its state copied; files and state are still the old ones.
+STOPPING = "stopping"
+# Files are written, the new container is started and has to prove itself.
+STARTING = "starting"
+# The new one is proven; what is left is to keep what it replaced.
+COMMITTING = "committing"
+# The way back has begun.
+RESTORING = "restoring"
+PHASES = (PREPARING, STOPPING, STARTING, COMMITTING, RESTORING)
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SavedFile:
+    """A file as it was, or that there was none (``there``); its content lies beside the journal under its number."""
+
+    path: str
+    there: bool
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment as it was before another one took its place."""
+
+    image_ref: str
+    image_id: str
+    container_id: str
+    # Whether it ran, and whether its unit kept it.
+    served: bool
+    supervised: bool
+    probe: Probe
+    files: tuple[SavedFile, ...]
+    state_dir: str = ""
+    # Names in it that are neither copied nor brought back.
+    state_excludes: tuple[str, ...] = ()
+    # Whether a copy of it lies beside the journal.
+    state_saved: bool = False
+    replaced_at: str = ""
+    # Whether it gave way to the one before on purpose.
+    rolled_back: bool = False
+
+
+@dataclass(frozen=True)
+class Journal:
+    """How far a deployment is.
+
+    :param image_id: what it wants to run.
+    :param remove: files that have to go when it is proven.
+    :param keeps: what it replaces is worth to be kept as the previous deployment.
+    """
+
+    phase: str
+    before: Deployment
+    image_id: str
+    remove: tuple[str, ...] = ()
+    keeps: bool = False
+    # Whether the state of before has to come back with the image of before.
+    restore_state: bool = False
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are kept."""
+
+    record_dir: str
+    attempt: str = field(init=False)
+    previous: str = field(init=False)
+    retired: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive the names."""
+        for name in ("attempt", "previous", "retired"):
+            object.__setattr__(self, name, f"{self.record_dir}/{name}")
+
+    def state(self, of: str) -> str:
+        """Return where the state of a deployment lies."""
+        return f"{of}/state"
+
+
+# --- the attempt --------------------------------------------------------------------------------------------------
+
+
+def load(places: Places) -> Journal | None:
+    """Return the journal of a deployment that is under way or was cut off."""
+    found = _read(f"{places.attempt}/journal.json")
+    if found is None:
+        return None
+    try:
+        if found["format"] != _FORMAT or found["phase"] not in PHASES:
+            raise ValueError
+        return Journal(
+            found["phase"],
+            _deployment(found["before"]),
+            str(found["image_id"]),
+            tuple(found["remove"]),
+            bool(found["keeps"]),
+            bool(found["restore_state"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise _not_ours(f"{places.attempt}/journal.json") from None
+
+
+def begin(places: Places, journal: Journal, contents: Iterable[FileState | None]) -> None:
+    """Write down what is going to be replaced, before anything of it is touched."""
+    clear(places)
+    for path in (places.record_dir, places.attempt, f"{places.attempt}/files"):
+        ensure_directory(path, 0o700, 0, 0)
+    for number, state in enumerate(contents):
+        if state is not None:
+            write(ManagedFile(f"{places.attempt}/files/{number}", state.content, 0o600))
+    advance(places, journal)
+
+
+def advance(places: Places, journal: Journal) -> Journal:
+    """Say in which phase the deployment is now."""
+    content = json.dumps({"format": _FORMAT, **asdict(journal)}, indent=1).encode() + b"\n"
+    write(ManagedFile(f"{places.attempt}/journal.json", content, 0o600))
+    return journal
+
+
+def saved_files(folder: str, deployment: Deployment) -> list[tuple[SavedFile, ManagedFile | None]]:
+    """Return each file of a saved deployment with what it has to be again; None where there was none."""
+    result: list[tuple[SavedFile, ManagedFile | None]] = []
+    for number, file in enumerate(deployment.files):
+        if not file.there:
+            result.append((file, None))
+            continue
+        state = look(f"{folder}/files/{number}")
+        if state is None or state.type != "file":
+            raise HardeningError(f"{folder}/files/{number}", "nothing", f"the content of {file.path}")
+        result.append((file, ManagedFile(file.path, state.content, file.mode, file.uid, file.gid, file.secret)))
+    return result
+
+
+def clear(places: Places) -> None:
+    """Forget the attempt; the journal goes first, so that nobody undoes a half of it."""
+    _unlink(places.attempt, "journal.json")
+    _remove(places.record_dir, "attempt")
+
+
+def drop(places: Places, *names: str) -> None:
+    """Remove parts of the attempt that are not needed any more."""
+    for name in names:
+        _remove(places.attempt, name)
+
+
+# --- what it replaced ---------------------------------------------------------------------------------------------
+
+
+def keep(places: Places, journal: Journal) -> None:
+    """Make what was replaced the previous deployment. Safe to be called again after it was cut off anywhere."""
+    content = json.dumps({"format": _FORMAT, **asdict(journal.before)}, indent=1).encode() + b"\n"
+    write(ManagedFile(f"{places.attempt}/deployment.json", content, 0o600))
+    drop(places, "candidate", "scratch")
+    _remove(places.record_dir, "retired")
+    with open_directory(places.record_dir) as folder:
+        if os.path.isdir(places.previous):
+            os.rename("previous", "retired", src_dir_fd=folder, dst_dir_fd=folder)
+        os.rename("attempt", "previous", src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+    sweep(places)
+
+
+def sweep(places: Places) -> None:
+    """Remove what a run that was cut off while it cleaned up has left."""
+    if os.path.isdir(places.previous):
+        _unlink(places.previous, "journal.json")
+        _remove(places.record_dir, "retired")
+    if os.path.isdir(places.attempt) and _read(f"{places.attempt}/journal.json") is None:
+        _remove(places.record_dir, "attempt")
+
+
+def load_previous(places: Places) -> Deployment | None:
+    """Return the deployment that the present one replaced."""
+    found = _read(f"{places.previous}/deployment.json")
+    if found is None:
+        return None
+    try:
+        if found["format"] != _FORMAT:
+            raise ValueError
+        return _deployment(found)
+    except (KeyError, TypeError, ValueError):
+        raise _not_ours(f"{places.previous}/deployment.json") from None
+
+
+# --- reading and removing -----------------------------------------------------------------------------------------
+
+
+def _deployment(found: dict[str, Any]) -> Deployment:
+    probe = found["probe"]
+    return Deployment(
+        image_ref=str(found["image_ref"]),
+        image_id=str(found["image_id"]),
+        container_id=str(found["container_id"]),
+        served=bool(found["served"]),
+        supervised=bool(found["supervised"]),
+        probe=Probe(probe["host"], probe["port"], tuple(probe["paths"]), probe["timeout"], probe["settle"]),
+        files=tuple(SavedFile(**file) for file in found["files"]),
+        state_dir=str(found["state_dir"]),
+        state_excludes=tuple(found["state_excludes"]),
+        state_saved=bool(found["state_saved"]),
+        replaced_at=str(found["replaced_at"]),
+        rolled_back=bool(found["rolled_back"]),
+    )
+
+
+def _read(path: str) -> dict[str, Any] | None:
+    state = look(path)
+    if state is None:
+        return None
+    try:
+        found = json.loads(state.content)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise _not_ours(path)
+    return found
+
+
+def _not_ours(path: str) -> HardeningError:
+    return HardeningError(
+        path, "something that this version did not write", "its own record; look at it and move the directory away"
+    )
+
+
+def _unlink(folder: str, name: str) -> None:
+    if os.path.lexists(f"{folder}/{name}"):
+        with open_directory(folder) as handle:
+            remove_tree(handle, name)
+            os.fsync(handle)
+
+
+def _remove(folder: str, name: str) -> None:
+    if os.path.lexists(f"{folder}/{name}"):
+        with open_directory(folder) as handle:
+            remove_tree(handle, name)

@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The way back from a deployment that failed or was cut off, and the end of one that is proven.
+
+Each step may be repeated: whoever is killed on the way is followed by a run that begins here again.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+from ansible_collections.openclaw.hardening.plugins.module_utils import _candidate, _journal
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import find_image, remove_unused, tag_image
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
+    ManagedFile,
+    differences,
+    look,
+    remove,
+    write,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import wait
+from ansible_collections.openclaw.hardening.plugins.module_utils._image_record import restore_record
+from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Deployment, Journal, Places
+from ansible_collections.openclaw.hardening.plugins.module_utils._service import ALIVE, Service
+from ansible_collections.openclaw.hardening.plugins.module_utils._snapshot import Mirror
+from ansible_collections.openclaw.hardening.plugins.module_utils._watch import Watch
+
+
+@dataclass(frozen=True)
+class Restorer:
+    """Undoes or finishes what a journal tells of."""
+
+    service: Service
+    places: Places
+
+    def recover(self) -> str:
+        """Undo or finish what an earlier run did not; say what was done, or nothing."""
+        journal = _journal.load(self.places)
+        if journal is None:
+            _journal.sweep(self.places)
+            return ""
+        if journal.phase == _journal.COMMITTING:
+            self.finish(journal)
+            return "finish the deployment that was cut off when it was proven"
+        try:
+            self.undo(journal)
+        except HardeningError as error:
+            raise HardeningError(
+                "the deployment that was cut off",
+                f"no way back: {error}. {self.by_hand(journal.before)}",
+                "the previous deployment to be healthy again",
+                outcome="stranded",
+            ) from error
+        return f"undo the deployment that was cut off while {journal.phase}"
+
+    # --- back -----------------------------------------------------------------------------------------------------
+
+    def undo(self, journal: Journal) -> str:
+        """Bring back what was there before; say what serves now.
+
+        :raises HardeningError: it did not become healthy; the journal stays for the next run.
+        """
+        before = journal.before
+        if journal.phase == _journal.PREPARING:
+            self.dismiss_candidate()
+            self.service.unpause()
+            self.name_image(before)
+            _journal.clear(self.places)
+            return "what runs was not touched"
+        if journal.phase != _journal.RESTORING:
+            journal = _journal.advance(self.places, replace(journal, phase=_journal.RESTORING))
+        self.dismiss_candidate()
+        self.service.stop_unit()
+        if journal.restore_state:
+            self.service.stop()
+            Mirror(self.places.state(self.places.attempt), before.state_dir, before.state_excludes).run()
+        for saved, managed in _journal.saved_files(self.places.attempt, before):
+            _put_back(saved.path, managed)
+        self.name_image(before)
+        outcome = self._serve(before)
+        _journal.clear(self.places)
+        return outcome
+
+    def _serve(self, before: Deployment) -> str:
+        if not before.served:
+            self.service.park()
+            return "there is no running deployment to go back to; the container was stopped, the files are as before"
+        self.service.unpause()
+        container = self.service.find()
+        old = container is not None and container.id == before.container_id
+        self.service.compose.up(self.service.name, recreate=not old)
+        self.service.remove_strays()
+        wait(before.probe, Watch(self.service.find))
+        if before.supervised:
+            self.service.start_unit()
+        return "the previous deployment is back and healthy"
+
+    def name_image(self, before: Deployment) -> None:
+        """Let the image's name and the record of its build mean the image of before again."""
+        if before.image_id and find_image(self.service.api, before.image_id):
+            self.service.name_image(before.image_id, before.image_ref)
+            restore_record(self.places.record_dir, before.image_id, before.image_ref)
+
+    def dismiss_candidate(self) -> None:
+        """Take away whatever is there of a candidate, and its copies."""
+        compose = self.service.compose
+        project = f"{compose.project}{_candidate.SUFFIX}"
+        if _candidate.is_there(self.service.api, project):
+            replace(compose, project=project).down(volumes=True)
+        if os.path.isdir(self.places.attempt):
+            _journal.drop(self.places, "candidate", "scratch")
+
+    def by_hand(self, before: Deployment) -> str:
+        """Say how an operator brings the previous deployment back."""
+        compose = self.service.compose
+        steps = ["systemctl start docker.service"]
+        if before.image_id:
+            steps.append(f"docker tag {before.image_id} {before.image_ref}")
+        compose_up = f"docker compose --project-name {compose.project} --file {compose.definition} up --detach"
+        steps.append(f"{compose_up} {self.service.name}")
+        steps += [f"systemctl start {self.service.unit}"] if self.service.unit else []
+        return (
+            "THE SERVICE IS NOT WELL. Mend what is said above and run the same playbook again: it goes on with the way "
+            f"back first (what was there before lies in {self.places.attempt}). By hand: {'; '.join(steps)}"
+        )
+
+    # --- the end --------------------------------------------------------------------------------------------------
+
+    def finish(self, journal: Journal) -> None:
+        """Keep what was replaced by a proven deployment, and leave the new one to its unit."""
+        before = journal.before
+        self.dismiss_candidate()
+        for path in journal.remove:
+            remove(path)
+        self.service.remove_strays()
+        container = self.service.find()
+        if before.supervised and container is not None and container.status in ALIVE:
+            self.service.start_unit()
+        if journal.keeps:
+            self._name_replaced(before, journal.image_id)
+            _journal.keep(self.places, journal)
+        else:
+            _journal.clear(self.places)
+
+    def _name_replaced(self, before: Deployment, image_id: str) -> None:
+        """Keep the replaced image by a name; the one that had the name goes when nothing else names or uses it."""
+        api, ref = self.service.api, f"{before.image_ref}-rollback"
+        old = find_image(api, ref)
+        if before.image_id == image_id:
+            remove_unused(api, ref)
+        elif find_image(api, before.image_id):
+            tag_image(api, before.image_id, ref)
+        left = find_image(api, old.id) if old else None
+        if left and not left.tags:
+            remove_unused(api, left.id)
+
+
+def _put_back(path: str, managed: ManagedFile | None) -> None:
+    if managed is None:
+        remove(path)
+    elif differences(look(path), managed):
+        write(managed)
+
+
+def now() -> str:
+    """Return the time for people; nothing is decided by it."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The service that a deployment is about: its container, found by label, and the unit that keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.openclaw.hardening.plugins.module_utils._compose import (
+    LABEL_ONEOFF,
+    LABEL_PROJECT,
+    LABEL_SERVICE,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
+    Container,
+    cli,
+    containers_by_label,
+    find_image,
+    tag_image,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+    from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
+    from docker import DockerClient
+
+# How many log lines are searched for what went wrong: one failed start writes up to 20.
+_LOG_SEARCHED = 200
+ALIVE = ("running", "restarting", "paused")
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service of a Compose project on this host."""
+
+    module: AnsibleModule
+    api: DockerClient
+    compose: Compose
+    name: str
+    container: str
+    unit: str
+
+    def look(self) -> tuple[Container | None, tuple[Container, ...]]:
+        """Return its container, and what a killed recreate left of it."""
+        return look(self.api, self.compose.project, self.name, self.container)
+
+    def find(self) -> Container | None:
+        """Return its container."""
+        return self.look()[0]
+
+    def stop(self) -> None:
+        """Stop whatever runs of it, each within its own grace period."""
+        chosen, strays = self.look()
+        for container in filter(None, (chosen, *strays)):
+            if container.status == "paused":
+                self._docker("unpause", "--", container.id)
+            if container.status in ALIVE:
+                self._docker("stop", "--", container.id)
+
+    def park(self) -> None:
+        """Stop what does not work: it keeps its log, and does not run in a loop."""
+        container = self.find()
+        if container is not None and container.status in ALIVE:
+            self._docker("stop", "--time", "10", "--", container.id)
+
+    def pause(self, container: Container) -> None:
+        """Let it hold its breath."""
+        self._docker("pause", "--", container.id)
+
+    def unpause(self) -> None:
+        """Let it go on, when it was made to hold its breath."""
+        container = self.find()
+        if container is not None and container.status == "paused":
+            self._docker("unpause", "--", container.id)
+
+    def remove_strays(self) -> None:
+        """Remove what a killed recreate left."""
+        for stray in self.look()[1]:
+            self._docker("rm", "--force", "--", stray.id)
+
+    def logs(self, container: Container) -> str:
+        """Return its last log lines, both streams in the order of their time."""
+        argv = [*cli(self.compose.docker_host), "logs", "--timestamps", "--tail", str(_LOG_SEARCHED), "--"]
+        answer = run(self.module, [*argv, container.id], check=False)
+        return in_order(answer.stdout, answer.stderr) if answer.rc == 0 else ""
+
+    def name_image(self, image_id: str, ref: str) -> None:
+        """Let ``ref`` mean this image; the one that it meant stays under another name, and is not lost."""
+        now = find_image(self.api, ref)
+        if now and now.id == image_id:
+            return
+        if now:
+            tag_image(self.api, now.id, f"{ref}-rejected")
+        tag_image(self.api, image_id, ref)
+
+    def _docker(self, *argv: str) -> None:
+        run(self.module, [*cli(self.compose.docker_host), *argv])
+
+    # --- systemd --------------------------------------------------------------------------------------------------
+
+    def unit_state(self) -> str:
+        """Return active (also on its way there), failed, inactive, or nothing without a unit."""
+        if not self.unit:
+            return ""
+        argv = ["systemctl", "show", "--property=ActiveState", "--value", "--", self.unit]
+        state = run(self.module, argv).stdout.strip()
+        return "active" if state in ("activating", "reloading") else state
+
+    def stop_unit(self) -> None:
+        """Let nobody else start or stop the container; the unit stops it."""
+        if self.unit_state() == "active":
+            self._systemctl("stop")
+
+    def start_unit(self) -> None:
+        """Let the unit keep the container again."""
+        if self.unit_state() == "failed":
+            self._systemctl("reset-failed")
+        self._systemctl("start")
+
+    def _systemctl(self, verb: str) -> None:
+        run(self.module, ["systemctl", verb, "--", self.unit])
+
+
+def look(api: DockerClient, project: str, service: str, name: str) -> tuple[Container | None, tuple[Container, ...]]:
+    """Return the container of a service that bears ``name``, and the others of that service."""
+    labels = (f"{LABEL_PROJECT}={project}", f"{LABEL_SERVICE}={service}")
+    return sort_out(containers_by_label(api, *labels), name)
+
+
+def sort_out(containers: list[Container], name: str) -> tuple[Container | None, tuple[Container, ...]]:
+    """Tell the service's container from what a killed recreate left; ``compose run`` containers are neither."""
+    ours = [found for found in containers if found.labels.get(LABEL_ONEOFF) != "True"]
+    chosen = next((found for found in ours if found.name == name), None)
+    return chosen, tuple(found for found in ours if found is not chosen)
+
+
+def in_order(*streams: str) -> str:
+    """Bring what ``docker logs --timestamps`` wrote to two streams into one text, without the times of Docker."""
+    lines = [line.partition(" ") for stream in streams for line in stream.split("\n") if line]
+    return "\n".join(text for _time, _space, text in sorted(lines, key=lambda parts: parts[0])).strip()

@@ -1,0 +1,163 @@
+"""The journal of a deployment, on a real file system; every point at which it can be cut off."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils import _files, _journal
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import FileState, ManagedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe
+from ansible_collections.openclaw.hardening.plugins.module_utils._journal import (
+    COMMITTING,
+    PREPARING,
+    STARTING,
+    Deployment,
+    Journal,
+    Places,
+    SavedFile,
+)
+
+BEFORE = Deployment(
+    image_ref="openclaw:hardened",
+    image_id="sha256:" + "a" * 64,
+    container_id="c1",
+    served=True,
+    supervised=True,
+    probe=Probe("127.0.0.1", 18789, ("/readyz",), 60, 10),
+    files=(SavedFile("/etc/openclaw/a", True, 0o640, 1, 2), SavedFile("/etc/openclaw/b", False, secret=True)),
+    state_dir="/var/lib/openclaw/.openclaw",
+    state_excludes=("workspace",),
+    state_saved=True,
+)
+CONTENTS = (FileState("file", b"as it was", 0o640, 1, 2, 1), None)
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch) -> Places:
+    # Root's own folders are demanded for root's files; the tests may run as somebody else below a shared /tmp.
+    monkeypatch.setattr(_files, "_vet", lambda *_: None)
+    monkeypatch.setattr(_journal, "ensure_directory", lambda path, *_: Path(path).mkdir(exist_ok=True))
+    monkeypatch.setattr(_journal, "write", lambda file: _files.write(replace(file, uid=os.getuid(), gid=os.getgid())))
+    return Places(str(tmp_path / "records"))
+
+
+def begin(places: Places, phase: str = PREPARING, before: Deployment = BEFORE) -> Journal:
+    journal = Journal(phase, before, "sha256:" + "b" * 64, ("/etc/openclaw/old",), keeps=True)
+    _journal.begin(places, journal, CONTENTS)
+    return journal
+
+
+def test_what_is_written_is_what_is_read(places):
+    journal = begin(places)
+    assert _journal.load(places) == journal
+    later = _journal.advance(places, replace(journal, phase=STARTING, restore_state=True))
+    assert _journal.load(places) == later
+
+
+def test_only_root_can_read_it(places):
+    begin(places)
+    for path in Path(places.attempt).rglob("*"):
+        if path.is_file():
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_files_of_before_come_back_byte_by_byte(places):
+    begin(places)
+    found = _journal.saved_files(places.attempt, BEFORE)
+    assert found == [
+        (BEFORE.files[0], ManagedFile("/etc/openclaw/a", b"as it was", 0o640, 1, 2)),
+        (BEFORE.files[1], None),
+    ]
+
+
+def test_a_content_that_is_gone_is_not_taken_for_an_empty_one(places):
+    begin(places)
+    Path(places.attempt, "files/0").unlink()
+    with pytest.raises(HardeningError, match="the content of /etc/openclaw/a"):
+        _journal.saved_files(places.attempt, BEFORE)
+
+
+def test_no_journal_no_attempt(places):
+    assert _journal.load(places) is None
+    assert _journal.load_previous(places) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 2}', '{"format": 1, "phase": "dancing"}'])
+def test_a_journal_of_somebody_else_is_refused(places, text):
+    begin(places)
+    Path(places.attempt, "journal.json").write_text(text)
+    with pytest.raises(HardeningError, match=r"journal\.json: found something that this version did not write"):
+        _journal.load(places)
+
+
+def test_what_was_replaced_becomes_the_previous_deployment(places):
+    journal = begin(places, COMMITTING)
+    _journal.keep(places, journal)
+    assert _journal.load(places) is None
+    assert _journal.load_previous(places) == BEFORE
+    assert sorted(os.listdir(places.record_dir)) == ["previous"]
+    assert sorted(os.listdir(places.previous)) == ["deployment.json", "files"]
+
+
+def test_the_one_before_the_previous_goes(places):
+    _journal.keep(places, begin(places, COMMITTING))
+    newer = replace(BEFORE, container_id="c2")
+    _journal.keep(places, begin(places, COMMITTING, newer))
+    assert _journal.load_previous(places) == newer
+    assert sorted(os.listdir(places.record_dir)) == ["previous"]
+
+
+@pytest.mark.parametrize("calls", range(12))
+def test_keeping_can_be_cut_off_anywhere(places, monkeypatch, calls):
+    """Cut off after each change of a directory, then done again: the same end, and no time without a deployment."""
+    older = replace(BEFORE, container_id="older")
+    _journal.keep(places, begin(places, COMMITTING, older))
+    journal = begin(places, COMMITTING)
+    left = calls
+
+    def counted(name: str):
+        real = getattr(os, name)
+
+        def call(*arguments, **options):
+            nonlocal left
+            if left == 0:
+                raise KeyboardInterrupt
+            left -= 1
+            return real(*arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for name in ("rename", "unlink", "rmdir"):
+            patch.setattr(os, name, counted(name))
+        with contextlib.suppress(KeyboardInterrupt):
+            _journal.keep(places, journal)
+    again = _journal.load(places)
+    if again is None:
+        _journal.sweep(places)
+    else:
+        assert again.phase == COMMITTING
+        _journal.keep(places, again)
+    assert _journal.load_previous(places) == BEFORE
+    assert sorted(os.listdir(places.record_dir)) == ["previous"]
+    assert sorted(os.listdir(places.previous)) == ["deployment.json", "files"]
+
+
+def test_an_attempt_without_a_journal_is_swept(places):
+    begin(places)
+    Path(places.attempt, "journal.json").unlink()
+    _journal.sweep(places)
+    assert os.listdir(places.record_dir) == []
+
+
+def test_clearing_forgets_it(places):
+    begin(places)
+    _journal.clear(places)
+    assert _journal.load(places) is None
+    assert os.listdir(places.record_dir) == []
