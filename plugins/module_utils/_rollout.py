@@ -173,9 +173,10 @@ class Rollout:
         whole = _candidate.definition(resolved, self.wanted.service, compose.project, image_id, stand_ins)
         try:
             candidate.start(whole, files)
-            candidate.prove(port, self.wanted.probe)
+            candidate.prove(candidate.probe(port, self.wanted.probe))
         except Exception as error:
-            failure = self.explainer.of(candidate.container(), error, port, stand_ins)
+            own = candidate.probe(port, self.wanted.probe)
+            failure = self.explainer.of(candidate.container(), error, own, stand_ins)
             raise Explained(failure) from error
         candidate.remove()
         _journal.drop(self.places, "candidate", "scratch")
