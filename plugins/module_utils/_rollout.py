@@ -128,9 +128,12 @@ class Rollout:
         return self.found.files[path] if path in self.found.files else look(path)
 
     def _moves_state(self) -> bool:
-        """Say whether the state of before is needed to go back: another image migrates it, a way back exchanges it."""
+        """Say whether the state of before is needed to go back: another image migrates it, a way back exchanges it.
+
+        Where no container is left to tell, the image may be another one, too.
+        """
         container = self.found.container
-        other = container is not None and container.image_id != (self.wanted.image_id or self.found.image_id)
+        other = container is None or container.image_id != (self.wanted.image_id or self.found.image_id)
         return bool(self.wanted.state_dir) and (other or bool(self.wanted.state_source))
 
     def _snapshot(self) -> Mirror:
