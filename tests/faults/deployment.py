@@ -47,7 +47,7 @@ class Deployment:
         """
         options = copy.deepcopy(self._options)
         options["image_id"] = self.images.get(image, image)
-        options["health"] = {**options["health"], "timeout": 8, "settle": 1, **changes.pop("health", {})}
+        options["health"] = {**options["health"], "timeout": 30, "settle": 1, **changes.pop("health", {})}
         for file in options["files"]:
             if file["path"] == CONFIG and config:
                 file["content"] = self._configured(file["content"], config)

@@ -14,6 +14,7 @@ class Fault:
 
     :param image: what is deployed (see stubs.py); NOWHERE for one that this host does not have.
     :param says: what the message has to say, each of them.
+    :param patience: seconds until it has to be ready.
     :param plain: who serves after plain `docker compose` did the same: version 1, version 2 or nobody.
     """
 
@@ -22,6 +23,7 @@ class Fault:
     config: dict[str, Any] = field(default_factory=dict)
     says: tuple[str, ...] = ()
     plain: str = "nobody"
+    patience: int = 30
 
     def __str__(self) -> str:
         """Name the test."""
@@ -30,7 +32,7 @@ class Fault:
 
 FAULTS = (
     Fault("image that ends at once", "exits", says=("exit code 1", "this image ends at once")),
-    Fault("image that never becomes ready", "never-ready", says=("/readyz: 503",)),
+    Fault("image that never becomes ready", "never-ready", says=("/readyz: 503",), patience=8),
     Fault(
         "image healthy inside, unreachable from the host", "unreachable", says=("127.0.0.1", "openclaw_gateway_bind")
     ),

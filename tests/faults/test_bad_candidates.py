@@ -16,7 +16,7 @@ def test_the_service_is_not_touched(
     fault: Fault, before: World, deployment: Deployment, host: FaultHost, note: Callable[..., None]
 ) -> None:
     with host.probed() as probes:
-        answer = deployment.run(fault.image, config=fault.config)
+        answer = deployment.run(fault.image, config=fault.config, health={"timeout": fault.patience})
     assert answer["failed"], answer
     assert answer.get("outcome", "untouched") == "untouched"
     assert [words for words in fault.says if words not in answer["msg"]] == [], answer["msg"]
