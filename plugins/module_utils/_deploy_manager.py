@@ -21,6 +21,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import e
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health
 from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Places
 from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lock
+from ansible_collections.openclaw.hardening.plugins.module_utils._prober import Prober
 from ansible_collections.openclaw.hardening.plugins.module_utils._restore import Restorer
 from ansible_collections.openclaw.hardening.plugins.module_utils._rollout import Rollout
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import Service
@@ -66,7 +67,13 @@ class DeployManager:
             # What there will be then cannot be seen now.
             verb = "finish" if journal.phase == _journal.COMMITTING else "undo"
             actions = [f"{verb} the deployment that was cut off while {journal.phase}, and look again"]
-            return {**self._result(True, actions, Health({})), "waived": [], "container_id": "", "image_id": ""}
+            return {
+                **self._result(True, actions, Health({})),
+                "waived": [],
+                "container_id": "",
+                "image_id": "",
+                "probes": {},
+            }
         return self._run(_docker.try_client(self.docker_host))
 
     def _run(self, api: DockerClient | None) -> dict[str, Any]:
@@ -74,7 +81,13 @@ class DeployManager:
         if self.wanted.state == "previous":
             back = self._previous()
             if back is None:
-                return {**self._result(False, [], Health({})), "waived": [], "container_id": "", "image_id": ""}
+                return {
+                    **self._result(False, [], Health({})),
+                    "waived": [],
+                    "container_id": "",
+                    "image_id": "",
+                    "probes": {},
+                }
             self.wanted = back
         wanted = self.wanted
         compose = self._compose()
@@ -82,6 +95,7 @@ class DeployManager:
         waived = self._judge(compose, api)
         plan = decide(wanted, found)
         health, container = found.health, found.container
+        probes: dict[str, float] = {}
         if api is not None:
             if plan.validate and found.image_id:
                 for warning in validate(self.module, self.docker_host, wanted, found.image_id):
@@ -90,13 +104,20 @@ class DeployManager:
                 service = self._service(api)
                 explainer = Explainer(service, wanted.probe, self.hints, wanted.secrets)
                 rollout = Rollout(service, self.places, wanted, found, explainer)
+                prober = Prober(wanted.probe)
                 try:
-                    health = rollout.apply(plan)
+                    with prober:
+                        health = rollout.apply(plan)
+                except HardeningError as error:
+                    error.details["probes"] = prober.result
+                    raise
                 finally:
                     for warning in rollout.warnings:
                         self.module.warn(warning)
+                probes = prober.result
                 container = service.find()
         result = self._result(plan.changed, plan.actions(wanted.container), health)
+        result["probes"] = probes
         result["waived"] = waived
         result["container_id"] = container.id if container else ""
         result["image_id"] = (wanted.image_id or found.image_id) if wanted.state == "present" else ""

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _candidate, _journal
+from ansible_collections.openclaw.hardening.plugins.module_utils import _candidate, _journal, _ledger
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import find_image, remove_unused, tag_image
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
@@ -139,6 +138,9 @@ class Restorer:
         container = self.service.find()
         if before.supervised and container is not None and container.status in ALIVE:
             self.service.start_unit()
+        proven = [file.path for file in before.files if file.path not in journal.remove]
+        _ledger.save_deployed(self.places.record_dir, before.image_ref, journal.image_id, proven)
+        _ledger.absolve(self.places.record_dir, journal.image_id)
         if journal.keeps:
             self._name_replaced(before, journal.image_id)
             _journal.keep(self.places, journal)
@@ -163,8 +165,3 @@ def _put_back(path: str, managed: ManagedFile | None) -> None:
         remove(path)
     elif differences(look(path), managed):
         write(managed)
-
-
-def now() -> str:
-    """Return the time for people; nothing is decided by it."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _candidate, _journal
+from ansible_collections.openclaw.hardening.plugins.module_utils import _candidate, _journal, _ledger
 from ansible_collections.openclaw.hardening.plugins.module_utils._candidate import Candidate
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Found, Plan, Wanted
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Container, find_image
@@ -27,7 +27,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, settle, wait
 from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Deployment, Journal, Places, SavedFile
-from ansible_collections.openclaw.hardening.plugins.module_utils._restore import Restorer, now
+from ansible_collections.openclaw.hardening.plugins.module_utils._restore import Restorer
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import ALIVE, Service
 from ansible_collections.openclaw.hardening.plugins.module_utils._snapshot import Mirror, measure, need_space
 from ansible_collections.openclaw.hardening.plugins.module_utils._watch import Watch
@@ -114,7 +114,7 @@ class Rollout:
             state_dir=self.wanted.state_dir,
             state_excludes=self.wanted.state_excludes,
             state_saved=self._moves_state(),
-            replaced_at=now(),
+            replaced_at=_ledger.now(),
             rolled_back=self.wanted.rolling_back,
         )
 
@@ -289,8 +289,11 @@ class Rollout:
         else:
             failure = self.explainer.plain(error)
         restorer = Restorer(self.service, self.places)
+        guilty = isinstance(error, Explained) or journal.phase == _journal.STARTING
         try:
             serves = restorer.undo(journal)
+            if guilty and journal.before.image_id not in ("", journal.image_id):
+                _ledger.reject(self.places.record_dir, journal.image_id, failure.what)
             outcome = _UNTOUCHED if journal.phase == _journal.PREPARING else _RESTORED
         except Exception as second:
             serves = f"the way back failed, too: {second}. {restorer.by_hand(journal.before)}"

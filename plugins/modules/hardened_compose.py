@@ -311,6 +311,32 @@ image_id:
   returned: success
   type: str
   sample: sha256:af5ec7bde6d0
+probes:
+  description:
+    - What the host was answered at the first of O(health.paths) while the service was changed, asked every 0.1 seconds.
+    - Also part of a failure. Empty when nothing was to be done.
+  returned: always
+  type: dict
+  contains:
+    asked:
+      description: How often.
+      type: int
+      sample: 312
+    failed:
+      description: How often the answer was not 200.
+      type: int
+      sample: 98
+    seconds_failed:
+      description: For how long in all.
+      type: float
+      sample: 9.9
+outcome:
+  description:
+    - V(untouched), the running service was not touched; V(restored), the previous deployment is back and healthy;
+      V(stranded), the way back failed, too.
+  returned: when a deployment failed
+  type: str
+  sample: untouched
 waived:
   description: Rules of the policy that O(definition) breaks, and the reason why it may.
   returned: success

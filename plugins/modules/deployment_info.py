@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is deployed on a host, and whether that is what was proven last."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: deployment_info
+short_description: Tell what is deployed on a host, and whether that is what was proven last
+version_added: 0.1.0
+author: OpenClaw Hardening maintainers (@openclaw)
+description:
+  - Reads the service's container and the records that M(openclaw.hardening.hardened_compose) keeps.
+  - Names what is not as it was when the last deployment was proven (drift), the images that were taken back here, and a
+    deployment that was cut off.
+  - Changes nothing.
+extends_documentation_fragment:
+  - openclaw.hardening.attributes
+  - openclaw.hardening.docker
+options:
+  project:
+    description: Name of the Compose project.
+    type: str
+    required: true
+  service:
+    description: The service.
+    type: str
+    required: true
+  container_name:
+    description: Name of its container.
+    type: str
+    required: true
+  record_dir:
+    description: Where M(openclaw.hardening.hardened_compose) keeps its records.
+    type: str
+    default: /var/lib/openclaw-hardening
+  image_ref:
+    description: Name of an image, to be told its id on this host. Empty means none.
+    type: str
+    default: ""
+seealso:
+  - module: openclaw.hardening.hardened_compose
+  - module: openclaw.hardening.hardening_info
+"""
+
+EXAMPLES = r"""
+- name: See what runs
+  openclaw.hardening.deployment_info:
+    project: openclaw
+    service: openclaw-gateway
+    container_name: openclaw-gateway
+  register: deployment
+
+- name: Refuse a host that was changed by hand
+  ansible.builtin.assert:
+    that: deployment.drift | length == 0
+"""
+
+RETURN = r"""
+image_id:
+  description: The image that runs; empty when nothing does.
+  returned: always
+  type: str
+  sample: sha256:af5ec7bde6d0
+named_image_id:
+  description: The image that O(image_ref) means on this host; empty when there is none.
+  returned: always
+  type: str
+  sample: sha256:af5ec7bde6d0
+status:
+  description: What Docker says of the container, such as V(running); empty when there is none.
+  returned: always
+  type: str
+  sample: running
+deployed:
+  description: The last deployment that was proven; empty when there is no record of one.
+  returned: always
+  type: dict
+  sample: {"image_ref": "openclaw:hardened", "image_id": "sha256:af5ec7bde6d0", "at": "2026-11-25T02:15:54+00:00"}
+previous_image_id:
+  description: The image that V(state=previous) of M(openclaw.hardening.hardened_compose) goes back to; or empty.
+  returned: always
+  type: str
+  sample: sha256:6bd6f8e2a1c0
+drift:
+  description: What is not as it was proven, one line each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["/etc/openclaw/openclaw.json was changed"]
+rejected:
+  description: The images that were tried here and taken back, with time and reason.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{"image_id": "sha256:0c4e", "at": "2026-11-25T02:15:54+00:00", "why": "http://127.0.0.1:18789: found …"}]
+interrupted:
+  description: The phase in which a deployment was cut off; empty when none was.
+  returned: always
+  type: str
+  sample: ""
+engine:
+  description: Whether a Docker daemon answers; without one all that it would tell is empty.
+  returned: always
+  type: bool
+  sample: true
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _journal, _ledger
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import look
+from ansible_collections.openclaw.hardening.plugins.module_utils._service import look as look_service
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import own_path, plain
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    "project": {"type": "str", "required": True},
+    "service": {"type": "str", "required": True},
+    "container_name": {"type": "str", "required": True},
+    "record_dir": {"type": "str", "default": "/var/lib/openclaw-hardening"},
+    "image_ref": {"type": "str", "default": ""},
+    **_docker.DOCKER_ARGUMENTS,
+}
+
+
+class DeploymentInfo:
+    """Looks, and says what it saw."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        """Judge the options."""
+        self.names = [plain(option, params[option]) for option in ("project", "service", "container_name")]
+        self.places = _journal.Places(own_path("record_dir", params["record_dir"]))
+        self.docker_host = _docker.docker_host(params["docker_host"])
+        self.image_ref = _docker.reference("image_ref", params["image_ref"]) if params["image_ref"] else ""
+
+    def run(self) -> dict[str, Any]:
+        """Return what is deployed."""
+        api = _docker.try_client(self.docker_host)
+        container = look_service(api, *self.names)[0] if api else None
+        named = _docker.find_image(api, self.image_ref) if api and self.image_ref else None
+        image_id = container.image_id if container and container.running else ""
+        deployed = _ledger.read_deployed(self.places.record_dir)
+        present = {path: _ledger.fingerprint(look(path)) for path in (deployed.files if deployed else {})}
+        previous, journal = _journal.load_previous(self.places), _journal.load(self.places)
+        known = {"image_ref": deployed.image_ref, "image_id": deployed.image_id, "at": deployed.at} if deployed else {}
+        return {
+            "changed": False,
+            "engine": api is not None,
+            "image_id": image_id,
+            "named_image_id": named.id if named else "",
+            "status": container.status if container else "",
+            "deployed": known,
+            "previous_image_id": previous.image_id if previous and not previous.rolled_back else "",
+            "drift": _ledger.drift(deployed, image_id, present),
+            "rejected": _ledger.read_rejected(self.places.record_dir),
+            "interrupted": journal.phase if journal else "",
+        }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    try:
+        result = DeploymentInfo(module.params).run()
+    except HardeningError as error:
+        module.fail_json(msg=str(error), **error.details)
+    except _docker.DAEMON_ERRORS as error:
+        module.fail_json(msg=str(_docker.lost(module.params["docker_host"], error)))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
