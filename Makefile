@@ -3,7 +3,7 @@ SCENARIO ?= default
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools sandbox test lint unit sanity browser molecule mutants docs pins relock clean
+.PHONY: help tools sandbox test lint unit sanity browser molecule mutants faults docs pins relock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ molecule: tools ## one Molecule scenario: SCENARIO=default
 
 mutants: tools ## one fault at a time in a good deployment: the audit finds each; ARGS=tests/mutants/test_x.py for some
 	@pytest -p no:cacheprovider --numprocesses 2 --dist loadfile $(or $(ARGS),tests/mutants)
+
+faults: tools ## deployments that fail, are killed, meet each other or a full disk; FAULTS=long for all of it
+	@pytest -p no:cacheprovider $(or $(ARGS),tests/faults)
 
 docs: tools ## the tables of role variables in README.md and docs/, from the argument specs
 	@python tools/docs.py

@@ -46,10 +46,17 @@ def rig(*argv: str) -> None:
 
 
 def playbook(rig_name: str, path: Path, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-    """Run a playbook on the hosts of a rig."""
+    """Run a playbook on the hosts of a rig; its tasks are written down in build/{rig_name}/records."""
     argv = [str(TOOLS / "ansible-playbook"), "--inventory", str(CHECKOUT / "build" / rig_name / "inventory.yml"),
             *options, "--extra-vars", json.dumps(variables), str(path)]  # fmt: skip
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "molecule/shared/callbacks"),
+        "ANSIBLE_CALLBACKS_ENABLED": "recorder",
+        "RECORDER_DIR": str(CHECKOUT / "build" / rig_name / "records"),
+    }
     return subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
 
 
@@ -96,16 +103,24 @@ class RigHost:
         self, name: str, options: dict[str, Any], *, check: bool = False, diff: bool = True
     ) -> subprocess.Popen[str]:
         """Begin to run a module; its process on the host is `python3 {MODULES}/run.py … NAME`."""
-        self.unpack(name)
-        common = {**COMMON, "_ansible_module_name": name, "_ansible_check_mode": check, "_ansible_diff": diff}
-        command = f"python3 {MODULES}/run.py {MODULES}/{name} {self._qualified(name)}"
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen([*self.ssh, command], text=True, **pipes)
+        process = subprocess.Popen([*self.ssh, *self.program(name)], text=True, **pipes)
         assert process.stdin is not None
-        process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": {**options, **common}}))
+        process.stdin.write(self.arguments(name, options, check=check, diff=diff))
         process.stdin.close()
         process.stdin = None  # communicate() must not flush it again
         return process
+
+    def program(self, name: str) -> list[str]:
+        """Return how a module is called on the host, for whoever calls it there; ``arguments`` is its input."""
+        self.unpack(name)
+        return ["python3", f"{MODULES}/run.py", f"{MODULES}/{name}", self._qualified(name)]
+
+    @staticmethod
+    def arguments(name: str, options: dict[str, Any], *, check: bool = False, diff: bool = True) -> str:
+        """Return what a module reads from its standard input."""
+        common = {**COMMON, "_ansible_module_name": name, "_ansible_check_mode": check, "_ansible_diff": diff}
+        return json.dumps({"ANSIBLE_MODULE_ARGS": {**options, **common}})
 
     def unpack(self, name: str) -> None:
         """Bring a module to the host, as Ansible packs it, once."""

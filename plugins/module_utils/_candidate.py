@@ -110,14 +110,16 @@ class Candidate:
         write(ManagedFile(self.compose.definition, text, 0o600))
         self.compose.up(self.service)
 
-    def prove(self, port: int, probe: Probe) -> Health:
+    def probe(self, port: int, probe: Probe) -> Probe:
+        """Return how the host asks the candidate itself, at its own address; without one, nobody is asked."""
+        address = _address(self.container())
+        return Probe(address, port, probe.paths if address else (), probe.timeout)
+
+    def prove(self, probe: Probe) -> Health:
         """Wait until the host gets its answers from the candidate's own address."""
-        container = self.container()
-        address = _address(container)
-        if container is None or not address:
+        if not probe.paths:
             raise HardeningError(f"the candidate of {self.service}", "no address", "a container that is ready")
-        own = Probe(address, port, probe.paths, probe.timeout)
-        return wait(own, Watch(self.container, port))
+        return wait(probe, Watch(self.container, probe.port))
 
     def container(self) -> Container | None:
         """Return its container, running or not."""

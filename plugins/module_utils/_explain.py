@@ -67,17 +67,21 @@ class Explainer:
         return Failure(self._masked(str(error)))
 
     def of(
-        self, container: Container | None, error: Exception, port: int = 0, stand_ins: Mapping[str, str] | None = None
+        self,
+        container: Container | None,
+        error: Exception,
+        own: Probe | None = None,
+        stand_ins: Mapping[str, str] | None = None,
     ) -> Failure:
         """Look into the failure of a container; whatever goes wrong while looking, the way back has to be gone.
 
-        :param port: where it should listen, inside.
+        :param own: how it is asked when its port is not published.
         :param stand_ins: what was mounted in place of the real things: path on the host to its stand-in.
         """
         log, name = "", container.name if container else ""
         try:
             log = self._masked(self.service.logs(container)) if container else ""
-            facts = look(self.service.api, container, str(error), log, self.probe, port)
+            facts = look(self.service.api, container, str(error), log, own or self.probe, own.port if own else 0)
             found = diagnose(facts)
             why = found.text(self.hints) if found else ""
         except Exception as problem:

@@ -62,15 +62,16 @@ def ask(probe: Probe) -> Health:
 def wait(probe: Probe, hopeless: Callable[[], str], poll: float = _POLL) -> Health:
     """Ask until every path answers 200.
 
-    :param hopeless: asked between two rounds; a reason instead of an empty string ends the wait.
+    :param hopeless: asked before every round; a reason instead of an empty string ends the wait.
     """
     start = time.monotonic()
     while True:
-        health = ask(probe)
+        reason = hopeless()
+        # The address of a container that has ended answers nothing for seconds.
+        health = Health(dict.fromkeys(probe.paths, "not asked")) if reason else ask(probe)
         elapsed = time.monotonic() - start
         if health.ok:
             return Health(health.answers, round(elapsed, 1))
-        reason = hopeless()
         if not reason and elapsed >= probe.timeout:
             reason = f"still not ready after {probe.timeout:g} seconds"
         if reason:

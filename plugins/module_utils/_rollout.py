@@ -128,9 +128,12 @@ class Rollout:
         return self.found.files[path] if path in self.found.files else look(path)
 
     def _moves_state(self) -> bool:
-        """Say whether the state of before is needed to go back: another image migrates it, a way back exchanges it."""
+        """Say whether the state of before is needed to go back: another image migrates it, a way back exchanges it.
+
+        Where no container is left to tell, the image may be another one, too.
+        """
         container = self.found.container
-        other = container is not None and container.image_id != (self.wanted.image_id or self.found.image_id)
+        other = container is None or container.image_id != (self.wanted.image_id or self.found.image_id)
         return bool(self.wanted.state_dir) and (other or bool(self.wanted.state_source))
 
     def _snapshot(self) -> Mirror:
@@ -173,9 +176,10 @@ class Rollout:
         whole = _candidate.definition(resolved, self.wanted.service, compose.project, image_id, stand_ins)
         try:
             candidate.start(whole, files)
-            candidate.prove(port, self.wanted.probe)
+            candidate.prove(candidate.probe(port, self.wanted.probe))
         except Exception as error:
-            failure = self.explainer.of(candidate.container(), error, port, stand_ins)
+            own = candidate.probe(port, self.wanted.probe)
+            failure = self.explainer.of(candidate.container(), error, own, stand_ins)
             raise Explained(failure) from error
         candidate.remove()
         _journal.drop(self.places, "candidate", "scratch")

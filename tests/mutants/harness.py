@@ -85,7 +85,7 @@ def up(count: int) -> list[str]:
     subprocess.run([sys.executable, str(CHECKOUT / "molecule/shared/rig"), "up", "--rig", RIG, *names], check=True)
     environment = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg")}
     argv = [str(TOOLS / "ansible-playbook"), "--inventory", str(BUILD / "inventory.yml"),
-            str(CHECKOUT / "tests/mutants/deploy.yml")]  # fmt: skip
+            str(CHECKOUT / "tests/deploy_light_gateway.yml")]  # fmt: skip
     deployed = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
     if deployed.returncode != 0:
         down()

@@ -38,13 +38,14 @@ class CallbackModule(CallbackBase):
         self.playbook = Path(playbook._file_name).stem
 
     def v2_runner_on_ok(self, result):
-        """Keep host, task, whether it changed, and its diff."""
+        """Keep host, task, the options that its module got, whether it changed, and its diff."""
         answer = result.result
         self.tasks.append(
             {
                 "host": result.host.get_name(),
                 "task": result.task.get_name(),
                 "action": result.task.action,
+                "options": (answer.get("invocation") or {}).get("module_args"),
                 "changed": bool(answer.get("changed")),
                 "diff": answer.get("diff"),
             }

@@ -1,0 +1,150 @@
+"""The deployment that the tests change: what the role gives to hardened_compose, with another image or settings."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from typing import Any
+
+import yaml
+from harness import JOURNAL, KEPT, RECORDS, FaultHost, Interrupted, World, wait_until
+
+IMAGE = "openclaw:hardened"
+SERVICE = CONTAINER = "openclaw-gateway"
+UNIT = "openclaw-gateway.service"
+ETC = "/etc/openclaw"
+STATE = "/var/lib/openclaw/.openclaw"
+CONFIG = f"{ETC}/openclaw.json"
+COMPOSE = f"{ETC}/docker-compose.hardened.yml"
+GOOD = "/root/good.tar"
+# What a gateway of version 1 has written, and what its agent keeps beside it.
+STATE_FILES = {
+    "version": "1\n",
+    "sessions.jsonl": '{"text":"hello","version":1}\n{"text":"goodbye","version":1}\n',
+    "workspace/notes.md": "what the agent works on\n",
+}
+# Docker says sooner that a container is well or not; nothing else differs from what the role deploys.
+HEALTH_CHECK = {"interval": "1s", "retries": 2, "start_period": "3s"}
+
+
+class Deployment:
+    """Runs hardened_compose with the options of the role; every test begins from the same good deployment."""
+
+    def __init__(self, host: FaultHost, options: dict[str, Any], images: dict[str, str]) -> None:
+        self.host = host
+        self.images = images
+        self._options = options
+        self._good: World | None = None
+
+    # --- what is asked for ----------------------------------------------------------------------------------------
+
+    def options(self, image: str = "v1", config: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+        """Return the options of a run.
+
+        :param config: merged into openclaw.json, one level deep.
+        :param changes: further options; ``health`` is merged.
+        """
+        options = copy.deepcopy(self._options)
+        options["image_id"] = self.images.get(image, image)
+        options["health"] = {**options["health"], "timeout": 30, "settle": 1, **changes.pop("health", {})}
+        for file in options["files"]:
+            if file["path"] == CONFIG and config:
+                file["content"] = self._configured(file["content"], config)
+        definition = yaml.safe_load(options["definition"])
+        gateway = definition["services"][SERVICE]
+        gateway["healthcheck"].update(HEALTH_CHECK)
+        gateway["labels"]["io.openclaw.hardening.image-id"] = options["image_id"]
+        whole = "".join(file["content"] for file in options["files"])
+        gateway["labels"]["io.openclaw.hardening.config"] = hashlib.sha256(whole.encode()).hexdigest()
+        options["definition"] = yaml.safe_dump(definition, sort_keys=False)
+        return {**options, **changes}
+
+    @staticmethod
+    def _configured(text: str, config: dict[str, Any]) -> str:
+        whole = json.loads(text)
+        for key, value in config.items():
+            whole[key] = {**whole[key], **value} if isinstance(value, dict) and key in whole else value
+        return json.dumps(whole, indent=4) + "\n"
+
+    def secret(self, options: dict[str, Any], name: str, value: str) -> dict[str, Any]:
+        """Give the service one more secret."""
+        path = f"{ETC}/secrets/provider_{name}"
+        definition = yaml.safe_load(options["definition"])
+        definition["secrets"][f"provider_{name}"] = {"file": path}
+        definition["services"][SERVICE]["secrets"].append(f"provider_{name}")
+        secrets = [*options.get("secrets", []), {"path": path, "value": value, "uid": 1000, "gid": 1000}]
+        return {**options, "definition": yaml.safe_dump(definition, sort_keys=False), "secrets": secrets}
+
+    # --- runs -----------------------------------------------------------------------------------------------------
+
+    def tag(self, image: str) -> None:
+        """Give an image the name of the one to be deployed, as hardened_image does before."""
+        self.host.check(f"docker tag {self.images[image]} {IMAGE}")
+
+    def run(self, image: str = "v1", *, check: bool = False, **changes: Any) -> dict[str, Any]:
+        """Deploy."""
+        if image in self.images:
+            self.tag(image)
+        return self.host.module("hardened_compose", self.options(image, **changes), check=check, diff=False)
+
+    def interrupt(self, image: str = "v1", *, plan: dict[str, Any], **changes: Any) -> Interrupted:
+        """Deploy, and interfere."""
+        if image in self.images:
+            self.tag(image)
+        return self.host.interrupt("hardened_compose", self.options(image, **changes), **plan)
+
+    # --- the good deployment --------------------------------------------------------------------------------------
+
+    def good(self) -> World:
+        """Make the good deployment: version 1, its state, nothing else; return the world with it."""
+        if self._good is not None:
+            world = self.host.look()
+            if not self._differences(world) and self.host.answers():
+                return world
+        self._make_good()
+        self._good = self.host.look()
+        return self._good
+
+    def _differences(self, world: World) -> list[str]:
+        """Say what is not as in the good deployment, by any means."""
+        good = self._good
+        assert good is not None
+        kept = (ETC, "/var/lib/openclaw")
+        found = list(world.below(*kept).items() ^ good.below(*kept).items())
+        now, then = world.container(), good.container()
+        found += [key for key in ("image", "status", "project") if now.get(key) != then.get(key)]
+        found += [] if world.images.get(IMAGE) == good.images[IMAGE] else ["tag"]
+        found += [] if world.below(RECORDS).keys() == good.below(RECORDS).keys() else ["records"]
+        return [*map(str, found), *world.left_over(good)]
+
+    def _make_good(self) -> None:
+        kept = " -o ".join(f"-name {name}" for name in KEPT if name != "previous")
+        lay_state = "\n".join(
+            f"mkdir -p $(dirname {STATE}/{name}); cat > {STATE}/{name} <<'END'\n{text}END"
+            for name, text in STATE_FILES.items()
+        )
+        first = self._good is None
+        if first:
+            self.tag("v1")
+        self.host.check(f"""
+            systemctl start docker.service
+            systemctl stop {UNIT} || true
+            docker ps --all --quiet | xargs --no-run-if-empty docker rm --force >/dev/null
+            docker network ls --quiet --filter type=custom | xargs --no-run-if-empty docker network rm >/dev/null
+            docker tag {self.images["v1"]} {IMAGE}
+            find {RECORDS} -mindepth 1 -maxdepth 1 ! '(' {kept} ')' -exec rm -rf {{}} +
+            find {STATE} -mindepth 1 -maxdepth 1 -exec rm -rf {{}} +
+            {"true" if first else f"find {ETC} -mindepth 1 -delete; tar -xpf {GOOD} -C /"}
+            {lay_state}
+            chown -R 1000:1000 {STATE}; chmod -R u=rwX,go= {STATE}
+        """)
+        answer = self.host.module("hardened_compose", self.options(), diff=False)
+        assert not answer.get("failed"), answer["msg"]
+        self.host.check(f"systemctl reset-failed; systemctl start {UNIT}; rm -rf {RECORDS}/previous")
+        if first:
+            self.host.check(f"tar -cpf {GOOD} -C / {ETC.lstrip('/')}")
+        wait_until(self.host.answers, "the good deployment does not answer")
+        again = self.host.module("hardened_compose", self.options(), diff=False)
+        assert again["changed"] is False, again
+        assert self.host.run(f"test -e {JOURNAL}").returncode != 0

@@ -1,0 +1,236 @@
+"""The host under fault: booted and deployed once; what is on it, asked all the time, and interfered with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rig_host import CHECKOUT, RigHost, playbook, rig
+
+RIG = "faults-light"
+NAME = "gateway"
+RESULTS = CHECKOUT / "build/faults"  # not the rig's folder: that goes with the rig
+LONG = os.environ.get("FAULTS") == "long"
+ON_HOST = "/root/.faults"
+PROGRAMS = Path(__file__).with_name("on_host")
+RECORDS = "/var/lib/openclaw-hardening"
+JOURNAL = f"{RECORDS}/attempt/journal.json"
+PORT = 18789
+# Of the record folder, what stays: that of the image, and the deployment to go back to.
+KEPT = ("build.log", "image.json", "image.lock", "deploy.lock", "previous")
+
+
+def up() -> FaultHost:
+    """Boot the host and deploy on it, or bring one that was kept up to date."""
+    rig("up", "--rig", RIG, NAME)
+    deployed = playbook(RIG, CHECKOUT / "tests/deploy_light_gateway.yml")
+    if deployed.returncode != 0:
+        raise RuntimeError(f"the good deployment failed:\n{deployed.stdout[-6000:]}{deployed.stderr}")
+    return FaultHost(RIG, NAME)
+
+
+def down(rig_name: str = RIG) -> None:
+    """Take the host away; FAULTS_KEEP=1 keeps it for the next run."""
+    if os.environ.get("FAULTS_KEEP") != "1":
+        rig("down", "--rig", rig_name)
+
+
+def recorded(rig_name: str, module: str) -> dict[str, Any]:
+    """Return the options that the roles gave to a module in the newest run that reached it."""
+    for file in sorted((CHECKOUT / "build" / rig_name / "records").glob("*-run.json"), reverse=True):
+        for task in json.loads(file.read_text())["tasks"]:
+            if task["action"] == f"openclaw.hardening.{module}" and task.get("options"):
+                return {name: value for name, value in task["options"].items() if value is not None}
+    raise RuntimeError(f"no run of {module} was written down")
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything on a host that a deployment could change or leave behind (on_host/look.py)."""
+
+    containers: list[dict[str, Any]]
+    images: dict[str, str]
+    untagged: list[str]
+    networks: list[str]
+    volumes: list[str]
+    files: dict[str, str]
+    processes: list[str]
+    mounts: list[str]
+
+    def container(self, name: str = "openclaw-gateway") -> dict[str, Any]:
+        """Return the container of that name; an empty one when there is none."""
+        return next((found for found in self.containers if found["name"] == name), {})
+
+    def below(self, *tops: str) -> dict[str, str]:
+        """Return the files in these folders."""
+        return {
+            path: what for path, what in self.files.items() if any(f"{path}/".startswith(f"{top}/") for top in tops)
+        }
+
+    def left_over(self, before: World) -> list[str]:
+        """Name what is here, was not there before, and should not be."""
+        found = []
+        for kind in ("networks", "volumes", "mounts", "untagged"):
+            found += [f"{kind}: {name}" for name in getattr(self, kind) if name not in getattr(before, kind)]
+        names = [container["name"] for container in before.containers]
+        found += [f"container: {c['name']} ({c['status']})" for c in self.containers if c["name"] not in names]
+        found += [f"process: {line}" for line in self.processes]
+        records = {f"{RECORDS}/{name}" for name in KEPT}
+        for path in self.files.keys() - before.files.keys():
+            if not any(path == kept or path.startswith(f"{kept}/") for kept in records):
+                found.append(f"file: {path}")
+        return sorted(found)
+
+
+@dataclass
+class Probes:
+    """What a prober that asks every 20 ms was answered."""
+
+    began: float = 0
+    seconds: float = 0
+    asked: int = 0
+    failed: int = 0
+    # Seconds after it began, whether it was answered 200, and by which version or why not.
+    changes: list[list[Any]] = field(default_factory=list)
+
+    @property
+    def down(self) -> list[tuple[float, float]]:
+        """Return the spans without an answer."""
+        spans: list[tuple[float, float]] = []
+        since = None
+        for moment, well, _what in [*self.changes, [self.seconds, True, "end"]]:
+            if not well and since is None:
+                since = moment
+            elif well and since is not None:
+                spans.append((since, moment))
+                since = None
+        return spans
+
+    @property
+    def failed_seconds(self) -> float:
+        """Return for how long it was not answered, in all."""
+        return round(sum(end - start for start, end in self.down), 2)
+
+    @property
+    def versions(self) -> list[str]:
+        """Return who answered, in order."""
+        told: list[str] = []
+        for _moment, well, what in self.changes:
+            if well and told[-1:] != [what]:
+                told.append(what)
+        return told
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """How a run went that was interfered with (on_host/interrupt.py)."""
+
+    reached: float | None
+    seconds: float
+    rc: int
+    phases: list[tuple[float, str]]
+    said: str
+    out: str
+    err: str
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """Return what the module answered; empty when it was killed before."""
+        try:
+            return json.loads(self.out)
+        except ValueError:
+            return {}
+
+
+class FaultHost(RigHost):
+    """A host of the rig with a gateway on it."""
+
+    def __init__(self, rig_name: str, name: str) -> None:
+        super().__init__(rig_name, name)
+        self.rig_name = rig_name
+        self.check(f"mkdir -p {ON_HOST}")
+        for program in PROGRAMS.glob("*.py"):
+            self.write(f"{ON_HOST}/{program.name}", program.read_text())
+
+    def look(self) -> World:
+        """Return what is there now."""
+        return World(**json.loads(self.check(f"python3 {ON_HOST}/look.py")))
+
+    def answers(self) -> bool:
+        """Say whether the gateway is ready, asked from the host."""
+        return self.run(f"curl -sf -o /dev/null --max-time 2 http://127.0.0.1:{PORT}/readyz").returncode == 0
+
+    @contextmanager
+    def probed(self) -> Iterator[Probes]:
+        """Ask every 20 ms while the block runs; the answers are there when it has ended."""
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        process = subprocess.Popen([*self.ssh, f"python3 {ON_HOST}/probe.py {PORT}"], text=True, **pipes)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "asking\n"
+        probes = Probes()
+        try:
+            yield probes
+        finally:
+            out, _err = process.communicate(timeout=60)
+            probes.__init__(**json.loads(out))  # type: ignore[misc]
+
+    def interrupt(self, name: str, options: dict[str, Any], **plan: Any) -> Interrupted:
+        """Run a module and interfere (see on_host/interrupt.py)."""
+        process = self.start_interrupted(name, options, **plan)
+        out, err = process.communicate(timeout=300)
+        return self.interrupted(out, err)
+
+    def start_interrupted(self, name: str, options: dict[str, Any], **plan: Any) -> subprocess.Popen[str]:
+        """Begin to do so."""
+        place = f"{ON_HOST}/input-{time.monotonic_ns()}"
+        whole = {"program": self.program(name), "input": place, "journal": JOURNAL, **plan}
+        self.write(place, self.arguments(name, options))
+        self.write(f"{place}.plan", json.dumps(whole))
+        command = f'python3 {ON_HOST}/interrupt.py "$(cat {place}.plan)"'
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([*self.ssh, command], text=True, **pipes)
+
+    @staticmethod
+    def interrupted(out: str, err: str) -> Interrupted:
+        """Read what it printed."""
+        lines = out.splitlines()
+        if not lines:
+            raise AssertionError(f"interrupt.py said nothing: {err}")
+        return Interrupted(**json.loads(lines[-1]))
+
+    def lose_power(self) -> None:
+        """End every process of the host at once, from outside."""
+        container = f"openclaw-rig-{self.rig_name}-{self.name}"
+        subprocess.run(["docker", "kill", container], check=True, capture_output=True)
+        with suppress(subprocess.SubprocessError):  # the connection that is kept open leads nowhere now
+            subprocess.run([*self.ssh, "-O", "exit"], capture_output=True, check=False, timeout=10)
+
+    def boot(self) -> float:
+        """Start the host again; return how many seconds it took until Docker answered."""
+        container = f"openclaw-rig-{self.rig_name}-{self.name}"
+        start = time.monotonic()
+        subprocess.run(["docker", "start", container], check=True, capture_output=True)
+        wait_until(lambda: self._booted(), "the host did not boot", 90)
+        return time.monotonic() - start
+
+    def _booted(self) -> bool:
+        with suppress(subprocess.TimeoutExpired):
+            state = self.run("systemctl is-system-running; docker version >/dev/null && echo docker", timeout=10).stdout
+            return state in ("running\ndocker\n", "degraded\ndocker\n")
+        return False
+
+
+def wait_until(condition: Any, what: str, patience: float = 20) -> None:
+    """Wait for a condition."""
+    end = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not within {patience:g} s")
+        time.sleep(0.1)
