@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils import _files, _ledger
+from ansible_collections.openclaw.hardening.plugins.module_utils import _files, _json_file
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import look
 from ansible_collections.openclaw.hardening.plugins.module_utils._ledger import (
     absolve,
@@ -24,7 +24,9 @@ IMAGE, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 @pytest.fixture
 def records(tmp_path, monkeypatch) -> str:
     monkeypatch.setattr(_files, "_vet", lambda *_: None)
-    monkeypatch.setattr(_ledger, "write", lambda file: _files.write(replace(file, uid=os.getuid(), gid=os.getgid())))
+    mine = lambda file: replace(file, uid=os.getuid(), gid=os.getgid())  # noqa: E731
+    monkeypatch.setattr(_json_file, "differences", lambda existing, file: _files.differences(existing, mine(file)))
+    monkeypatch.setattr(_json_file, "write", lambda file: _files.write(replace(file, uid=os.getuid(), gid=os.getgid())))
     return str(tmp_path)
 
 
