@@ -24,7 +24,10 @@ RECORDS = "/var/lib/openclaw-hardening"
 JOURNAL = f"{RECORDS}/attempt/journal.json"
 PORT = 18789
 # Of the record folder, what stays: that of the image, and the deployment to go back to.
-KEPT = ("build.log", "image.json", "image.lock", "deploy.lock", "previous")
+KEPT = (
+    *("build.log", "image.json", "image.lock", "verified"),
+    *("deploy.lock", "deployed.json", "rejected.json", "previous"),
+)
 
 
 def up() -> FaultHost:
@@ -162,6 +165,10 @@ class FaultHost(RigHost):
     def look(self) -> World:
         """Return what is there now."""
         return World(**json.loads(self.check(f"python3 {ON_HOST}/look.py")))
+
+    def is_up(self) -> bool:
+        """Say whether it can be reached."""
+        return self.run("true", timeout=20).returncode == 0
 
     def answers(self) -> bool:
         """Say whether the gateway is ready, asked from the host."""
