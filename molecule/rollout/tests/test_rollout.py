@@ -77,9 +77,7 @@ def test_a_bad_version_stops_at_the_canary(rollout, hosts, builder, seen):
     tree = subprocess.run(archive, capture_output=True, check=True).stdout
     unpack = f"rm -rf {BAD_TREE}; mkdir {BAD_TREE}; tar --extract --directory {BAD_TREE}"
     subprocess.run([*builder.ssh, unpack], input=tree, check=True)
-    builder.check(
-        f"echo 'export function run() {{ console.error(\"cannot start\"); process.exit(3); }}' > {BAD_TREE}/src/gateway.mjs"
-    )
+    builder.write(f"{BAD_TREE}/src/gateway.mjs", BAD_GATEWAY)
     before = containers(hosts)
     seen["bad"] = {"openclaw_image_source": "checkout", "openclaw_image_checkout_path": BAD_TREE}
     made = rollout(openclaw_rollout_batches=[1, "100%"], **seen["bad"])
