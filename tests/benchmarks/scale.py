@@ -108,16 +108,16 @@ def run(count: int, step: str, variables: dict[str, Any]) -> Measured:
 
 def memory(session: int) -> int:
     """Return the bytes that the processes of a session take, each page counted for its share (proc_pid_smaps(5))."""
-    total = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session:
-                rollup = (folder / "smaps_rollup").read_text()
-                total += next(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
-        except (OSError, StopIteration, ValueError, IndexError):
-            continue  # it has ended
-    return total
+    return sum(_share(folder, session) for folder in Path("/proc").glob("[0-9]*"))
+
+
+def _share(folder: Path, session: int) -> int:
+    try:
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        rollup = (folder / "smaps_rollup").read_text() if int(fields[3]) == session else ""
+    except OSError:
+        return 0  # it has ended
+    return sum(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
 
 
 def longest(tasks: list[dict[str, Any]]) -> dict[str, float]:
