@@ -38,6 +38,9 @@ mutants: tools ## one fault at a time in a good deployment: the audit finds each
 faults: tools ## deployments that fail, are killed, meet each other or a full disk; FAULTS=long for all of it
 	@pytest -p no:cacheprovider $(or $(ARGS),tests/faults)
 
+benchmark: tools ## how a rollout scales, for docs/scaling.md; ARGS="--hosts 1 2 4"
+	@python tests/benchmarks/scale.py $(ARGS)
+
 docs: tools ## the tables of role variables in README.md and docs/, from the argument specs
 	@python tools/docs.py
 

@@ -67,7 +67,7 @@ class RigHost:
         self.build = CHECKOUT / "build" / rig_name
         self.name = name
         self._unpacked: set[str] = set()
-        known = json.loads((self.build / "inventory.yml").read_text())["openclaw"]["hosts"][name]
+        known = json.loads((self.build / "inventory.yml").read_text())["all"]["hosts"][name]
         self.address = known["ansible_host"]
         options = ["-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "ControlMaster=auto", "-o", "ControlPersist=60",
                    "-o", f"ControlPath=/tmp/rig-%C-{os.getpid()}"]  # fmt: skip

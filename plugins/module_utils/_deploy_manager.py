@@ -109,12 +109,12 @@ class DeployManager:
                     with prober:
                         health = rollout.apply(plan)
                 except HardeningError as error:
-                    error.details["probes"] = prober.result
+                    error.details["probes"] = prober.result if found.health.ok else {}
                     raise
                 finally:
                     for warning in rollout.warnings:
                         self.module.warn(warning)
-                probes = prober.result
+                probes = prober.result if found.health.ok else {}  # who had nothing lost nothing
                 container = service.find()
         result = self._result(plan.changed, plan.actions(wanted.container), health)
         result["probes"] = probes

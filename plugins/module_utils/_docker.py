@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._text import ha
 try:
     import docker
     from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
 except ImportError:
     HAS_DOCKER = False
     DOCKER_IMPORT_ERROR: str | None = traceback.format_exc()
@@ -53,6 +57,7 @@ class Image:
     size: int = 0
     created: str = ""
     config: dict[str, Any] = field(default_factory=dict)
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,12 +153,12 @@ def find_image(api: DockerClient, ref: str) -> Image | None:
 
 def images_by_label(api: DockerClient, label: str) -> list[Image]:
     """Return the images that carry ``key`` or ``key=value``, newest first."""
-    try:
-        ids = [found["Id"] for found in api.api.images(filters={"label": label})]
-    except APIError as error:
-        raise _answer(f"images with label {label}", error) from error
-    known = [image for image in (find_image(api, identity) for identity in ids) if image]
-    return sorted(known, key=lambda image: image.created, reverse=True)
+    return _images(api, f"images with label {label}", {"label": label})
+
+
+def all_images(api: DockerClient) -> list[Image]:
+    """Return every image, also those without a name, newest first."""
+    return _images(api, "all images", {})
 
 
 def find_container(api: DockerClient, name_or_id: str) -> Container | None:
@@ -179,6 +184,33 @@ def containers_by_label(api: DockerClient, *labels: str, everything: bool = True
     return [found for found in (find_container(api, identity) for identity in ids) if found]
 
 
+def settings(api: DockerClient) -> dict[str, Any]:
+    """Return what the daemon says about itself (``docker info``)."""
+    try:
+        return dict(api.info())
+    except APIError as error:
+        raise _answer("docker info", error) from error
+
+
+def has_in_registry(api: DockerClient, ref: str, login: dict[str, str]) -> bool:
+    """Ask a registry, through the daemon, whether it has ``name@digest``."""
+    try:
+        api.api.inspect_distribution(ref, auth_config=login)  # type: ignore[no-untyped-call]
+    except APIError as error:
+        if error.status_code == 404 or "manifest unknown" in str(error.explanation):
+            return False
+        raise _answer(ref, error) from error
+    return True
+
+
+def need_classic_store(api: DockerClient) -> None:
+    """Refuse a daemon in which the id of an image is not the hash of its configuration."""
+    status = settings(api).get("DriverStatus") or []
+    if any("io.containerd.snapshotter" in str(value) for _name, value in status):
+        needed = "the classic one, where the id of an image is the hash of its configuration, or the way by a registry"
+        raise HardeningError("Docker's image store", "the one of containerd", needed, "docker_host")
+
+
 def remove_unused(api: DockerClient, ref: str) -> bool:
     """Remove an image or a name of one; False when something still uses it."""
     try:
@@ -201,6 +233,26 @@ def tag_image(api: DockerClient, image_id: str, ref: str) -> None:
         raise _answer(f"image {ref}", error) from error
 
 
+def streamed(what: str, work: Callable[[], None]) -> None:
+    """Do work that exchanges a stream with the daemon; whatever ends the stream too early is one error."""
+    try:
+        work()
+    except APIError as error:
+        raise _answer(what, error) from error
+    except (DockerException, RequestException, HTTPError, http.client.HTTPException) as error:
+        found = f"no whole answer from the daemon ({error})"
+        raise HardeningError(what, found, "a running Docker daemon with free disk space", "docker_host") from error
+
+
+def _images(api: DockerClient, what: str, filters: dict[str, Any]) -> list[Image]:
+    try:
+        ids = [found["Id"] for found in api.api.images(filters=filters)]
+    except APIError as error:
+        raise _answer(what, error) from error
+    known = [image for image in (find_image(api, identity) for identity in ids) if image]
+    return sorted(known, key=lambda image: image.created, reverse=True)
+
+
 def _image(attrs: dict[str, Any]) -> Image:
     """Translate the daemon's answer."""
     config = attrs.get("Config") or {}
@@ -211,6 +263,7 @@ def _image(attrs: dict[str, Any]) -> Image:
         size=attrs.get("Size") or 0,
         created=attrs.get("Created") or "",
         config=config,
+        layers=tuple((attrs.get("RootFS") or {}).get("Layers") or ()),
     )
 
 

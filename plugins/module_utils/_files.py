@@ -16,7 +16,7 @@ import posixpath
 import re
 import secrets
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -166,8 +166,23 @@ def write(wanted: ManagedFile, trusted: Collection[int] = ()) -> None:
     """
     try:
         with _parent(wanted.path, trusted={0, *trusted}) as (folder, name):
-            _sweep(folder, name)
-            _replace(folder, name, wanted)
+            _sweep(folder, re.escape(name[:200]))
+            _replace(folder, name, wanted, lambda handle: _write_all(handle, wanted.content))
+    except FileNotFoundError:
+        raise _no_parent(wanted.path) from None
+    except OSError as error:
+        raise _failed(wanted.path, error) from error
+
+
+def write_large(wanted: ManagedFile, fill: Callable[[int], None], siblings: str, trusted: Collection[int] = ()) -> None:
+    """Put a file in place like :func:`write`, but with what ``fill`` writes to its descriptor instead of a content.
+
+    :param siblings: regular expression of names; what killed runs left beside any of them is removed.
+    """
+    try:
+        with _parent(wanted.path, trusted={0, *trusted}) as (folder, name):
+            _sweep(folder, siblings)
+            _replace(folder, name, wanted, fill)
     except FileNotFoundError:
         raise _no_parent(wanted.path) from None
     except OSError as error:
@@ -213,15 +228,19 @@ def ensure_directory(path: str, mode: int, uid: int, gid: int) -> bool:
         raise _failed(path, error) from error
 
 
-def _replace(folder: int, name: str, wanted: ManagedFile) -> None:
+def _write_all(handle: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+def _replace(folder: int, name: str, wanted: ManagedFile, fill: Callable[[int], None]) -> None:
     temporary = _temporary(name, secrets.token_hex(8))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(temporary, flags, 0o600, dir_fd=folder)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)  # says to _sweep that its writer is alive
-        rest = memoryview(wanted.content)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
+        fill(handle)
         os.fchown(handle, wanted.uid, wanted.gid)
         os.fchmod(handle, wanted.mode)
         os.fsync(handle)
@@ -253,9 +272,9 @@ def _temporary(name: str, tag: str) -> str:
     return f".{name[:200]}.{tag}.hardening-tmp"
 
 
-def _sweep(folder: int, name: str) -> None:
-    """Remove what a killed run left beside ``name``: a temporary file that no living writer holds."""
-    pattern = re.compile(re.escape(_temporary(name, "@")).replace("@", "[0-9a-f]{16}"))
+def _sweep(folder: int, names: str) -> None:
+    """Remove what a killed run left beside ``names``: a temporary file that no living writer holds."""
+    pattern = re.compile(rf"\.(?:{names})\.[0-9a-f]{{16}}\.hardening-tmp")
     for entry in os.listdir(folder):
         if not pattern.fullmatch(entry):
             continue

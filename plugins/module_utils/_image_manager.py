@@ -13,6 +13,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils import (
     _docker,
     _files,
     _image,
+    _image_adopt,
     _image_base,
     _image_build,
     _image_record,
@@ -83,6 +84,7 @@ class ImageManager:
             "actions": list(plan.actions),
             "diff": {"before": plan.before, "after": plan.after},
             "report": self._recorded(identity),
+            "record": self._record_of(identity),
         }
 
     def remove(self) -> dict[str, Any]:
@@ -158,7 +160,8 @@ class ImageManager:
         report = {**summary(evidence), "seconds": round(time.monotonic() - started, 1)}
         self._write_record(image.id, wanted, base_digest or base_ref, report)
         after = {**plan.after, "image_id": image.id, "base": base_digest or base_ref}
-        return {"image_id": image.id, "report": report, "diff": {"before": plan.before, "after": after}}
+        diff = {"before": plan.before, "after": after}
+        return {"image_id": image.id, "report": report, "record": self._record(), "diff": diff}
 
     def _base(self, api: DockerClient) -> tuple[str, str]:
         """Return reference and digest of the base, made anew when it is due."""
@@ -181,6 +184,7 @@ class ImageManager:
             done["report"] = summary(_image_build.verify(api, image, self.settings.app_path, known))
             content, base = (image.labels.get(label, "") for label in (_image.CONTENT_LABEL, _image.BASE_LABEL))
             self._write_record(image.id, content, base or self.recipe.base.ref, done["report"])
+            done["record"] = self._record()
         if "tag" in plan.actions:
             self._name(api, existing, image.id)
         return done
@@ -198,19 +202,12 @@ class ImageManager:
             "actions": list(settled.actions),
             "image_id": current.id,
             "report": self._recorded(current.id),
+            "record": self._record_of(current.id),
             "diff": {"before": plan.before, "after": after},
         }
 
     def _name(self, api: DockerClient, existing: _image.Existing, image_id: str) -> None:
-        """Move the name; the image that had it stays for a rollback, the one before that goes when nothing uses it."""
-        tagged, previous = existing.tagged, existing.previous
-        if tagged and tagged.id != image_id:
-            _docker.tag_image(api, tagged.id, self.recipe.previous)
-        _docker.tag_image(api, image_id, self.recipe.name)
-        if previous and tagged and tagged.id != image_id:
-            left = _docker.find_image(api, previous.id)
-            if left and not left.tags:
-                _docker.remove_unused(api, left.id)
+        _image_adopt.take_name(api, self.recipe.name, image_id, existing.tagged, existing.previous)
 
     def _write_record(self, image_id: str, wanted: str, base: str, report: dict[str, Any]) -> None:
         """Keep the last verified build on the host."""
@@ -229,9 +226,13 @@ class ImageManager:
 
     def _recorded(self, image_id: str) -> dict[str, Any]:
         """Return the report of an image that was built before, as far as it is known."""
-        record = self._record()
-        report = record.get("report") if image_id and record.get("image_id") == image_id else None
+        report = self._record_of(image_id).get("report")
         return report if isinstance(report, dict) else {}
+
+    def _record_of(self, image_id: str) -> dict[str, Any]:
+        """Return the record if it is of this image."""
+        record = self._record()
+        return record if image_id and record.get("image_id") == image_id else {}
 
     def _record(self) -> dict[str, Any]:
         return _image_record.read_record(self.settings.record_dir)

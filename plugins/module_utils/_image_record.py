@@ -4,24 +4,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
-    ManagedFile,
-    differences,
-    ensure_directory,
-    look,
-    write,
-)
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import ensure_directory
+from ansible_collections.openclaw.hardening.plugins.module_utils._json_file import read_json, write_json
 
 _IMAGE_ID = re.compile(r"sha256:([0-9a-f]{64})")
 
 
 def read_record(record_dir: str) -> dict[str, Any]:
     """Return the record of the image in use; nothing when there is none that can be read."""
-    return _read(f"{record_dir}/image.json")
+    return read_json(f"{record_dir}/image.json")
 
 
 def save_record(record_dir: str, record: dict[str, Any]) -> None:
@@ -29,29 +23,13 @@ def save_record(record_dir: str, record: dict[str, Any]) -> None:
     match = _IMAGE_ID.fullmatch(str(record.get("image_id", "")))
     if match:
         ensure_directory(f"{record_dir}/verified", 0o700, 0, 0)
-        _write(f"{record_dir}/verified/{match[1]}.json", record)
-    _write(f"{record_dir}/image.json", record)
+        write_json(f"{record_dir}/verified/{match[1]}.json", record)
+    write_json(f"{record_dir}/image.json", record)
 
 
 def restore_record(record_dir: str, image_id: str, ref: str) -> None:
     """Let the record speak of an image that was verified before; without one of it, the present record stays."""
     match = _IMAGE_ID.fullmatch(image_id)
-    kept = _read(f"{record_dir}/verified/{match[1]}.json") if match else {}
+    kept = read_json(f"{record_dir}/verified/{match[1]}.json") if match else {}
     if kept.get("image_id") == image_id:
-        _write(f"{record_dir}/image.json", {**kept, "ref": ref})
-
-
-def _read(path: str) -> dict[str, Any]:
-    found = look(path)
-    try:
-        record = json.loads(found.content) if found else {}
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _write(path: str, record: dict[str, Any]) -> None:
-    content = json.dumps(record, indent=2, sort_keys=True).encode() + b"\n"
-    wanted = ManagedFile(path, content, 0o600)
-    if differences(look(path), wanted):
-        write(wanted)
+        write_json(f"{record_dir}/image.json", {**kept, "ref": ref})

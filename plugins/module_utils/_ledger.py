@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import FileState, ManagedFile, look, write
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import FileState, look
+from ansible_collections.openclaw.hardening.plugins.module_utils._json_file import read_json, write_json
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless
 
 _MOST_REJECTED = 20
@@ -46,7 +45,7 @@ def fingerprint(state: FileState | None) -> str:
 
 def read_deployed(record_dir: str) -> Deployed | None:
     """Return the last proven deployment; None when there is no record that can be read."""
-    found = _read(f"{record_dir}/deployed.json")
+    found = read_json(f"{record_dir}/deployed.json")
     try:
         return Deployed(found["image_ref"], found["image_id"], found["at"], dict(found["files"]))
     except (KeyError, TypeError, ValueError):
@@ -59,7 +58,7 @@ def save_deployed(record_dir: str, image_ref: str, image_id: str, paths: Iterabl
     record = {"image_ref": image_ref, "image_id": image_id, "at": now(), "files": files}
     before = read_deployed(record_dir)
     if before is None or (before.image_ref, before.image_id, dict(before.files)) != (image_ref, image_id, files):
-        _write(f"{record_dir}/deployed.json", record)
+        write_json(f"{record_dir}/deployed.json", record)
 
 
 def drift(deployed: Deployed | None, image_id: str, files: Mapping[str, str]) -> list[str]:
@@ -79,7 +78,7 @@ def drift(deployed: Deployed | None, image_id: str, files: Mapping[str, str]) ->
 
 def read_rejected(record_dir: str) -> list[dict[str, str]]:
     """Return the images that were tried here and taken back, the latest last."""
-    entries = _read(f"{record_dir}/rejected.json").get("images")
+    entries = read_json(f"{record_dir}/rejected.json").get("images")
     known = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     return [{key: str(entry.get(key, "")) for key in ("image_id", "at", "why")} for entry in known]
 
@@ -88,24 +87,13 @@ def reject(record_dir: str, image_id: str, why: str) -> None:
     """Remember an image that had to be taken back."""
     others = [entry for entry in read_rejected(record_dir) if entry["image_id"] != image_id]
     entry = {"image_id": image_id, "at": now(), "why": harmless(why, 500)}
-    _write(f"{record_dir}/rejected.json", {"images": [*others, entry][-_MOST_REJECTED:]})
+    write_json(f"{record_dir}/rejected.json", {"images": [*others, entry][-_MOST_REJECTED:]})
 
 
 def absolve(record_dir: str, image_id: str) -> None:
     """Forget that an image was taken back: it was proven now."""
     entries = read_rejected(record_dir)
     if any(entry["image_id"] == image_id for entry in entries):
-        _write(f"{record_dir}/rejected.json", {"images": [entry for entry in entries if entry["image_id"] != image_id]})
-
-
-def _read(path: str) -> dict[str, Any]:
-    found = look(path)
-    try:
-        record = json.loads(found.content) if found else {}
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _write(path: str, record: Mapping[str, Any]) -> None:
-    write(ManagedFile(path, json.dumps(record, indent=1, sort_keys=True).encode() + b"\n", 0o600))
+        write_json(
+            f"{record_dir}/rejected.json", {"images": [entry for entry in entries if entry["image_id"] != image_id]}
+        )

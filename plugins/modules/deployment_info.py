@@ -72,6 +72,11 @@ status:
   returned: always
   type: str
   sample: running
+restarts:
+  description: How often Docker started it again by itself.
+  returned: always
+  type: int
+  sample: 0
 deployed:
   description: The last deployment that was proven; empty when there is no record of one.
   returned: always
@@ -151,6 +156,7 @@ class DeploymentInfo:
             "image_id": image_id,
             "named_image_id": named.id if named else "",
             "status": container.status if container else "",
+            "restarts": int(container.attrs.get("RestartCount") or 0) if container else 0,
             "deployed": known,
             "previous_image_id": previous.image_id if previous and not previous.rolled_back else "",
             "drift": _ledger.drift(deployed, image_id, present),

@@ -17,6 +17,7 @@ description:
     writable or not root's, or when one of the builder's secrets is in a layer, its configuration or its history (CIS
     Docker Benchmark v1.6.0, 4.1, 4.3, 4.6, 4.8, 4.10; guide, section Dockerfile.hardened).
   - The image before it keeps the name with C(-previous) appended, for a rollback.
+  - An image that was built and verified elsewhere, and is on this host by its id, gets the name by O(state=adopted).
 author: OpenClaw Hardening maintainers (@openclaw)
 extends_documentation_fragment:
   - openclaw.hardening.attributes
@@ -105,12 +106,28 @@ options:
     description: Seconds that a build may take.
     type: int
     default: 3600
-  state:
-    description: V(absent) takes the name and the one for the rollback away. Images of other names stay.
+  image_id:
+    description:
+      - Id of the image that gets the name, for O(state=adopted).
+      - May be empty in check mode only, for an image that is not built yet.
     type: str
-    choices: [present, absent]
+    default: ""
+  record:
+    description:
+      - The RV(record) of the host that built and verified the image O(image_id), for O(state=adopted).
+      - It is written to O(record_dir), because equal ids are equal images. Without it no record is written.
+    type: dict
+    default: {}
+  state:
+    description:
+      - V(absent) takes the name and the one for the rollback away. Images of other names stay.
+      - V(adopted) builds nothing. The image O(image_id) gets the name if it is on this host, else RV(missing) is true.
+    type: str
+    choices: [present, adopted, absent]
     default: present
 seealso:
+  - module: openclaw.hardening.image_archive
+  - module: openclaw.hardening.image_registry
   - module: openclaw.hardening.hardened_compose
   - name: OpenClaw hardening guide, Dockerfile.hardened
     description: What the image promises.
@@ -134,6 +151,13 @@ EXAMPLES = r"""
     dockerfile: "{{ lookup('ansible.builtin.template', 'Dockerfile.hardened.j2') }}"
     base:
       refresh: true
+
+- name: Take the image of the build host, if it is here
+  openclaw.hardening.hardened_image:
+    state: adopted
+    name: openclaw:hardened
+    image_id: "{{ built.image_id }}"
+    record: "{{ built.record }}"
 """
 
 RETURN = r"""
@@ -158,6 +182,23 @@ actions:
   type: list
   elements: str
   sample: [build, verify, tag]
+missing:
+  description: Whether there is no such image on this host; then nothing was done.
+  returned: when O(state=adopted)
+  type: bool
+  sample: false
+record:
+  description:
+    - What is written down about the verified image, for O(record) on other hosts.
+    - Empty in check mode before a build.
+  returned: when O(state=present)
+  type: dict
+  sample:
+    image_id: sha256:30d8bb614d3efdbfb5ceca9f2c6cd9226a98f7fd1819efa8a576e01a5b4a0a24
+    ref: openclaw:hardened
+    content_hash: 7f63f17c3be8dbf1d41b4f274b257cd7dfca7f57229d00725afd9530831d8b21
+    base: 5f3c4c3b9a7bb2f8a8e5e34c9a2f9d53f1f7fd9d8e7a1d0f2b1c4e6a8f0b2d4c
+    verified: "2026-11-25T02:14:09+00:00"
 report:
   description: The builder stage against the image, by one definition of bytes (regular files); empty when not known.
   returned: when O(state=present)
@@ -169,8 +210,10 @@ report:
     saved_packages_percent: 64.9
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils import _text
+from ansible_collections.openclaw.hardening.plugins.module_utils import _image_adopt, _text
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import DOCKER_ARGUMENTS, docker_host
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import Base, Recipe
@@ -197,7 +240,9 @@ ARGUMENTS = {
     "app_path": {"type": "str", "default": "/app"},
     "record_dir": {"type": "str", "default": "/var/lib/openclaw-hardening"},
     "timeout": {"type": "int", "default": 3600},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "image_id": {"type": "str", "default": ""},
+    "record": {"type": "dict", "default": {}},
+    "state": {"type": "str", "choices": ["present", "adopted", "absent"], "default": "present"},
 }
 
 
@@ -232,10 +277,20 @@ def settings(module: AnsibleModule) -> Settings:
     )
 
 
+def adopt(module: AnsibleModule) -> dict[str, Any]:
+    """Give the name to an image that came from elsewhere."""
+    where = settings(module)
+    wanted = _image_adopt.wanted(module, where.record_dir)
+    result = _image_adopt.Adoption(module, wanted, where.docker_host, where.timeout).run()
+    return {**result, "ref": wanted.name, "image_id": wanted.image_id}
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     try:
+        if module.params["state"] == "adopted":
+            module.exit_json(**adopt(module))
         manager = ImageManager(module, recipe(module), settings(module))
         result = manager.run() if module.params["state"] == "present" else manager.remove()
         module.exit_json(**result)

@@ -24,7 +24,7 @@ RECORDS = "/var/lib/openclaw-hardening"
 JOURNAL = f"{RECORDS}/attempt/journal.json"
 PORT = 18789
 # In the record folder, what stays: that of the image, what is known of deployments, and the one to go back to.
-OF_THE_IMAGE = ("build.log", "image.json", "image.lock")
+OF_THE_IMAGE = ("build.log", "image.json", "image.lock", "verified")
 KEPT = (*OF_THE_IMAGE, "deploy.lock", "deployed.json", "rejected.json", "previous")
 
 
@@ -163,6 +163,10 @@ class FaultHost(RigHost):
     def look(self) -> World:
         """Return what is there now."""
         return World(**json.loads(self.check(f"python3 {ON_HOST}/look.py")))
+
+    def is_up(self) -> bool:
+        """Say whether it can be reached."""
+        return self.run("true", timeout=20).returncode == 0
 
     def answers(self) -> bool:
         """Say whether the gateway is ready, asked from the host."""

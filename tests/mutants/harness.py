@@ -188,7 +188,7 @@ class Host:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        variables = json.loads((BUILD / "inventory.yml").read_text())["openclaw"]["hosts"][name]
+        variables = json.loads((BUILD / "inventory.yml").read_text())["all"]["hosts"][name]
         self._sockets = tempfile.TemporaryDirectory()
         self.ssh = ["ssh", *variables["ansible_ssh_common_args"].split(), "-o", "LogLevel=ERROR",
                     "-o", "ControlMaster=auto", "-o", "ControlPersist=600",

@@ -91,7 +91,7 @@ def world(host):
 @pytest.fixture(scope="module")
 def refusals(world, inventory, playbook, tmp_path_factory) -> dict[str, str]:
     """Run the playbook once over all cases; return the message of each."""
-    data = json.loads(Path(inventory).read_text())["openclaw"]
+    data = json.loads(Path(inventory).read_text())["all"]
     (connection,) = data["hosts"].values()
     hosts = {
         case: {**connection, **COMPANIONS.get(case, {}), variable: value}

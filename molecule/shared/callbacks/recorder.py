@@ -38,7 +38,7 @@ class CallbackModule(CallbackBase):
         self.playbook = Path(playbook._file_name).stem
 
     def v2_runner_on_ok(self, result):
-        """Keep host, task, the options that its module got, whether it changed, and its diff."""
+        """Keep host, task, the options that its module got, when it ended, whether it changed, and what it moved."""
         answer = result.result
         self.tasks.append(
             {
@@ -48,6 +48,8 @@ class CallbackModule(CallbackBase):
                 "options": (answer.get("invocation") or {}).get("module_args"),
                 "changed": bool(answer.get("changed")),
                 "diff": answer.get("diff"),
+                "moved_bytes": answer.get("moved_bytes", 0),
+                "at": round(time.time() - self.started, 2),
             }
         )
 

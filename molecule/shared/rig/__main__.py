@@ -22,6 +22,7 @@ def main() -> int:
     up = commands.add_parser("up", help="make the hosts of a rig, or reuse those that run")
     up.add_argument("--rig", required=True)
     up.add_argument("--bare", action="store_true", help="without Docker, as Debian comes")
+    up.add_argument("--aside", action="append", default=[], help="a host more, that runs no gateway")
     up.add_argument("hosts", nargs="+")
     down = commands.add_parser("down", help="take a rig away")
     down.add_argument("--rig", required=True)
@@ -30,7 +31,7 @@ def main() -> int:
     try:
         if arguments.command == "up":
             engine.ensure()
-            hosts.up(arguments.rig, arguments.hosts, bare=arguments.bare)
+            hosts.up(arguments.rig, arguments.hosts, aside=arguments.aside, bare=arguments.bare)
         elif arguments.command == "down":
             hosts.down(arguments.rig)
             engine.stop_if_ours()

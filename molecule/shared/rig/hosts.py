@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,9 +31,10 @@ CONTAINER = [
 ]
 
 
-def up(rig: str, names: list[str], *, bare: bool = False) -> None:
+def up(rig: str, names: list[str], *, aside: Sequence[str] = (), bare: bool = False) -> None:
     """Make the named hosts, all at once, and write an inventory for them.
 
+    :param aside: more hosts, that are not in the group `openclaw`.
     :param bare: take from new ones what the roles install.
     """
     folder = STATE / rig
@@ -42,10 +44,11 @@ def up(rig: str, names: list[str], *, bare: bool = False) -> None:
     if not answers("docker", "network", "inspect", f"{PREFIX}-{rig}"):
         mtu = f"com.docker.network.driver.mtu={_mtu()}"
         run("docker", "network", "create", "--label", f"{LABEL}={rig}", "--opt", mtu, f"{PREFIX}-{rig}")
-    say(f"booting {', '.join(names)}")
+    everybody = [*names, *aside]
+    say(f"booting {', '.join(everybody)}")
     with ThreadPoolExecutor() as pool:
-        addresses = list(pool.map(lambda name: _host(rig, name, tag, key, bare), names))
-    _write_inventory(folder, key, dict(zip(names, addresses)))
+        addresses = list(pool.map(lambda name: _host(rig, name, tag, key, bare), everybody))
+    _write_inventory(folder, key, dict(zip(everybody, addresses)), aside)
     _write_shell(folder, key, addresses[0])
     say(f"ready: {folder / 'inventory.yml'}")
 
@@ -138,7 +141,7 @@ def _mtu() -> int:
     return min(1500, int(file.read_text())) if device and file.exists() else 1500
 
 
-def _write_inventory(folder: Path, key: Path, addresses: dict[str, str]) -> None:
+def _write_inventory(folder: Path, key: Path, addresses: dict[str, str], aside: Sequence[str]) -> None:
     known = folder / "known_hosts"
     known.unlink(missing_ok=True)
     hosts = {
@@ -158,7 +161,12 @@ def _write_inventory(folder: Path, key: Path, addresses: dict[str, str]) -> None
         "openclaw_image_builder_pip_conf": "/etc/pip.conf",
     }
     # JSON is YAML: no library is needed to write it, and any tool reads it.
-    inventory = {"openclaw": {"hosts": hosts, "vars": settings}}
+    groups = {
+        "openclaw": {name: {} for name in hosts if name not in aside},
+        "aside": {name: {} for name in aside},
+    }
+    children = {group: {"hosts": members} for group, members in groups.items() if members}
+    inventory = {"all": {"hosts": hosts, "vars": settings, "children": children}}
     (folder / "inventory.yml").write_text(json.dumps(inventory, indent=2) + "\n")
 
 

@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action rollout_plan: whether a fleet can be rolled out to, and in which order, decided on the controller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.plugin_utils import _rollout_plan
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    "hosts": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {"name": {"type": "str", "required": True}, "seen": {"type": "dict", "default": {}}},
+    },
+    "canaries": {"type": "list", "elements": "str", "default": []},
+    "batches": {"type": "list", "elements": "raw", "required": True},
+    "unreachable": {"type": "str", "choices": ["stop", "skip"], "default": "stop"},
+    "same_uid": {"type": "bool", "default": True},
+}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Everything happens on the controller: no connection, no module on a target."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Decide, or refuse."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        options = self.validate_argument_spec(ARGUMENT_SPEC)[1]
+        try:
+            _rollout_plan.batches(options["batches"])
+            hosts = [
+                _rollout_plan.candidate(item["name"], item["seen"], options["canaries"]) for item in options["hosts"]
+            ]
+            plan = _rollout_plan.plan(
+                hosts, skip_unreachable=options["unreachable"] == "skip", same_uid=options["same_uid"]
+            )
+        except HardeningError as error:
+            raise AnsibleActionFail(str(error)) from error
+        return {**result, "changed": False, "order": list(plan.order), "skipped": list(plan.skipped)}

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action rollout_report: how a rollout went, host by host, made on the controller."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible import constants
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import printable
+from ansible_collections.openclaw.hardening.plugins.plugin_utils import _report_files, _rollout_summary
+
+FILE = "openclaw-rollout.json"
+ARGUMENT_SPEC: dict[str, Any] = {
+    "hosts": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {"name": {"type": "str", "required": True}, "seen": {"type": "dict", "default": {}}},
+    },
+    "skipped": {"type": "list", "elements": "str", "default": []},
+    "directory": {"type": "str", "default": ""},
+}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Everything happens on the controller: no connection, no module on a target."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Make the rows, then the file, then the table."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        options = self.validate_argument_spec(ARGUMENT_SPEC)[1]
+        rows = [
+            _rollout_summary.row(item["name"], item["seen"], skipped=item["name"] in options["skipped"])
+            for item in options["hosts"]
+        ]
+        made = _rollout_summary.document(rows, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        try:
+            files = self._write(options["directory"], made)
+        except HardeningError as error:
+            raise AnsibleActionFail(str(error)) from error
+        display = Display()
+        for line, colour in _rollout_summary.lines(rows, max(120, display.columns)):
+            display.display(line, color=getattr(constants, colour) if colour else None)
+        bad = [row.host for row in rows if row.bad]
+        return {**result, "changed": bool(files), "files": files, "failed_hosts": bad, "summary": made}
+
+    def _write(self, directory: str, made: dict[str, Any]) -> list[str]:
+        if not directory:
+            return []
+        directory = os.path.abspath(os.path.expanduser(printable("directory", directory)))
+        _report_files.vet(directory, [FILE])
+        if not self._task.check_mode:
+            _report_files.write(directory, {FILE: json.dumps(made, indent=2) + "\n"})
+        return [os.path.join(directory, FILE)]

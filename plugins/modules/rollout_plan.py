@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action rollout_plan; the code is in plugins/action and plugins/plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout_plan
+short_description: Decide whether a fleet can be rolled out to, and in which order
+version_added: 0.1.0
+author: OpenClaw Hardening maintainers (@openclaw)
+description:
+  - Refuses a rollout as long as one host stands against it, with every host and reason in one message.
+  - Puts the canaries first. Runs wholly on the controller and changes nothing.
+attributes:
+  action:
+    description: Indicates this has a corresponding action plugin, so that parts of it run on the controller.
+    support: full
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: none
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
+    support: full
+options:
+  hosts:
+    description: The hosts of the inventory's order.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the host.
+        type: str
+        required: true
+      seen:
+        description:
+          - What was registered of it before. C(look) of M(openclaw.hardening.deployment_info), C(account) of
+            M(openclaw.hardening.service_user) in check mode, C(fault) as text when an earlier judgement refused it.
+        type: dict
+        default: {}
+  canaries:
+    description: Names of the hosts that come first.
+    type: list
+    elements: str
+    default: []
+  batches:
+    description: Sizes of the batches, numbers or percentages.
+    type: list
+    elements: raw
+    required: true
+  unreachable:
+    description: Whether a host that cannot be reached stops everything, or is left out.
+    type: str
+    choices: [stop, skip]
+    default: stop
+  same_uid:
+    description: Whether the service account has to have one number everywhere.
+    type: bool
+    default: true
+seealso:
+  - module: openclaw.hardening.rollout_report
+"""
+
+EXAMPLES = r"""
+- name: Decide
+  openclaw.hardening.rollout_plan:
+    hosts:
+      - {name: one, seen: {look: "{{ hostvars.one.look }}"}}
+      - {name: two, seen: {look: "{{ hostvars.two.look }}"}}
+    canaries: [two]
+    batches: [1, "100%"]
+  run_once: true
+  register: plan
+"""
+
+RETURN = r"""
+order:
+  description: The hosts that are meant, canaries first.
+  returned: success
+  type: list
+  elements: str
+  sample: [two, one]
+skipped:
+  description: The hosts that are left out, because they cannot be reached.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""

@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Archives of images on the controller, by image id: each proven when it arrives, whole or not there at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from ansible_collections.openclaw.hardening.plugins.module_utils import _image_archive
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import printable
+
+OPTION = "controller_cache"
+_KEPT = 3  # images
+_LOCK = "lock"
+_PART = ".part"
+_POLL = 0.2
+
+
+class ArchiveCache:
+    """One directory of the user who runs Ansible."""
+
+    def __init__(self, directory: str, max_size: int) -> None:
+        """Make the directory when it is missing; one in which somebody else can write is refused."""
+        self.max_size = max_size
+        path = _absolute(directory)
+        try:
+            os.makedirs(path, mode=0o700, exist_ok=True)
+            self.directory = os.path.realpath(path)
+            found = os.stat(self.directory)
+        except OSError as error:
+            raise HardeningError(
+                OPTION, f"{path} ({error.strerror})", "a directory that can be made", OPTION
+            ) from error
+        if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            needed = "a directory of the user who runs Ansible that nobody else can write to"
+            raise HardeningError(
+                OPTION, f"{path} of uid {found.st_uid}, mode {found.st_mode & 0o7777:04o}", needed, OPTION
+            )
+
+    @contextmanager
+    def alone(self, timeout: float) -> Iterator[None]:
+        """Hold the cache while the block runs; what killed runs left is removed. The kernel ends a dead one's hold."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        handle = os.open(os.path.join(self.directory, _LOCK), flags, 0o600)
+        try:
+            deadline = time.monotonic() + timeout
+            while not _taken(handle):
+                if time.monotonic() >= deadline:
+                    found = f"another run at work after {timeout:g} seconds of waiting"
+                    raise HardeningError(self.directory, found, "to be the only run that fills it", "timeout")
+                time.sleep(_POLL)
+            for name in os.listdir(self.directory):
+                if name.endswith(_PART):
+                    os.unlink(os.path.join(self.directory, name))
+            yield
+        finally:
+            os.close(handle)
+
+    def find(self, identity: str) -> str:
+        """Return the whole archive of an image, or nothing; it counts as used."""
+        path = self._path(identity)
+        if not os.path.isfile(path):
+            return ""
+        with suppress(FileNotFoundError):
+            os.utime(path)
+        return path
+
+    def find_proven(self, identity: str) -> str:
+        """Return the whole archive of an image after reading all of it; one that is broken goes."""
+        path = self.find(identity)
+        if path and not _image_archive.is_whole(path, identity, self.max_size):
+            self.drop(identity)
+            return ""
+        return path
+
+    def layers(self, identity: str) -> tuple[str, ...]:
+        """Return the layers of an image whose archive is here, lowest first."""
+        path = self.find(identity)
+        if not path:
+            return ()
+        with _image_archive.opened(path, OPTION) as file:
+            return _image_archive.read(file, identity).layers
+
+    def part(self, identity: str) -> str:
+        """Name the file in which an archive arrives; the caller holds the cache."""
+        return self._path(identity) + _PART
+
+    def accept(self, identity: str) -> str:
+        """Prove the archive that arrived, and keep it; the caller holds the cache."""
+        part = self.part(identity)
+        try:
+            with _image_archive.opened(part, OPTION) as file:
+                _image_archive.prove(file, _image_archive.read(file, identity), self.max_size)
+                os.fchmod(file.fileno(), 0o600)
+                os.fsync(file.fileno())
+            os.replace(part, self._path(identity))
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(part)
+            raise
+        self._prune()
+        return self.find(identity)
+
+    def above(self, identity: str, known: int) -> str:
+        """Return the archive without the lowest layers that a host knows; the caller holds the cache."""
+        whole, target = self.find(identity), self._path(identity, known)
+        if not known or os.path.isfile(target):
+            return target if known else whole
+        part = target + _PART
+        with _image_archive.opened(whole, OPTION) as file, open(part, "xb") as out:
+            _image_archive.cut(file, _image_archive.read(file, identity), known, out)
+        os.chmod(part, 0o600)
+        os.replace(part, target)
+        return target
+
+    def drop(self, identity: str) -> None:
+        """Remove all archives of an image."""
+        for name in os.listdir(self.directory):
+            if _of_image(name) == _of_image(_image_archive.file_name(identity)):
+                with suppress(FileNotFoundError):
+                    os.unlink(os.path.join(self.directory, name))
+
+    def _path(self, identity: str, known: int = 0) -> str:
+        return os.path.join(self.directory, _image_archive.file_name(identity, known))
+
+    def _prune(self) -> None:
+        """Keep the images that were used last."""
+        used: dict[str, float] = {}
+        for name in os.listdir(self.directory):
+            image = _of_image(name)
+            if image:
+                used[image] = max(used.get(image, 0), os.stat(os.path.join(self.directory, name)).st_mtime)
+        for image in sorted(used, key=lambda key: used[key], reverse=True)[_KEPT:]:
+            self.drop(f"sha256:{image}")
+
+
+def there(directory: str, identity: str) -> str:
+    """Return the archive of an image, if there is one, and touch nothing: for predictions."""
+    path = os.path.join(_absolute(directory), _image_archive.file_name(identity))
+    return path if os.path.isfile(path) else ""
+
+
+def _absolute(directory: str) -> str:
+    return os.path.abspath(os.path.expanduser(printable(OPTION, directory)))
+
+
+def _of_image(name: str) -> str:
+    return name[:64] if re.fullmatch(_image_archive.FILE_NAMES, name) else ""
+
+
+def _taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

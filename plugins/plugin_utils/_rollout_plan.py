@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a fleet can be rolled out to, and in which order: pure, from what was seen on every host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless, listed, shown
+
+_BATCH = re.compile(r"([1-9][0-9]{0,5})|([1-9][0-9]?|100)%")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A host as it was seen before anything was changed."""
+
+    name: str
+    reachable: bool
+    # Why it cannot be a target; empty when it can.
+    fault: str
+    uid: int | None
+    canary: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who is meant, in this order, and who is left out."""
+
+    order: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+def candidate(name: str, seen: Mapping[str, Any], canaries: Iterable[str]) -> Candidate:
+    """Read what the play registered of a host: ``look``, ``fault``, ``account``."""
+    look = seen.get("look") or {}
+    account = (seen.get("account") or {}).get("account") or {}
+    uid = account.get("uid")
+    fault = str(seen.get("fault") or "")
+    if not fault and look.get("failed"):
+        fault = str(look.get("msg") or "it could not be looked at")
+    # What was never asked is not known to be there.
+    reachable = bool(look) and not look.get("unreachable")
+    return Candidate(name, reachable, fault, uid if isinstance(uid, int) else None, name in set(canaries))
+
+
+def batches(values: Iterable[object]) -> None:
+    """Refuse sizes that Ansible would read as something else."""
+    found = list(values)
+    if not found or not all(_BATCH.fullmatch(str(value)) for value in found):
+        needed = 'numbers of hosts and percentages, such as [1, "25%", "100%"]'
+        raise HardeningError("openclaw_rollout_batches", shown(found), needed, "openclaw_rollout_batches")
+
+
+def plan(hosts: Iterable[Candidate], *, skip_unreachable: bool, same_uid: bool) -> Plan:
+    """Return who is meant, or refuse with everything that stands against it, in one message."""
+    known = list(hosts)
+    lost = [host.name for host in known if not host.reachable]
+    faults = [f"- {host.name}: {harmless(host.fault, 600)}" for host in known if host.reachable and host.fault]
+    if lost and not skip_unreachable:
+        faults.append(
+            f"- not reachable: {listed(lost)}; mend that, leave them out with --limit, "
+            "or set 'openclaw_rollout_unreachable' to skip"
+        )
+    uids: dict[int, list[str]] = {}
+    for host in known:
+        if host.reachable and host.uid is not None:
+            uids.setdefault(host.uid, []).append(host.name)
+    if same_uid and len(uids) > 1:
+        groups = ", ".join(f"{uid} on {listed(names, 3)}" for uid, names in sorted(uids.items()))
+        faults.append(
+            f"- uid of the account: {groups}; set 'openclaw_user_uid', or 'openclaw_rollout_same_uid' to false"
+        )
+    if faults:
+        raise HardeningError(
+            "rollout", f"{len(faults)} reasons against it", "hosts that can all be targets; nothing was changed\n"
+            + "\n".join(faults)
+        )  # fmt: skip
+    meant = [host for host in known if host.reachable]
+    order = [host.name for host in meant if host.canary] + [host.name for host in meant if not host.canary]
+    return Plan(tuple(order), tuple(lost))
