@@ -116,6 +116,7 @@ class Deployment:
         now, then = world.container(), good.container()
         found += [key for key in ("image", "status", "project") if now.get(key) != then.get(key)]
         found += [] if world.images.get(IMAGE) == good.images[IMAGE] else ["tag"]
+        found += [] if world.unit == "active" else ["unit"]
         return [*found, *world.left_over(good)]
 
     def _first(self) -> World:

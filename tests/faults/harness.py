@@ -62,6 +62,7 @@ class World:
     networks: list[str]
     volumes: list[str]
     files: dict[str, str]
+    unit: str
     processes: list[str]
     mounts: list[str]
 

@@ -14,7 +14,9 @@ from harness import LONG, FaultHost, World, wait_until
 from proofs import clean, converged, state_version
 
 REPEATS = 50 if LONG else 2
-HOLDER = re.compile(r"process (\d+) \(\S+\) holds the lock for (\d+) seconds?, since (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC)")
+HOLDER = re.compile(
+    r"process (\d+) \(\S+\) holds the lock for (\d+) seconds?, since (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC)"
+)
 
 
 @pytest.mark.parametrize("runs", [2, 5])

@@ -17,7 +17,9 @@ def test_image_configuration_and_state_go_back_together(
     assert deployment.run("v2", config=CONFIG)["changed"]
     assert state_version(deployment) == "2"
     newer = host.look()
-    host.check(f"echo later > {STATE}/sessions.new; install -o 1000 -g 1000 -m 600 /dev/null {STATE}/workspace/later.md")
+    host.check(
+        f"echo later > {STATE}/sessions.new; install -o 1000 -g 1000 -m 600 /dev/null {STATE}/workspace/later.md"
+    )
     with host.probed() as probes:
         back = deployment.run(state="previous")
     assert back["changed"], back
