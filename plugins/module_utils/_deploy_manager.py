@@ -54,12 +54,24 @@ class DeployManager:
         ensure_directory(self.places.record_dir, 0o700, 0, 0)
         with lock(f"{self.places.record_dir}/deploy.lock", self.lock_timeout):
             api = _docker.client(self.docker_host)
-            recovered = Restorer(self._service(api), self.places).recover()
+            recovered = self._recover(api)
             result = self._run(api)
         if recovered:
             result["changed"] = True
             result["actions"] = [recovered, *result["actions"]]
         return result
+
+    def _recover(self, api: DockerClient) -> str:
+        """Undo or finish what an earlier run did not.
+
+        What that one deployed loses its name with it; what this one is to deploy got it just before, and keeps it.
+        """
+        restorer, ref = Restorer(self._service(api), self.places), self.wanted.image_ref
+        named = _docker.find_image(api, ref) if ref else None
+        recovered = restorer.recover()
+        if recovered and named is not None:
+            restorer.name_image(named.id, ref)
+        return recovered
 
     def _predict(self) -> dict[str, Any]:
         journal = _journal.load(self.places)

@@ -66,7 +66,7 @@ class Restorer:
         if journal.phase == _journal.PREPARING:
             self.dismiss_candidate()
             self.service.unpause()
-            self.name_image(before)
+            self.name_image(before.image_id, before.image_ref)
             _journal.clear(self.places)
             return "what runs was not touched"
         if journal.phase != _journal.RESTORING:
@@ -79,7 +79,7 @@ class Restorer:
             Mirror(state, before.state_dir, before.state_excludes, exact=True).run()
         for saved, managed in _journal.saved_files(self.places.attempt, before):
             _put_back(saved.path, managed)
-        self.name_image(before)
+        self.name_image(before.image_id, before.image_ref)
         outcome = self._serve(before)
         _journal.clear(self.places)
         return outcome
@@ -98,11 +98,11 @@ class Restorer:
             self.service.start_unit()
         return "the previous deployment is back and healthy"
 
-    def name_image(self, before: Deployment) -> None:
-        """Let the image's name and the record of its build mean the image of before again."""
-        if before.image_id and find_image(self.service.api, before.image_id):
-            self.service.name_image(before.image_id, before.image_ref)
-            restore_record(self.places.record_dir, before.image_id, before.image_ref)
+    def name_image(self, image_id: str, ref: str) -> None:
+        """Let an image's name and the record of its build mean this image, such as the one of before, again."""
+        if image_id and find_image(self.service.api, image_id):
+            self.service.name_image(image_id, ref)
+            restore_record(self.places.record_dir, image_id, ref)
 
     def dismiss_candidate(self) -> None:
         """Take away whatever is there of a candidate, and its copies."""

@@ -243,11 +243,8 @@ class Rollout:
         if self.wanted.state_source:
             Mirror(self.wanted.state_source, self.wanted.state_dir, self.wanted.state_excludes, exact=True).run()
         if self.wanted.rolling_back:
-            Restorer(self.service, self.places).name_image(self._wanted_image())
+            Restorer(self.service, self.places).name_image(self.wanted.image_id, self.wanted.image_ref)
         self._compose.up(self.wanted.service, recreate=plan.container == "recreate")
-
-    def _wanted_image(self) -> Deployment:
-        return Deployment(self.wanted.image_ref, self.wanted.image_id, "", False, False, self.wanted.probe, ())
 
     def _wait(self) -> Health:
         try:

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import yaml
-from harness import JOURNAL, KEPT, RECORDS, FaultHost, Interrupted, World, wait_until
+from harness import OF_THE_IMAGE, RECORDS, FaultHost, Interrupted, World, wait_until
 
 IMAGE = "openclaw:hardened"
 SERVICE = CONTAINER = "openclaw-gateway"
@@ -98,53 +98,63 @@ class Deployment:
 
     def good(self) -> World:
         """Make the good deployment: version 1, its state, nothing else; return the world with it."""
-        if self._good is not None:
+        if self._good is None:
+            self._good = self._first()
+            return self._good
+        self.host.check(f"cd {RECORDS}; rm -rf previous retired rejected.json")
+        world = self.host.look()
+        if self._differences(world, self._good) or not self.host.answers():
+            self._again()
             world = self.host.look()
-            if not self._differences(world) and self.host.answers():
-                return world
-        self._make_good()
-        self._good = self.host.look()
-        return self._good
+            assert self._differences(world, self._good) == []
+        return world
 
-    def _differences(self, world: World) -> list[str]:
+    @staticmethod
+    def _differences(world: World, good: World) -> list[str]:
         """Say what is not as in the good deployment, by any means."""
-        good = self._good
-        assert good is not None
-        kept = (ETC, "/var/lib/openclaw")
-        found = list(world.below(*kept).items() ^ good.below(*kept).items())
+        found = [str(entry) for entry in world.below(ETC, STATE).items() ^ good.below(ETC, STATE).items()]
         now, then = world.container(), good.container()
         found += [key for key in ("image", "status", "project") if now.get(key) != then.get(key)]
         found += [] if world.images.get(IMAGE) == good.images[IMAGE] else ["tag"]
-        found += [] if world.below(RECORDS).keys() == good.below(RECORDS).keys() else ["records"]
-        return [*map(str, found), *world.left_over(good)]
+        found += [] if world.unit == "active" else ["unit"]
+        return [*found, *world.left_over(good)]
 
-    def _make_good(self) -> None:
-        kept = " -o ".join(f"-name {name}" for name in KEPT if name != "previous")
+    def _first(self) -> World:
+        """Make it by the module itself, and keep what has to be there again and again."""
         lay_state = "\n".join(
             f"mkdir -p $(dirname {STATE}/{name}); cat > {STATE}/{name} <<'END'\n{text}END"
             for name, text in STATE_FILES.items()
         )
-        first = self._good is None
-        if first:
-            self.tag("v1")
+        self._nothing()
+        self.host.check(f"{lay_state}\nchown -R 1000:1000 {STATE}; chmod -R u=rwX,go= {STATE}")
+        answer = self.host.module("hardened_compose", self.options(), diff=False)
+        assert not answer.get("failed"), answer["msg"]
+        self.host.check(f"systemctl reset-failed; systemctl start {UNIT}; cd {RECORDS}; rm -rf previous rejected.json")
+        self.host.check(f"tar -cpf {GOOD} -C / {' '.join(path.lstrip('/') for path in (ETC, STATE, RECORDS))}")
+        again = self.host.module("hardened_compose", self.options(), diff=False)
+        assert again["changed"] is False, again
+        return self.host.look()
+
+    def _again(self) -> None:
+        """Make it from what was kept, whatever is there."""
+        self._nothing()
+        self.host.check(f"""
+            find {ETC} -mindepth 1 -delete
+            tar -xpf {GOOD} -C /
+            docker compose --file {COMPOSE} up --detach {SERVICE} 2>&1
+            systemctl reset-failed; systemctl start {UNIT}
+        """)
+        wait_until(self.host.answers, "the good deployment does not answer")
+
+    def _nothing(self) -> None:
+        """Take away whatever a test left; the files of the first deployment stay."""
+        of_the_image = " -o ".join(f"-name {name}" for name in OF_THE_IMAGE)
         self.host.check(f"""
             systemctl start docker.service
             systemctl stop {UNIT} || true
             docker ps --all --quiet | xargs --no-run-if-empty docker rm --force >/dev/null
             docker network ls --quiet --filter type=custom | xargs --no-run-if-empty docker network rm >/dev/null
             docker tag {self.images["v1"]} {IMAGE}
-            find {RECORDS} -mindepth 1 -maxdepth 1 ! '(' {kept} ')' -exec rm -rf {{}} +
+            find {RECORDS} -mindepth 1 -maxdepth 1 ! '(' {of_the_image} ')' -exec rm -rf {{}} +
             find {STATE} -mindepth 1 -maxdepth 1 -exec rm -rf {{}} +
-            {"true" if first else f"find {ETC} -mindepth 1 -delete; tar -xpf {GOOD} -C /"}
-            {lay_state}
-            chown -R 1000:1000 {STATE}; chmod -R u=rwX,go= {STATE}
         """)
-        answer = self.host.module("hardened_compose", self.options(), diff=False)
-        assert not answer.get("failed"), answer["msg"]
-        self.host.check(f"systemctl reset-failed; systemctl start {UNIT}; rm -rf {RECORDS}/previous")
-        if first:
-            self.host.check(f"tar -cpf {GOOD} -C / {ETC.lstrip('/')}")
-        wait_until(self.host.answers, "the good deployment does not answer")
-        again = self.host.module("hardened_compose", self.options(), diff=False)
-        assert again["changed"] is False, again
-        assert self.host.run(f"test -e {JOURNAL}").returncode != 0

@@ -23,11 +23,9 @@ PROGRAMS = Path(__file__).with_name("on_host")
 RECORDS = "/var/lib/openclaw-hardening"
 JOURNAL = f"{RECORDS}/attempt/journal.json"
 PORT = 18789
-# Of the record folder, what stays: that of the image, and the deployment to go back to.
-KEPT = (
-    *("build.log", "image.json", "image.lock", "verified"),
-    *("deploy.lock", "deployed.json", "rejected.json", "previous"),
-)
+# In the record folder, what stays: that of the image, what is known of deployments, and the one to go back to.
+OF_THE_IMAGE = ("build.log", "image.json", "image.lock", "verified")
+KEPT = (*OF_THE_IMAGE, "deploy.lock", "deployed.json", "rejected.json", "previous")
 
 
 def up() -> FaultHost:
@@ -64,6 +62,7 @@ class World:
     networks: list[str]
     volumes: list[str]
     files: dict[str, str]
+    unit: str
     processes: list[str]
     mounts: list[str]
 

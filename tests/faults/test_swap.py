@@ -78,8 +78,8 @@ def test_one_that_dies_after_five_seconds_gives_way(
     assert state_version(deployment) == "1"
     assert probes.versions[0] == probes.versions[-1] == "version 1"
     took, silent = fault_and_return(probes)
-    note("image that dies 5 s after it is ready", outcome="version 1 serves again, with its state",
-         **told(probes), fault_to_restored_seconds=took, of_it_without_answer=silent, message=answer["msg"])  # fmt: skip
+    note("image that dies 5 s after it is ready", outcome="version 1 serves again, its state too",
+         **told(probes), fault_to_restored_seconds=took, without_answer=silent, message=answer["msg"])  # fmt: skip
     assert took < 15
     assert host.check(f"systemctl is-active {UNIT}") == "active"
     assert deployment.run()["changed"] is False

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import stat
+import subprocess
 
 ROOTS = ("/etc/openclaw*", "/var/lib/openclaw*", "/etc/systemd/system", "/usr/local/lib/openclaw*", "/tmp", "/var/tmp",
          "/run/openclaw*", "/root/.docker", "/dev/shm")  # fmt: skip
@@ -98,6 +99,7 @@ def processes():
 def main():
     """Look."""
     docker = Docker()
+    unit = subprocess.run(["systemctl", "is-active", "openclaw-gateway.service"], capture_output=True, text=True)
     images = docker.ask("/images/json?all=1")
     with open("/proc/self/mounts", encoding="utf-8") as file:
         mounts = [line.split()[1] for line in file]
@@ -110,6 +112,7 @@ def main():
                 "networks": sorted(network["Name"] for network in docker.ask("/networks")),
                 "volumes": sorted(volume["Name"] for volume in docker.ask("/volumes")["Volumes"] or []),
                 "files": files(),
+                "unit": unit.stdout.strip(),
                 "processes": processes(),
                 "mounts": sorted(
                     path for path in mounts if not path.startswith(("/var/lib/docker/", "/run/", "/proc"))
