@@ -14,7 +14,13 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._errors import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._file_options import FILE, PATH, SECRET, managed_files
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, integer, plain, printable
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
+    absolute_path,
+    integer,
+    plain,
+    printable,
+    shown,
+)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _UNIT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,200}\.service")
@@ -73,7 +79,7 @@ def _probe(health: dict[str, Any] | None) -> Probe:
         return Probe("127.0.0.1", 1, (), 0)
     paths = tuple(plain("health.paths", path) for path in health["paths"])
     if not paths or not all(path.startswith("/") for path in paths):
-        raise HardeningError("health.paths", repr(list(paths)), "at least one path that begins with '/'", "health")
+        raise HardeningError("health.paths", shown(list(paths)), "at least one path that begins with '/'", "health")
     port = integer("health.port", health["port"], 1, 65535)
     return Probe(
         plain("health.host", health["host"]), port, paths, integer("health.timeout", health["timeout"], 1, 3600)
@@ -84,7 +90,7 @@ def _validation(spec: dict[str, Any] | None, files: tuple[ManagedFile, ...]) -> 
     if spec is None:
         return None
     if not any(file.path == spec["path"] for file in files):
-        raise HardeningError("validate.path", repr(spec["path"]), "the path of one of 'files'", "validate")
+        raise HardeningError("validate.path", shown(spec["path"]), "the path of one of 'files'", "validate")
     if not re.fullmatch(r"[0-9]{1,10}:[0-9]{1,10}", spec["user"]):
         raise HardeningError("validate.user", repr(spec["user"][:60]), "uid:gid", "validate")
     env = tuple(printable("validate.env", setting) for setting in spec["env"])

@@ -86,3 +86,8 @@ def test_nobody_there_and_somebody_else_there_are_answers_not_errors():
 def test_proxies_of_the_environment_are_not_asked(gateway, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert ask(probe(gateway.server_port)).ok
+
+
+@pytest.mark.parametrize("host", [" ", "a\0b", "x" * 64, "\u00e4" * 64, "-x", "["])
+def test_a_name_that_no_host_can_have_is_an_answer_not_an_error(host):
+    assert not ask(Probe(host, 1, ("/healthz",), 1)).ok
