@@ -22,6 +22,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "batches": {"type": "list", "elements": "raw", "required": True},
     "unreachable": {"type": "str", "choices": ["stop", "skip"], "default": "stop"},
     "same_uid": {"type": "bool", "default": True},
+    "hints": {"type": "dict", "default": {}},
 }
 
 
@@ -38,12 +39,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         options = self.validate_argument_spec(ARGUMENT_SPEC)[1]
         try:
-            _rollout_plan.batches(options["batches"])
+            _rollout_plan.batches(options["batches"], options["hints"])
             hosts = [
                 _rollout_plan.candidate(item["name"], item["seen"], options["canaries"]) for item in options["hosts"]
             ]
             plan = _rollout_plan.plan(
-                hosts, skip_unreachable=options["unreachable"] == "skip", same_uid=options["same_uid"]
+                hosts,
+                skip_unreachable=options["unreachable"] == "skip",
+                same_uid=options["same_uid"],
+                hints=options["hints"],
             )
         except HardeningError as error:
             raise AnsibleActionFail(str(error)) from error

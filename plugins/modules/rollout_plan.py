@@ -61,6 +61,10 @@ options:
     description: Whether the service account has to have one number everywhere.
     type: bool
     default: true
+  hints:
+    description: How O(batches), O(unreachable) and O(same_uid) are set where the caller comes from, for the message.
+    type: dict
+    default: {}
 seealso:
   - module: openclaw.hardening.rollout_report
 """

@@ -48,23 +48,30 @@ def candidate(name: str, seen: Mapping[str, Any], canaries: Iterable[str]) -> Ca
     return Candidate(name, reachable, fault, uid if isinstance(uid, int) else None, name in set(canaries))
 
 
-def batches(values: Iterable[object]) -> None:
+def batches(values: Iterable[object], hints: Mapping[str, str]) -> None:
     """Refuse sizes that Ansible would read as something else."""
     found = list(values)
     if not found or not all(_BATCH.fullmatch(str(value)) for value in found):
-        needed = 'numbers of hosts and percentages, such as [1, "25%", "100%"]'
-        raise HardeningError("openclaw_rollout_batches", shown(found), needed, "openclaw_rollout_batches")
+        needed = f'numbers of hosts and percentages, such as [1, "25%", "100%"]{_hint(hints, "batches")}'
+        raise HardeningError("batches", shown(found), needed, "batches")
 
 
-def plan(hosts: Iterable[Candidate], *, skip_unreachable: bool, same_uid: bool) -> Plan:
-    """Return who is meant, or refuse with everything that stands against it, in one message."""
+def _hint(hints: Mapping[str, str], subject: str) -> str:
+    return f" ({hints[subject]})" if hints.get(subject) else ""
+
+
+def plan(hosts: Iterable[Candidate], *, skip_unreachable: bool, same_uid: bool, hints: Mapping[str, str]) -> Plan:
+    """Return who is meant, or refuse with everything that stands against it, in one message.
+
+    :param hints: option to how it is set where the caller comes from.
+    """
     known = list(hosts)
     lost = [host.name for host in known if not host.reachable]
     faults = [f"- {host.name}: {harmless(host.fault, 600)}" for host in known if host.reachable and host.fault]
     if lost and not skip_unreachable:
         faults.append(
             f"- not reachable: {listed(lost)}; mend that, leave them out with --limit, "
-            "or set 'openclaw_rollout_unreachable' to skip"
+            f"or set 'unreachable' to skip{_hint(hints, 'unreachable')}"
         )
     uids: dict[int, list[str]] = {}
     for host in known:
@@ -72,9 +79,8 @@ def plan(hosts: Iterable[Candidate], *, skip_unreachable: bool, same_uid: bool) 
             uids.setdefault(host.uid, []).append(host.name)
     if same_uid and len(uids) > 1:
         groups = ", ".join(f"{uid} on {listed(names, 3)}" for uid, names in sorted(uids.items()))
-        faults.append(
-            f"- uid of the account: {groups}; set 'openclaw_user_uid', or 'openclaw_rollout_same_uid' to false"
-        )
+        cure = f"give the account one number, or set 'same_uid' to false{_hint(hints, 'same_uid')}"
+        faults.append(f"- uid of the account: {groups}; {cure}")
     if faults:
         raise HardeningError(
             "rollout", f"{len(faults)} reasons against it", "hosts that can all be targets; nothing was changed\n"

@@ -1,0 +1,64 @@
+"""How a rollout went, told from what the play handed on."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._rollout_summary import document, lines, row
+
+IMAGE, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+def seen() -> dict:
+    return {"look": {"image_id": IMAGE, "changed": False}}
+
+
+def outcome(result: str, **more: object) -> dict:
+    return {**seen(), "outcome": {"result": result, "image_id": OTHER, "seconds": 12.34, **more}}
+
+
+def test_a_row_tells_from_to_and_what_was_seen_from_the_host():
+    told = row("a", outcome("updated", probes={"asked": 100, "failed": 3, "seconds_failed": 0.3}), skipped=False)
+    assert (told.image_before, told.image_after, told.seconds) == (IMAGE, OTHER, 12.3)
+    assert (told.probes_asked, told.probes_failed, told.seconds_failed) == (100, 3, 0.3)
+    assert not told.bad
+
+
+@pytest.mark.parametrize(
+    ("what", "result", "bad"),
+    [
+        (outcome("updated"), "updated", False),
+        (outcome("unchanged"), "unchanged", False),
+        (outcome("rolled back"), "rolled back", True),
+        (outcome("stranded"), "stranded", True),
+        (outcome("failed"), "failed", True),
+        (outcome("unreachable"), "unreachable", True),
+        (seen(), "not reached", False),
+        (outcome("something else"), "not reached", False),
+        ({}, "unreachable", True),
+    ],
+)
+def test_what_is_not_known_to_be_good_is_not_called_so(what, result, bad):
+    told = row("a", what, skipped=False)
+    assert (told.result, told.bad) == (result, bad)
+
+
+def test_a_host_that_was_left_out_is_no_failure_and_no_success():
+    told = row("a", {}, skipped=True)
+    assert (told.result, told.bad) == ("skipped", False)
+
+
+def test_the_report_for_programs_counts():
+    rows = [row("a", outcome("updated"), skipped=False), row("b", outcome("rolled back"), skipped=False)]
+    made = json.loads(json.dumps(document(rows, "now")))
+    assert made["failed"] is True
+    assert made["counts"] == {"updated": 1, "rolled back": 1}
+    assert [host["host"] for host in made["hosts"]] == ["a", "b"]
+
+
+def test_the_table_shows_no_control_characters_and_stays_on_its_lines():
+    rows = [row("a", outcome("failed", message="line\n\x1b[2Jtwo" * 100), skipped=False)]
+    shown = [text for text, _colour in lines(rows, 120)]
+    assert len(shown) == 4
+    assert all("\x1b" not in text and len(text) <= 130 for text in shown)
