@@ -53,19 +53,25 @@ def definition(
         mine.pop(key, None)
     mine.update(image=image_id, pull_policy="never", restart="no", networks={"default": None})
     mine["volumes"] = [_mounted(volume, places) for volume in mine.get("volumes") or []]
-    used = {entry.get("source") for entry in mine.get("secrets") or []}
-    secrets = {
-        name: {**entry, "file": places.get(entry.get("file", ""), entry.get("file"))}
-        for name, entry in (resolved.get("secrets") or {}).items()
-        if name in used
-    }
-    for entry in secrets.values():
-        entry.pop("name", None)  # Compose derives it from the project
+    given = {kind: _given(resolved, mine, kind, places) for kind in ("secrets", "configs")}
     named = {
         volume["source"]: None for volume in mine["volumes"] if volume.get("type") == "volume" and volume["source"]
     }
     whole = {"name": project, "services": {service: mine}, "networks": {"default": {"internal": True}}}
-    return {**whole, **({"secrets": secrets} if secrets else {}), **({"volumes": named} if named else {})}
+    return {**whole, **{kind: what for kind, what in {**given, "volumes": named}.items() if what}}
+
+
+def _given(
+    resolved: Mapping[str, Any], mine: Mapping[str, Any], kind: str, places: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Return the secrets or configs that are used, from their stand-ins; Compose derives their names anew."""
+    used = {entry.get("source") for entry in mine.get(kind) or []}
+    found: dict[str, dict[str, Any]] = {}
+    for name, entry in (resolved.get(kind) or {}).items():
+        if name in used:
+            found[name] = {key: places.get(value, value) if key == "file" else value for key, value in entry.items()}
+            found[name].pop("name", None)
+    return found
 
 
 def _mounted(volume: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import cli
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._run import Output, run
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import spoken
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -37,7 +39,7 @@ class Compose:
 
         The text goes in by standard input, so that a definition is judged before it lies on the host.
         """
-        answer = self._run(["--file", "-", "config", "--hash", service], data=text)
+        answer = self._config(text, "--hash", service)
         for line in answer.stdout.splitlines():
             name, _space, found = line.partition(" ")
             if name == service and found:
@@ -53,7 +55,7 @@ class Compose:
 
     def resolve(self, text: str) -> dict[str, Any]:
         """Return what Compose makes of ``text``: every service of every profile, with variables and files filled in."""
-        answer = self._run(["--profile", "*", "--file", "-", "config", "--format", "json"], data=text)
+        answer = self._config(text, "--format", "json", before=["--profile", "*"])
         try:
             config = json.loads(answer.stdout)
         except ValueError:
@@ -78,10 +80,20 @@ class Compose:
         """Remove containers and networks, found by the project's label; volumes stay unless they are asked for, too."""
         self._run(["down", "--remove-orphans", *(["--volumes", "--timeout", "5"] if volumes else [])], cwd="/")
 
-    def _run(self, argv: list[str], *, data: str | None = None, image: str = "", cwd: str | None = None) -> Output:
+    def _config(self, text: str, *options: str, before: Sequence[str] = ()) -> Output:
+        """Let Compose read a definition; one that it cannot read is refused."""
+        answer = self._run([*before, "--file", "-", "config", *options], data=text, check=False)
+        if answer.rc != 0:
+            found = spoken(answer.stderr or answer.stdout) or f"exit code {answer.rc}"
+            raise HardeningError("definition", found, "what docker compose config accepts", "definition", rc=answer.rc)
+        return answer
+
+    def _run(
+        self, argv: list[str], *, data: str | None = None, image: str = "", cwd: str | None = None, check: bool = True
+    ) -> Output:
         start = [*cli(self.docker_host), "compose", "--ansi", "never", "--project-name", self.project]
         if cwd is None:
             start += ["--project-directory", self.directory]
         # Empty values outrank what the caller's environment or a planted .env file says.
         env = {"OPENCLAW_IMAGE": image, "COMPOSE_FILE": "", "COMPOSE_PROFILES": "", "COMPOSE_ENV_FILES": ""}
-        return run(self.module, start + argv, data=data, env=env, cwd=cwd)
+        return run(self.module, start + argv, check=check, data=data, env=env, cwd=cwd)

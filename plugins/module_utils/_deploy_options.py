@@ -89,7 +89,7 @@ def _probe(health: dict[str, Any] | None) -> Probe:
         return Probe("127.0.0.1", 1, (), 0)
     paths = tuple(plain("health.paths", path) for path in health["paths"])
     if not paths or not all(path.startswith("/") for path in paths):
-        raise HardeningError("health.paths", repr(list(paths)), "at least one path that begins with '/'", "health")
+        raise HardeningError("health.paths", shown(list(paths)), "at least one path that begins with '/'", "health")
     port = integer("health.port", health["port"], 1, 65535)
     timeout = integer("health.timeout", health["timeout"], 1, 3600)
     settle = integer("health.settle", health["settle"], 0, 3600)
@@ -100,7 +100,7 @@ def _validation(spec: dict[str, Any] | None, files: tuple[ManagedFile, ...]) -> 
     if spec is None:
         return None
     if not any(file.path == spec["path"] for file in files):
-        raise HardeningError("validate.path", repr(spec["path"]), "the path of one of 'files'", "validate")
+        raise HardeningError("validate.path", shown(spec["path"]), "the path of one of 'files'", "validate")
     if not re.fullmatch(r"[0-9]{1,10}:[0-9]{1,10}", spec["user"]):
         raise HardeningError("validate.user", repr(spec["user"][:60]), "uid:gid", "validate")
     env = tuple(printable("validate.env", setting) for setting in spec["env"])

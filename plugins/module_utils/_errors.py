@@ -4,6 +4,21 @@
 
 from __future__ import annotations
 
+import unicodedata
+
+# Control, format (invisible, bidirectional), lone surrogate, line separator, paragraph separator.
+INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def escaped(text: str, kept: str = "") -> str:
+    """Text with every invisible character written as its escape, but for those of ``kept``."""
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in INVISIBLE and character not in kept
+        else character
+        for character in text
+    )
+
 
 class HardeningError(Exception):
     """A refusal or failure that an operator can act on.
@@ -16,7 +31,7 @@ class HardeningError(Exception):
     """
 
     def __init__(self, what: str, found: str, needed: str, option: str = "", **details: object) -> None:
-        """Compose the message: what, found, needed, cure."""
+        """Compose the message: what, found, needed, cure; whatever a program said, nothing in it moves a cursor."""
         cure = f"; set {option!r}" if option else ""
-        super().__init__(f"{what}: found {found}, needed {needed}{cure}")
+        super().__init__(escaped(f"{what}: found {found}, needed {needed}{cure}", kept="\n"))
         self.details = details

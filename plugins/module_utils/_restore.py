@@ -75,7 +75,8 @@ class Restorer:
         self.service.stop_unit()
         if journal.restore_state:
             self.service.stop()
-            Mirror(self.places.state(self.places.attempt), before.state_dir, before.state_excludes).run()
+            state = self.places.state(self.places.attempt)
+            Mirror(state, before.state_dir, before.state_excludes, exact=True).run()
         for saved, managed in _journal.saved_files(self.places.attempt, before):
             _put_back(saved.path, managed)
         self.name_image(before.image_id, before.image_ref)
@@ -138,6 +139,8 @@ class Restorer:
         container = self.service.find()
         if before.supervised and container is not None and container.status in ALIVE:
             self.service.start_unit()
+        else:
+            self.service.forgive_unit()
         proven = [file.path for file in before.files if file.path not in journal.remove]
         _ledger.save_deployed(self.places.record_dir, before.image_ref, journal.image_id, proven)
         _ledger.absolve(self.places.record_dir, journal.image_id)

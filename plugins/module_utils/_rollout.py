@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 # What a second gateway takes for its start; with less at hand it could cost the first one its life.
 _CANDIDATE_MEMORY = 1200 << 20
-_UNTOUCHED, _RESTORED, _STRANDED = "untouched", "restored", "stranded"
+_UNTOUCHED, _RESTORED, _STRANDED, _UNFINISHED = "untouched", "restored", "stranded", "unfinished"
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,21 @@ class Rollout:
         if plan.container == "wait" and not plan.changed:
             return self._wait()
         self._need_image()
-        journal = self._prepare(plan)
-        return self._swap(plan, journal)
+        mirror = self._snapshot() if self._moves_state() else None
+        journal = self._prepare(plan, mirror)
+        return self._swap(plan, journal, mirror)
 
     # --- before anything is touched -------------------------------------------------------------------------------
 
-    def _prepare(self, plan: Plan) -> Journal:
+    def _prepare(self, plan: Plan, mirror: Mirror | None) -> Journal:
         """Write down what is going to be replaced, copy its state, and let a candidate prove the new deployment."""
-        before, moves = self._before(plan), self._moves_state()
+        before = self._before(plan)
         with_candidate = self._wants_candidate(plan)
-        if self.wanted.state_dir and (moves or with_candidate):
+        if self.wanted.state_dir and (mirror or with_candidate):
             size = measure(self.wanted.state_dir, self.wanted.state_excludes)
             ensure_directory(self.places.record_dir, 0o700, 0, 0)
             what = f"copies of {self.wanted.state_dir}"
-            need_space(self.places.record_dir, size * (moves + with_candidate), what, "record_dir")
+            need_space(self.places.record_dir, size * ((mirror is not None) + with_candidate), what, "record_dir")
         paths = [file.path for file in before.files]
         journal = Journal(
             _journal.PREPARING, before, self.wanted.image_id or self.found.image_id, plan.remove, plan.replaces
@@ -93,8 +94,9 @@ class Rollout:
         try:
             if with_candidate:
                 self._try_candidate()
-            if moves:
-                self._snapshot().run()  # most of it; the rest follows when nobody writes any more
+            if mirror:
+                ensure_directory(mirror.target, 0o700, 0, 0)
+                mirror.run()  # most of it; the rest follows when nobody writes any more
         except Exception as error:
             raise self._undone(journal, error) from error
         return journal
@@ -138,7 +140,6 @@ class Rollout:
 
     def _snapshot(self) -> Mirror:
         target, earlier = self.places.state(self.places.attempt), self.places.state(self.places.previous)
-        ensure_directory(target, 0o700, 0, 0)
         reuse = earlier if os.path.isdir(earlier) else ""
         return Mirror(self.wanted.state_dir, target, self.wanted.state_excludes, reuse)
 
@@ -206,7 +207,7 @@ class Rollout:
 
     # --- the swap -------------------------------------------------------------------------------------------------
 
-    def _swap(self, plan: Plan, journal: Journal) -> Health:
+    def _swap(self, plan: Plan, journal: Journal, mirror: Mirror | None) -> Health:
         disturbing = plan.container in ("create", "recreate", "restart", "start")
         try:
             if disturbing:
@@ -214,8 +215,8 @@ class Rollout:
                 self.service.stop_unit()
                 if plan.container in ("recreate", "restart"):
                     self.service.stop()
-                if journal.before.state_saved:
-                    self._snapshot().run()
+                if mirror:
+                    mirror.run()
             journal = _journal.advance(
                 self.places,
                 replace(journal, phase=_journal.STARTING, restore_state=disturbing and journal.before.state_saved),
@@ -228,13 +229,19 @@ class Rollout:
             journal = _journal.advance(self.places, replace(journal, phase=_journal.COMMITTING))
         except Exception as error:
             raise self._undone(journal, error) from error
-        Restorer(self.service, self.places).finish(journal)
+        try:
+            Restorer(self.service, self.places).finish(journal)
+        except Exception as error:
+            found = f"the new deployment serves and is proven, but what it replaced could not be put away: {error}"
+            raise HardeningError(
+                "deployment", found, "to be run again; it finishes first", outcome=_UNFINISHED
+            ) from error
         return health
 
     def _start(self, plan: Plan) -> None:
         self.service.remove_strays()
         if self.wanted.state_source:
-            Mirror(self.wanted.state_source, self.wanted.state_dir, self.wanted.state_excludes).run()
+            Mirror(self.wanted.state_source, self.wanted.state_dir, self.wanted.state_excludes, exact=True).run()
         if self.wanted.rolling_back:
             Restorer(self.service, self.places).name_image(self.wanted.image_id, self.wanted.image_ref)
         self._compose.up(self.wanted.service, recreate=plan.container == "recreate")

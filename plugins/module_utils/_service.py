@@ -115,9 +115,13 @@ class Service:
 
     def start_unit(self) -> None:
         """Let the unit keep the container again."""
+        self.forgive_unit()
+        self._systemctl("start")
+
+    def forgive_unit(self) -> None:
+        """Let a unit that gave up be started again."""
         if self.unit_state() == "failed":
             self._systemctl("reset-failed")
-        self._systemctl("start")
 
     def _systemctl(self, verb: str) -> None:
         run(self.module, ["systemctl", verb, "--", self.unit])

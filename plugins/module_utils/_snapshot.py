@@ -41,12 +41,14 @@ class Mirror:
 
     :param excluded: names directly in both directories that are left alone.
     :param reuse: an earlier copy; a file that is the same there becomes one more hard link (copies are never changed).
+    :param exact: what looks the same in the target (size, time, owner, mode) is copied nevertheless.
     """
 
     source: str
     target: str
     excluded: Collection[str] = ()
     reuse: str = ""
+    exact: bool = False
     _seen: dict[tuple[str, ...], tuple[int, ...]] = field(default_factory=dict)
     copied: int = 0
 
@@ -125,7 +127,7 @@ class Mirror:
             if not stat.S_ISREG(found.st_mode):
                 return
             seen = _signature(found)
-            if there and (self._seen.get(place) == seen if place in self._seen else _same(found, there)):
+            if there and self._has(place, seen, found, there):
                 return
             self._seen[place] = seen
             self.copied += 1
@@ -134,6 +136,11 @@ class Mirror:
                 _replace_by_link(old, target, name)
             else:
                 _replace_by_copy(handle, found, target, name)
+
+    def _has(self, place: tuple[str, ...], seen: tuple[int, ...], found: os.stat_result, there: os.stat_result) -> bool:
+        if place in self._seen:
+            return self._seen[place] == seen
+        return not self.exact and _same(found, there)
 
 
 def measure(path: str, excluded: Collection[str] = ()) -> int:

@@ -10,12 +10,14 @@ import unicodedata
 from collections.abc import Iterable
 from typing import NoReturn
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import (
+    INVISIBLE,
+    HardeningError,
+    escaped,
+)
 
 # Characters that systemd, Compose or a shell interpret, and quoting that could hide them.
 INTERPRETED = "%$\"'\\`"
-# Control, format (invisible, bidirectional), lone surrogate, line separator, paragraph separator.
-_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
 _MODE = re.compile(r"0[0-7]{3}")
@@ -43,11 +45,7 @@ def listed(values: Iterable[object], limit: int = 10) -> str:
 
 def harmless(value: str, limit: int = 300) -> str:
     """Text from a daemon, a container or a file that can be printed anywhere: one line, nothing invisible, cut."""
-    cut = value[: limit + 1]
-    text = "".join(
-        character.encode("unicode_escape").decode() if unicodedata.category(character) in _UNPRINTABLE else character
-        for character in cut
-    )
+    text = escaped(value[: limit + 1])
     return text if len(value) <= limit else f"{text[:limit]}… ({len(value)} characters)"
 
 
@@ -67,7 +65,7 @@ def printable(option: str, value: object, *, forbid: str = "", max_length: int =
         _refuse(option, value, "text")
     if len(value) > max_length:
         _refuse(option, value, f"at most {max_length} characters")
-    if any(unicodedata.category(character) in _UNPRINTABLE for character in value):
+    if any(unicodedata.category(character) in INVISIBLE for character in value):
         _refuse(option, value, "one line of printable text (no newline, tab or other control character)")
     if any(character in forbid for character in value):
         _refuse(option, value, f"text without any of {' '.join(forbid)}")

@@ -333,7 +333,7 @@ probes:
 outcome:
   description:
     - V(untouched), the running service was not touched; V(restored), the previous deployment is back and healthy;
-      V(stranded), the way back failed, too.
+      V(stranded), the way back failed, too; V(unfinished), the new one serves, but its records could not be written.
   returned: when a deployment failed
   type: str
   sample: untouched

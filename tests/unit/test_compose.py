@@ -19,6 +19,8 @@ with open({log!r}, "a") as log:
     log.write(json.dumps({{"argv": sys.argv[1:], "env": env, "cwd": os.getcwd(), "data": data}}) + "\\n")
 if "--format" in sys.argv:
     print("nothing" if "broken" in data else json.dumps({{"services": {{}}}}))
+elif "unreadable" in data:
+    sys.exit("yaml: line 3: \\x1b[2Jmapping values are not allowed")
 elif "config" in sys.argv:
     print("other 1111\\nopenclaw-gateway 2222")
 sys.exit(1 if "bad-service" in sys.argv else 0)
@@ -94,3 +96,9 @@ def test_down_needs_no_definition(compose, calls):
 def test_a_failure_carries_what_docker_said(compose, calls):
     with pytest.raises(HardeningError, match="exit code 1"):
         compose.stop("bad-service")
+
+
+def test_a_definition_that_compose_cannot_read_is_refused_by_its_option(compose, calls):
+    with pytest.raises(HardeningError, match=r"\Adefinition: found yaml: line 3: .*; set 'definition'\Z") as refused:
+        compose.config_hash("unreadable", "openclaw-gateway")
+    assert "\x1b" not in str(refused.value)

@@ -68,6 +68,14 @@ def test_bad_input_is_refused_before_anything_is_touched(run_module, arguments, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [{"health": {"port": 1, "paths": ["x" * 4000] * 9}}, {"validate": {"path": "x" * 4000, "argv": [], "user": ""}}],
+)
+def test_a_refusal_stays_short(run_module, arguments, bad):
+    assert len(run_module(hardened_compose, check=True, **{**arguments, **bad})["msg"]) < 300
+
+
 def test_the_user_of_the_judge_is_numeric(run_module, arguments, tmp_path):
     judge = {"path": f"{tmp_path}/openclaw.json", "argv": ["x"], "user": "root"}
     result = run_module(hardened_compose, check=True, **{**arguments, "validate": judge})

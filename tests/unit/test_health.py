@@ -105,3 +105,8 @@ def test_settling_ends_when_the_container_has(gateway):
     probe_ = Probe("127.0.0.1", gateway.server_port, ("/healthz",), 5, settle=30)
     with pytest.raises(HardeningError, match="it ended"):
         settle(probe_, lambda: "it ended", poll=0.01)
+
+
+@pytest.mark.parametrize("host", [" ", "a\0b", "x" * 64, "\u00e4" * 64, "-x", "["])
+def test_a_name_that_no_host_can_have_is_an_answer_not_an_error(host):
+    assert not ask(Probe(host, 1, ("/healthz",), 1)).ok

@@ -161,3 +161,8 @@ def test_what_a_program_said_stays_on_one_line():
     assert _text.spoken("one\n\n\ttwo\x1b[2J\n") == "one | two\\x1b[2J"
     assert _text.spoken("x" * 900 + "end").endswith("end")
     assert len(_text.spoken("x" * 2000)) <= 802
+
+
+def test_a_refusal_shows_what_it_was_told_and_moves_no_cursor():
+    refusal = HardeningError("x", "\x1b[2J\u202e\x85\ud800", "y\n- z")
+    assert str(refusal) == "x: found \\x1b[2J\\u202e\\x85\\ud800, needed y\n- z"

@@ -1,0 +1,120 @@
+"""Hostile values in every option of hardening_report, which works on the controller: refused cleanly, or no harm done.
+
+All values go through two runs of a playbook: in check mode, and, those that were refused there, for real.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile_host import requests
+from judge import outcome
+from options import get, places, put
+from rig_host import CHECKOUT, TOOLS
+from values import drawn
+
+EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "2")) * 4
+MODULE = "hardening_report"
+OPTIONS = ("directory", "formats", "hosts", "table", "title")
+
+
+@pytest.fixture(scope="module")
+def good(host, tmp_path_factory) -> dict[str, Any]:
+    """Return the request of the role, with less of the evidence, and files where they can be looked at."""
+    (request,) = requests(host, MODULE)
+    (audited,) = request["hosts"]
+    result = {**audited["result"], "checks": audited["result"]["checks"][:3]}
+    folder = tmp_path_factory.mktemp("reports")
+    return {
+        **request,
+        "hosts": [{"name": audited["name"], "result": result}],
+        "directory": str(folder),
+        "title": "Hostile",
+        "table": True,
+    }
+
+
+@pytest.fixture
+def play(tmp_path):
+    """Return a function that runs the action with each of these options, and returns the answers and what was shown."""
+
+    def run(attempts: list[dict[str, Any]], *flags: str) -> tuple[list[dict[str, Any]], str]:
+        (tmp_path / "attempts.json").write_text(json.dumps(attempts))
+        options = {name: f"{{{{ item.{name} | default(omit) }}}}" for name in OPTIONS}
+        tasks = [
+            {f"openclaw.hardening.{MODULE}": options, "loop": "{{ attempts }}", "register": "done", "ignore_errors": True,
+             "loop_control": {"label": ""}},
+            {"ansible.builtin.copy": {"content": "{{ done.results | to_json }}", "dest": str(tmp_path / "done.json")},
+             "check_mode": False, "no_log": True},
+        ]  # fmt: skip
+        attempts_file = f"{{{{ lookup('ansible.builtin.file', '{tmp_path}/attempts.json') | from_json }}}}"
+        the_play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks,
+                    "vars": {"attempts": attempts_file}}  # fmt: skip
+        (tmp_path / "play.yml").write_text(json.dumps([the_play]))
+        process = subprocess.run(
+            [str(TOOLS / "ansible-playbook"), "play.yml", *flags],
+            cwd=tmp_path,
+            env={**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )  # fmt: skip
+        said = process.stdout + process.stderr
+        assert process.returncode == 0, said[-3000:]
+        return json.loads((tmp_path / "done.json").read_text()), said
+
+    return run
+
+
+def looked_at(folder: Path) -> dict[str, tuple[int, int, int, int]]:
+    """Return what lies below a folder, and below what belongs to root on this machine."""
+    found = {}
+    for top in (folder, Path("/etc")):
+        for path in [top, *top.rglob("*")]:
+            state = path.lstat()
+            found[str(path)] = (state.st_mode, state.st_uid, state.st_size, state.st_mtime_ns)
+    return found
+
+
+def attempts(good: dict[str, Any]) -> list[tuple[str, list[str], dict[str, Any]]]:
+    """Return a name, the options to blame, and the request of each attempt."""
+    found = []
+    for place in places(MODULE):
+        for kind, value in drawn(get(good, place.path), zlib.crc32(str(place).encode()), EXAMPLES):
+            # A lone surrogate does not survive Ansible's own JSON: it cannot come from a playbook.
+            if "\\ud" not in ascii(value):
+                found.append((f"{place} = {ascii((kind, value))[:300]}", place.names, put(good, place.path, value)))
+    return found
+
+
+def test_hostile_values(good, play, tmp_path):
+    tried = attempts(good)
+    folder = Path(good["directory"])
+    before = looked_at(folder)
+    answers = play([request for _name, _blamed, request in tried], "--check")[0]
+    assert len(answers) == len(tried) >= 60
+    verdicts = [verdict(name, blamed, answer) for (name, blamed, _request), answer in zip(tried, answers)]
+    legal, refused = ([attempt for attempt, found in zip(tried, verdicts) if (found == "legal") is is_legal]
+                      for is_legal in (True, False))  # fmt: skip
+    for (name, blamed, _request), answer in zip(refused, play([request for *_, request in refused])[0]):
+        assert verdict(name, blamed, answer) != "legal", f"{name}: check mode refuses what the run accepts"
+    assert looked_at(folder) == before
+    assert {path.name for path in tmp_path.iterdir()} <= {"attempts.json", "done.json", "play.yml", ".ansible"}
+    # What Ansible itself refuses it quotes as it is; the table of the report shows nothing that moves a cursor.
+    assert not set(play([request for *_, request in legal], "--check")[1]) & set("\x1b\x07\x9b\u202e\u2066")
+    print(f"\nhostile values of {MODULE}: {len(tried)}, refused: {len(refused)}")
+    assert 0 < len(refused) < len(tried)
+
+
+def verdict(name: str, blamed: list[str], answer: dict[str, Any]) -> str:
+    try:
+        return outcome(answer, blamed)
+    except AssertionError as error:
+        raise AssertionError(f"{name}: {error}") from None
