@@ -82,6 +82,15 @@ class Deployment:
         """Give an image the name of the one to be deployed, as hardened_image does before."""
         self.host.check(f"docker tag {self.images[image]} {IMAGE}")
 
+    def one_more(self, name: str, base: str) -> str:
+        """Build one more image that behaves as another; return its id."""
+        self.images[name] = self.host.check(f"""
+            printf 'FROM stub:{base}\\nLABEL name={name}\\n' |
+                docker buildx build --load --quiet --tag stub:{name} - >/dev/null
+            docker image inspect --format '{{{{.Id}}}}' stub:{name}
+        """)
+        return self.images[name]
+
     def run(self, image: str = "v1", *, check: bool = False, **changes: Any) -> dict[str, Any]:
         """Deploy."""
         if image in self.images:
@@ -125,7 +134,7 @@ class Deployment:
             f"mkdir -p $(dirname {STATE}/{name}); cat > {STATE}/{name} <<'END'\n{text}END"
             for name, text in STATE_FILES.items()
         )
-        self._nothing()
+        self.nothing()
         self.host.check(f"{lay_state}\nchown -R 1000:1000 {STATE}; chmod -R u=rwX,go= {STATE}")
         answer = self.host.module("hardened_compose", self.options(), diff=False)
         assert not answer.get("failed"), answer["msg"]
@@ -137,7 +146,7 @@ class Deployment:
 
     def _again(self) -> None:
         """Make it from what was kept, whatever is there."""
-        self._nothing()
+        self.nothing()
         self.host.check(f"""
             find {ETC} -mindepth 1 -delete
             tar -xpf {GOOD} -C /
@@ -146,7 +155,7 @@ class Deployment:
         """)
         wait_until(self.host.answers, "the good deployment does not answer")
 
-    def _nothing(self) -> None:
+    def nothing(self) -> None:
         """Take away whatever a test left; the files of the first deployment stay."""
         of_the_image = " -o ".join(f"-name {name}" for name in OF_THE_IMAGE)
         self.host.check(f"""

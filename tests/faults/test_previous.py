@@ -62,11 +62,7 @@ def test_without_a_deployment_before(before: World, deployment: Deployment, host
 
 def test_an_image_that_is_gone(before: World, deployment: Deployment, host: FaultHost) -> None:
     """Somebody pruned the host."""
-    gone = host.check(
-        "printf 'FROM stub:v1\\nLABEL gone=yes\\n' | docker buildx build --load --quiet --tag stub:gone - >/dev/null; "
-        "docker image inspect --format '{{.Id}}' stub:gone"
-    )
-    deployment.images["gone"] = gone
+    gone = deployment.one_more("gone", "v1")
     assert deployment.run("gone")["changed"]
     assert deployment.run("v2")["changed"]
     newer = host.look()
