@@ -1,6 +1,10 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One run at a time: a kernel lock, so that a dead run leaves none behind; its file only says who holds it."""
+"""One run at a time: a kernel lock, so that a dead run leaves none behind; its file only says who holds it.
+
+What a run starts holds the lock with it (:func:`held`). When the run is killed and its program goes on, the next run
+waits for that program, too, instead of working beside it.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +13,22 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import shown
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless, shown
 
 _POLL = 0.2
+_LOOKING = 1.0  # seconds for the search in /proc
+_NAMED = 3
 _NOT_KNOWN = "a process that is not known"
 # Process, when that was started (clock ticks after boot), when it took the lock (seconds after boot), its program.
 _LINE = re.compile(rb"([1-9][0-9]{0,9}) ([0-9]{1,20}) ([0-9]{1,12}) ([\w.-]{1,64})\n")
 _LONGEST = 128
+_held: list[int] = []
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,11 @@ class Holder:
     start: int
     since: int
     program: str
+
+
+def held() -> tuple[int, ...]:
+    """Return the descriptors of the locks that this process holds, for the ``pass_fds`` of what it starts."""
+    return tuple(_held)
 
 
 @contextmanager
@@ -57,10 +69,14 @@ def lock(path: str, timeout: float, option: str = "lock_timeout") -> Iterator[No
                 )
             time.sleep(_POLL)
         _sign(handle)
+        _held.append(handle)
         try:
             yield
         finally:
+            _held.remove(handle)
             _write(handle, b"")
+            # A run that ends by itself has waited for its programs; what one of them left for good holds nothing.
+            fcntl.flock(handle, fcntl.LOCK_UN)
     finally:
         os.close(handle)
 
@@ -98,9 +114,12 @@ def _named(handle: int) -> str:
     holder = read_holder(content)
     if holder is None:
         return f"{_NOT_KNOWN} (the file says {shown(content.decode('ascii', 'replace'))})" if content else _NOT_KNOWN
+    left: list[str] = []
     if _started(holder.pid) != holder.start:
-        return _NOT_KNOWN
-    return describe(holder, _uptime(), datetime.now(timezone.utc))
+        left = _programs(handle)
+        if not left:
+            return _NOT_KNOWN
+    return describe(holder, _uptime(), datetime.now(timezone.utc), left)
 
 
 def read_holder(content: bytes) -> Holder | None:
@@ -109,13 +128,42 @@ def read_holder(content: bytes) -> Holder | None:
     return Holder(int(match[1]), int(match[2]), int(match[3]), match[4].decode()) if match else None
 
 
-def describe(holder: Holder, uptime: float, now: datetime) -> str:
-    """Say who holds the lock and since when; counted after boot, so that a clock that was set does not matter."""
+def describe(holder: Holder, uptime: float, now: datetime, left: Sequence[str] = ()) -> str:
+    """Say who holds the lock and since when; counted after boot, so that a clock that was set does not matter.
+
+    :param left: programs that go on although the run that took the lock is gone.
+    """
     seconds = max(0, round(uptime - holder.since))
     # A file may say any number.
     began = now - timedelta(seconds=min(seconds, round(uptime)))
     when = f"{began:%Y-%m-%d %H:%M:%S} UTC"
-    return f"process {holder.pid} ({holder.program}) holds the lock for {seconds} seconds, since {when}"
+    who = f"process {holder.pid} ({holder.program})"
+    if left:
+        who = f"a program that a run which is gone ({holder.program}) had started: {' and '.join(left)}"
+    return f"{who} holds the lock for {seconds} seconds, since {when}"
+
+
+def _programs(handle: int) -> list[str]:
+    """Name some processes that hold the lock, as far as a short search finds them; not those that wait for it."""
+    found: list[str] = []
+    lock_file = os.fstat(handle)
+    enough = time.monotonic() + _LOOKING
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        if len(found) == _NAMED or time.monotonic() > enough:
+            break
+        with suppress(OSError):  # it ended
+            if any(_locks(f"/proc/{pid}", number, lock_file) for number in os.listdir(f"/proc/{pid}/fd")):
+                with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+                    found.append(f"process {pid} ({harmless(file.read().strip(), 64)})")
+    return found
+
+
+def _locks(process: str, number: str, lock_file: os.stat_result) -> bool:
+    """Tell whether a descriptor holds the lock (proc_pid_fdinfo(5)); the file behind another one is not touched."""
+    with suppress(OSError), open(f"{process}/fdinfo/{number}", "rb") as file:
+        if re.search(rb"(?m)^lock:.* FLOCK .*:%d " % lock_file.st_ino, file.read()):
+            return os.path.samestat(os.stat(f"{process}/fd/{number}"), lock_file)
+    return False
 
 
 def _started(pid: int) -> int | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ansible_collections.openclaw.hardening.plugins.module_utils import _lock
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import spoken
 
@@ -45,6 +46,7 @@ def run(
         data=data,
         use_unsafe_shell=False,
         expand_user_and_vars=False,  # an argument is what it says, also with a ~ or a $
+        pass_fds=_lock.held(),
     )
     if check and rc != 0:
         raise HardeningError(

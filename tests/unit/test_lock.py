@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils import _lock
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._lock import Holder, describe, lock, read_holder
+from ansible_collections.openclaw.hardening.plugins.module_utils._lock import (
+    Holder,
+    describe,
+    held,
+    lock,
+    read_holder,
+)
 
 HOLDER = """
 import sys
@@ -21,14 +30,41 @@ with lock(sys.argv[1], 0):
     print("held", flush=True)
     sys.stdin.read()
 """
+# Runs a program as the modules do, under the lock.
+RUN = """
+import sys
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.openclaw.hardening.plugins.module_utils import _lock, _run
+with patch_module_args({}):
+    module = AnsibleModule({})
+with _lock.lock(sys.argv[1], 0):
+    _run.run(module, ["sh", "-c", sys.argv[2]])
+print("ended", flush=True)
+sys.stdin.read()
+"""
+
+
+def begin(script: str, *arguments: object) -> subprocess.Popen:
+    """Start a script in another process."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    argv = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+
+
+def appears(path: Path) -> int:
+    """Wait for a process to write its number."""
+    for _attempt in range(500):
+        if path.exists() and path.read_text().endswith("\n"):
+            return int(path.read_text())
+        time.sleep(0.02)
+    raise TimeoutError(path)
 
 
 @pytest.fixture
 def other(tmp_path) -> Iterator[subprocess.Popen]:
     """Another process that holds the lock until its standard input ends."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    argv = [sys.executable, "-c", HOLDER, str(tmp_path / "lock")]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+    with begin(HOLDER, tmp_path / "lock") as process:
         if process.stdout is None or process.stdout.readline() != b"held\n":
             pytest.fail("no other process that holds the lock")
         yield process
@@ -85,12 +121,46 @@ def test_a_torn_or_foreign_file_is_harmless(tmp_path, other, content):
 
 
 @pytest.mark.parametrize("line", [b"%d 1 2 hardened_compose.py\n", b"4194304 1 2 hardened_compose.py\n"])
-def test_a_process_that_is_not_the_one_that_signed_is_not_named(tmp_path, other, line):
-    """The number was used again, or its process is dead and a child of it holds the lock."""
+def test_when_the_one_that_signed_is_gone_the_kernel_says_who_holds_the_lock(tmp_path, other, line):
+    """The number was used again, or nobody has it; a waiting run, which has the file open, too, is not named."""
     (tmp_path / "lock").write_bytes(line % other.pid if b"%d" in line else line)
-    said = refusal(tmp_path / "lock")
-    assert "a process that is not known" in said
-    assert str(other.pid) not in said.replace(str(tmp_path), "")
+    with begin(HOLDER.replace("1], 0", "1], 60"), tmp_path / "lock") as waiting:
+        said = refusal(tmp_path / "lock", 0.5)
+        waiting.kill()
+    assert f"a run which is gone (hardened_compose.py) had started: process {other.pid} (python" in said
+    assert said.count("process ") == 1
+
+
+def test_a_program_of_a_killed_run_is_waited_for_and_named(tmp_path):
+    lock_file, number = tmp_path / "lock", tmp_path / "number"
+    with begin(RUN, lock_file, f"echo $$ > {number}; exec sleep 60") as run:
+        program = appears(number)
+        run.kill()
+    said = refusal(lock_file, 0.3)
+    assert f"a run which is gone (-c) had started: process {program} (sleep) holds the lock for" in said
+    os.kill(program, signal.SIGKILL)
+    with lock(str(lock_file), 10):
+        pass
+
+
+def test_a_program_that_a_run_left_for_good_holds_nothing(tmp_path):
+    lock_file, number = tmp_path / "lock", tmp_path / "number"
+    with begin(RUN, lock_file, f"sleep 60 >/dev/null 2>&1 & echo $! > {number}") as run:
+        program = appears(number)
+        assert run.stdout.readline() == b"ended\n"
+        with lock(str(lock_file), 0):
+            os.kill(program, signal.SIGKILL)
+        run.stdin.close()
+
+
+def test_only_locks_that_are_held_are_handed_on(tmp_path):
+    assert held() == ()
+    with lock(str(tmp_path / "outer"), 0), lock(str(tmp_path / "inner"), 0):
+        assert [os.readlink(f"/proc/self/fd/{number}") for number in held()] == [
+            str(tmp_path / "outer"),
+            str(tmp_path / "inner"),
+        ]
+    assert held() == ()
 
 
 def test_the_holder_signs_with_one_line_and_takes_it_back(tmp_path):
