@@ -157,9 +157,9 @@ def _keep(places: _Places, place: str, touched: list[str]) -> None:
 
 
 def _forget(folder: int, name: str) -> None:
-    for left in _names(name):
-        with suppress(FileNotFoundError):
-            os.unlink(left, dir_fd=folder)
+    # A file system that is mounted for reading refuses to remove also what is not there.
+    for left in filter(lambda left: _stat(folder, left), _names(name)):
+        os.unlink(left, dir_fd=folder)
 
 
 def _sync(places: _Places) -> None:
