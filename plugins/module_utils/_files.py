@@ -34,6 +34,13 @@ _TYPES = {
     stat.S_IFCHR: "character device",
     stat.S_IFBLK: "block device",
 }
+# What helps against what the kernel refuses.
+_NEEDED = {
+    errno.ENOSPC: "free space and free inodes on its file system (df, df -i)",
+    errno.EDQUOT: "a quota that is not used up",
+    errno.EROFS: "a file system that is mounted for writing",
+    errno.EIO: "a disk that works; dmesg tells more",
+}
 
 
 @dataclass(frozen=True)
@@ -164,14 +171,9 @@ def write(wanted: ManagedFile, trusted: Collection[int] = ()) -> None:
 
     :param trusted: owners of parent directories that are accepted besides root.
     """
-    try:
-        with _parent(wanted.path, trusted={0, *trusted}) as (folder, name):
-            _sweep(folder, re.escape(name[:200]))
-            _replace(folder, name, wanted, lambda handle: _write_all(handle, wanted.content))
-    except FileNotFoundError:
-        raise _no_parent(wanted.path) from None
-    except OSError as error:
-        raise _failed(wanted.path, error) from error
+    with _failures(wanted.path), _parent(wanted.path, trusted={0, *trusted}) as (folder, name):
+        _sweep(folder, name)
+        _replace(folder, name, wanted)
 
 
 def write_large(wanted: ManagedFile, fill: Callable[[int], None], siblings: str, trusted: Collection[int] = ()) -> None:
@@ -179,14 +181,9 @@ def write_large(wanted: ManagedFile, fill: Callable[[int], None], siblings: str,
 
     :param siblings: regular expression of names; what killed runs left beside any of them is removed.
     """
-    try:
-        with _parent(wanted.path, trusted={0, *trusted}) as (folder, name):
-            _sweep(folder, siblings)
-            _replace(folder, name, wanted, fill)
-    except FileNotFoundError:
-        raise _no_parent(wanted.path) from None
-    except OSError as error:
-        raise _failed(wanted.path, error) from error
+    with _failures(wanted.path), _parent(wanted.path, trusted={0, *trusted}) as (folder, name):
+        _sweep(folder, name, siblings)
+        _replace(folder, name, wanted, fill)
 
 
 def remove(path: str) -> bool:
@@ -204,28 +201,39 @@ def remove(path: str) -> bool:
         raise _failed(path, error) from error
 
 
+def remove_directory(path: str) -> None:
+    """Remove the directory at ``path`` when it is empty."""
+    with suppress(FileNotFoundError), _parent(path) as (folder, name):
+        try:
+            os.rmdir(name, dir_fd=folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+                raise _failed(path, error) from error
+
+
 def ensure_directory(path: str, mode: int, uid: int, gid: int) -> bool:
     """Create or correct this one directory (its parent must exist); tell whether anything changed."""
-    try:
-        with _parent(path) as (folder, name):
-            created = False
-            with suppress(FileExistsError):
-                os.mkdir(name, 0o700, dir_fd=folder)
-                created = True
-            with _opened(folder, name, path, _DIRECTORY) as handle:
-                found = os.fstat(handle)
-                owner = (found.st_uid, found.st_gid) != (uid, gid)
-                if owner:
-                    os.fchown(handle, uid, gid)
-                if owner or stat.S_IMODE(found.st_mode) != mode:
-                    os.fchmod(handle, mode)
-                if created:
-                    os.fsync(folder)
-                return created or owner or stat.S_IMODE(found.st_mode) != mode
-    except FileNotFoundError:
-        raise _no_parent(path) from None
-    except OSError as error:
-        raise _failed(path, error) from error
+    with _failures(path), _parent(path) as (folder, name):
+        created = False
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=folder)
+            created = True
+        with _opened(folder, name, path, _DIRECTORY) as handle:
+            found = os.fstat(handle)
+            owner = (found.st_uid, found.st_gid) != (uid, gid)
+            if owner:
+                os.fchown(handle, uid, gid)
+            if owner or stat.S_IMODE(found.st_mode) != mode:
+                os.fchmod(handle, mode)
+            if created:
+                os.fsync(folder)
+            return created or owner or stat.S_IMODE(found.st_mode) != mode
+
+
+def _replace(folder: int, name: str, wanted: ManagedFile, fill: Callable[[int], None] | None = None) -> None:
+    with _completed(folder, name, wanted, fill) as (temporary, handle):
+        _take_place(folder, temporary, name, handle, wanted.path)
+        os.fsync(folder)
 
 
 def _write_all(handle: int, content: bytes) -> None:
@@ -234,31 +242,42 @@ def _write_all(handle: int, content: bytes) -> None:
         rest = rest[os.write(handle, rest) :]
 
 
-def _replace(folder: int, name: str, wanted: ManagedFile, fill: Callable[[int], None]) -> None:
+@contextmanager
+def _completed(
+    folder: int, name: str, wanted: ManagedFile, fill: Callable[[int], None] | None = None
+) -> Iterator[tuple[str, int]]:
+    """Complete ``wanted`` beside ``name``; yield its temporary name, which is gone after a failure, and its handle.
+
+    :param fill: writes the content to a descriptor; without it, it is that of ``wanted``.
+    """
     temporary = _temporary(name, secrets.token_hex(8))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(temporary, flags, 0o600, dir_fd=folder)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)  # says to _sweep that its writer is alive
-        fill(handle)
+        if fill:
+            fill(handle)
+        else:
+            _write_all(handle, wanted.content)
         os.fchown(handle, wanted.uid, wanted.gid)
         os.fchmod(handle, wanted.mode)
         os.fsync(handle)
-        if not _replaceable(folder, name):
-            raise HardeningError(wanted.path, "something that is not a regular file", "a regular file; move it away")
-        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-        # The owner of a user's directory could have put another file under the temporary name.
-        if not os.path.samestat(os.fstat(handle), os.stat(name, dir_fd=folder, follow_symlinks=False)):
-            raise HardeningError(
-                wanted.path, "a file exchanged by somebody while it was written", "nobody to interfere"
-            )
-        os.fsync(folder)
+        yield temporary, handle
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary, dir_fd=folder)
         raise
     finally:
         os.close(handle)
+
+
+def _take_place(folder: int, temporary: str, name: str, handle: int, path: str) -> None:
+    if not _replaceable(folder, name):
+        raise HardeningError(path, "something that is not a regular file", "a regular file; move it away")
+    os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    # The owner of a user's directory could have put another file under the temporary name.
+    if not os.path.samestat(os.fstat(handle), os.stat(name, dir_fd=folder, follow_symlinks=False)):
+        raise HardeningError(path, "a file exchanged by somebody while it was written", "nobody to interfere")
 
 
 def _replaceable(folder: int, name: str) -> bool:
@@ -272,9 +291,16 @@ def _temporary(name: str, tag: str) -> str:
     return f".{name[:200]}.{tag}.hardening-tmp"
 
 
-def _sweep(folder: int, names: str) -> None:
-    """Remove what a killed run left beside ``names``: a temporary file that no living writer holds."""
-    pattern = re.compile(rf"\.(?:{names})\.[0-9a-f]{{16}}\.hardening-tmp")
+def _sweep(folder: int, name: str, siblings: str = "") -> None:
+    """Remove what a killed run left beside ``name``: a temporary file that no living writer holds."""
+    for entry in _abandoned(folder, name, siblings):
+        with suppress(OSError):
+            os.unlink(entry, dir_fd=folder)
+
+
+def _abandoned(folder: int, name: str, siblings: str = "") -> Iterator[str]:
+    """Yield the temporary files beside ``name`` (or any name that fits ``siblings``) that no living writer holds."""
+    pattern = re.compile(rf"\.(?:{siblings or re.escape(name[:200])})\.[0-9a-f]{{16}}\.hardening-tmp")
     for entry in os.listdir(folder):
         if not pattern.fullmatch(entry):
             continue
@@ -282,7 +308,7 @@ def _sweep(folder: int, names: str) -> None:
             handle = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(entry, dir_fd=folder)
+                yield entry
             finally:
                 os.close(handle)
 
@@ -378,9 +404,18 @@ def _state(found: os.stat_result, content: bytes) -> FileState:
     return FileState(_type(found), content, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, found.st_nlink)
 
 
-def _no_parent(path: str) -> HardeningError:
-    return HardeningError(path, f"no directory {posixpath.dirname(path)}", "its directory to exist")
+@contextmanager
+def _failures(path: str) -> Iterator[None]:
+    """Name the path in what the kernel refuses."""
+    try:
+        yield
+    except FileNotFoundError:
+        found = f"no directory {posixpath.dirname(path)}"
+        raise HardeningError(path, found, "its directory to exist") from None
+    except OSError as error:
+        raise _failed(path, error) from error
 
 
 def _failed(path: str, error: OSError) -> HardeningError:
-    return HardeningError(path, f"{error.strerror} (errno {error.errno})", "a place that root can write")
+    needed = _NEEDED.get(error.errno or 0, "a place that root can write")
+    return HardeningError(path, f"{error.strerror} (errno {error.errno})", needed)

@@ -33,6 +33,7 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,199}\.(service|timer|path|socke
 _REFERENCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\.(?:service|timer|path|socket|target|slice)\b")
 _EXEC = re.compile(r"Exec[A-Z][A-Za-z]+=[@:+!|-]*([^\s]+)")
 _EXPOSURE = re.compile(r"Overall exposure level for (\S+): ([0-9]+(?:\.[0-9]+)?)")
+_STAGED = "openclaw-units-"
 # What systemd itself pulls in for any unit.
 _IMPLICIT = ("basic", "paths", "shutdown", "sockets", "sysinit", "timers")
 _STUBS = {
@@ -60,6 +61,7 @@ _PROPERTIES = {
     "FragmentPath": "",
     "DropInPaths": "",
     "NeedDaemonReload": "no",
+    "InvocationID": "",
 }
 
 
@@ -89,7 +91,10 @@ class Directive:
 
 @dataclass(frozen=True)
 class UnitStatus:
-    """What the service manager says about a unit; all of it has a value for a unit that does not exist."""
+    """What the service manager says about a unit; all of it has a value for a unit that does not exist.
+
+    ``invocation`` is another one after each start.
+    """
 
     active_state: str = "inactive"
     sub_state: str = "dead"
@@ -97,6 +102,7 @@ class UnitStatus:
     fragment: str = ""
     drop_ins: tuple[str, ...] = ()
     needs_reload: bool = False
+    invocation: str = ""
 
     @property
     def active(self) -> bool:
@@ -206,21 +212,36 @@ def seconds(text: str) -> float | None:
 @contextmanager
 def staged(units: Collection[Unit], executables: Iterable[str], tmpdir: str | None = None) -> Iterator[str]:
     """Yield a private root directory that holds the units, and stand-ins for all that they refer to."""
-    root = tempfile.mkdtemp(prefix="units-", dir=tmpdir)
+    root = ""
     try:
-        stubs = {f"{name}.target" for name in _IMPLICIT} | set(references(units))
-        stubs |= {
-            f"{name.rpartition('.')[0]}.service" for name in stubs if name.endswith((".socket", ".timer", ".path"))
-        }
-        texts = {name: _STUBS[name.rpartition(".")[2]] for name in stubs}
-        texts.update({unit.name: unit.content for unit in units})
-        for name, text in texts.items():
-            _place(root, f"{UNIT_PATH}/{name}", text, 0o644)
-        for path in {"/stub", *executables}:
-            _place(root, path, "#!/stub\n", 0o755)
+        try:
+            root = tempfile.mkdtemp(prefix=_STAGED, dir=tmpdir)
+            _stage(root, units, executables)
+        except OSError as error:
+            found = f"{error.strerror} (errno {error.errno})"
+            raise HardeningError(tmpdir or tempfile.gettempdir(), found, "room to judge the units in") from error
         yield root
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        if root:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+def clear_staged(folder: str) -> None:
+    """Remove what killed runs staged in ``folder``; for the run that holds the lock."""
+    for name in os.listdir(folder):
+        if name.startswith(_STAGED) and os.path.isdir(f"{folder}/{name}"):
+            shutil.rmtree(f"{folder}/{name}", ignore_errors=True)
+
+
+def _stage(root: str, units: Collection[Unit], executables: Iterable[str]) -> None:
+    stubs = {f"{name}.target" for name in _IMPLICIT} | set(references(units))
+    stubs |= {f"{name.rpartition('.')[0]}.service" for name in stubs if name.endswith((".socket", ".timer", ".path"))}
+    texts = {name: _STUBS[name.rpartition(".")[2]] for name in stubs}
+    texts.update({unit.name: unit.content for unit in units})
+    for name, text in texts.items():
+        _place(root, f"{UNIT_PATH}/{name}", text, 0o644)
+    for path in {"/stub", *executables}:
+        _place(root, path, "#!/stub\n", 0o755)
 
 
 def verify(module: AnsibleModule, root: str, units: Collection[Unit]) -> None:
@@ -271,10 +292,14 @@ def within(found: Mapping[str, float], limits: Mapping[str, float], hint: str = 
 
 
 def refuse_faults(
-    module: AnsibleModule, units: Collection[Unit], executables: Iterable[str], limits: Mapping[str, float]
+    module: AnsibleModule,
+    units: Collection[Unit],
+    executables: Iterable[str],
+    limits: Mapping[str, float],
+    tmpdir: str,
 ) -> dict[str, float]:
     """Refuse units that systemd complains about or that are more exposed than allowed; return the exposures."""
-    with staged(units, executables, module.tmpdir) as root:
+    with staged(units, executables, tmpdir) as root:
         verify(module, root, units)
         found = exposures(module, limits, root)
     within(found, limits)
@@ -311,6 +336,7 @@ def parse_show(text: str, names: Collection[str]) -> dict[str, UnitStatus]:
             fragment=got["FragmentPath"],
             drop_ins=tuple(got["DropInPaths"].split()),
             needs_reload=got["NeedDaemonReload"] == "yes",
+            invocation=got["InvocationID"],
         )
     return {name: found.get(name, UnitStatus()) for name in names}
 

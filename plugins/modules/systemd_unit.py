@@ -14,7 +14,11 @@ description:
   - The whole set is judged before anything changes. C(systemd-analyze verify) must not print a single word about it,
     because a directive that a version of systemd cannot parse is only logged, and the hardening behind it is silently
     lost. No service may be more exposed than O(exposure_limits) allows.
-  - When a step fails after the installation, the files and units that were there are put back.
+  - All or nothing. Every file is complete before the first takes its place, so that a full disk changes nothing; when
+    a later step fails, the files and units that were there are put back, which needs no space.
+  - A run that is killed leaves a record of its change beside the unit files. The next run finishes what was begun and
+    restarts what may still run with old settings, or, when it fails, goes back to the set that was confirmed last.
+  - One run at a time on a host, by a lock of the kernel below C(/run/openclaw-hardening).
 options:
   units:
     description: The unit files of the set.
@@ -136,6 +140,10 @@ options:
     type: str
     choices: [/etc/systemd/system, /run/systemd/system]
     default: /etc/systemd/system
+  lock_timeout:
+    description: Seconds to wait for another run of this module on the host; then this one fails and names it.
+    type: int
+    default: 600
   state:
     description:
       - V(present) makes the set true.
@@ -223,26 +231,24 @@ units:
 """
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._file_options import FILE, OWNER, PATH, SECRET
+from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lock
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import (
     UNIT_PATH,
     UnitStatus,
+    clear_staged,
     programs,
     refuse_faults,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import integer
+from ansible_collections.openclaw.hardening.plugins.module_utils._unit_install import act, confirm, lock_file
 from ansible_collections.openclaw.hardening.plugins.module_utils._unit_options import wanted_set
-from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set import (
-    Plan,
-    act,
-    confirm,
-    decide,
-    diff,
-    look,
-)
+from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set import Found, Plan, decide, diff, look
 
 ARGUMENTS: dict[str, Any] = {
     "units": {
@@ -264,6 +270,7 @@ ARGUMENTS: dict[str, Any] = {
     "restart_on_change": {"type": "bool", "default": True},
     "exposure_limits": {"type": "dict", "default": {}},
     "directory": {"type": "str", "default": UNIT_PATH, "choices": [UNIT_PATH, "/run/systemd/system"]},
+    "lock_timeout": {"type": "int", "default": 600},
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
 }
 
@@ -275,17 +282,33 @@ class UnitManager:
         """Judge the options before anything is looked at."""
         self.module = module
         self.wanted = wanted_set(module.params)
+        self.timeout = integer("lock_timeout", module.params["lock_timeout"], 0, 86400)
 
     def run(self) -> dict[str, Any]:
         """Look, decide, act."""
+        found, plan = self._plan()
+        if not plan.actions:
+            return self._result(found, plan, found.units, confirm(self.module, self.wanted, found.units))
+        if self.module.check_mode:
+            return self._result(found, plan, found.units, self._judge(plan, self.module.tmpdir))
+        # Not below /run, which need not let anything be executed.
+        folder = os.path.dirname(self.module.tmpdir)
+        with lock(lock_file(), self.timeout):
+            clear_staged(folder)
+            # Another run may have been at work meanwhile.
+            found, plan = self._plan()
+            if not plan.actions:
+                return self._result(found, plan, found.units, confirm(self.module, self.wanted, found.units))
+            self._judge(plan, folder)
+            return self._result(found, plan, *act(self.module, self.wanted, found, plan))
+
+    def _plan(self) -> tuple[Found, Plan]:
         found = look(self.module, self.wanted)
-        plan = decide(self.wanted, found)
-        measured = self._judge(plan)
-        units = dict(found.units)
-        if not self.module.check_mode and plan.actions:
-            units, measured = act(self.module, self.wanted, found, plan)
-        elif not plan.actions:
-            measured = confirm(self.module, self.wanted, units)
+        return found, decide(self.wanted, found)
+
+    def _result(
+        self, found: Found, plan: Plan, units: Mapping[str, UnitStatus], measured: dict[str, float]
+    ) -> dict[str, Any]:
         result: dict[str, Any] = {
             "changed": bool(plan.actions),
             "actions": plan.actions,
@@ -295,11 +318,11 @@ class UnitManager:
             result["diff"] = diff(self.wanted, found, plan)
         return result
 
-    def _judge(self, plan: Plan) -> dict[str, float]:
+    def _judge(self, plan: Plan, folder: str) -> dict[str, float]:
         """Let systemd judge the set when a part of it changes."""
         if not plan.write or not self.wanted.present:
             return {}
-        return refuse_faults(self.module, self.wanted.units, self._programs(), self.wanted.exposure_limits)
+        return refuse_faults(self.module, self.wanted.units, self._programs(), self.wanted.exposure_limits, folder)
 
     def _programs(self) -> list[str]:
         """Return the programs that will be there; in check mode an earlier task may still have to install some."""

@@ -120,7 +120,7 @@ def test_show_is_read_by_block():
 @needs_systemd
 def test_a_good_set_passes_without_its_program_or_its_neighbours(host, tmp_path):
     units = [Unit("a.service", SERVICE), Unit("a.timer", TIMER)]
-    found = _systemd.refuse_faults(host, units, ["/opt/none/such"], {"a.service": 9.9})
+    found = _systemd.refuse_faults(host, units, ["/opt/none/such"], {"a.service": 9.9}, host.tmpdir)
     assert 5 < found["a.service"] < 9.9
     assert list(tmp_path.iterdir()) == []
 
@@ -138,23 +138,25 @@ def test_a_good_set_passes_without_its_program_or_its_neighbours(host, tmp_path)
 def test_one_word_of_systemd_is_a_refusal(host, tmp_path, old, new, reason):
     units = [Unit("a.service", SERVICE.replace(old, new)), Unit("a.timer", TIMER.replace(old, new))]
     with pytest.raises(HardeningError, match=reason) as refusal:
-        _systemd.refuse_faults(host, units, ["/opt/none/such"], {})
+        _systemd.refuse_faults(host, units, ["/opt/none/such"], {}, host.tmpdir)
     assert str(tmp_path) not in str(refusal.value)
 
 
 @needs_systemd
 def test_a_program_that_nobody_brings_is_a_refusal(host):
     with pytest.raises(HardeningError, match="/opt/none/such is not executable"):
-        _systemd.refuse_faults(host, [Unit("a.service", SERVICE)], [], {})
+        _systemd.refuse_faults(host, [Unit("a.service", SERVICE)], [], {}, host.tmpdir)
 
 
 @needs_systemd
 def test_exposure_above_the_limit_is_a_refusal(host):
     with pytest.raises(HardeningError, match=r"a.service: found exposure \d\.\d .* needed at most 1.5"):
-        _systemd.refuse_faults(host, [Unit("a.service", SERVICE)], ["/opt/none/such"], {"a.service": 1.5})
+        _systemd.refuse_faults(host, [Unit("a.service", SERVICE)], ["/opt/none/such"], {"a.service": 1.5}, host.tmpdir)
     open_unit, shut_unit = SERVICE, SERVICE + "PrivateNetwork=yes\nNoNewPrivileges=yes\nUser=daemon\n"
     exposures = [
-        _systemd.refuse_faults(host, [Unit("a.service", text)], ["/opt/none/such"], {"a.service": 10})["a.service"]
+        _systemd.refuse_faults(host, [Unit("a.service", text)], ["/opt/none/such"], {"a.service": 10}, host.tmpdir)[
+            "a.service"
+        ]
         for text in (open_unit, shut_unit)
     ]
     assert exposures[0] > exposures[1]

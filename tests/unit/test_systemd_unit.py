@@ -14,7 +14,7 @@ import os
 import sys
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils import _unit_options, _unit_set
+from ansible_collections.openclaw.hardening.plugins.module_utils import _unit_install, _unit_options, _unit_set
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import FileState, ManagedFile
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import Unit, UnitStatus
@@ -34,16 +34,21 @@ verb, names = words[0], words[1:]
 log.write(" ".join(words) + "\\n")
 if verb == "show":
     for name in names:
-        active, enabled, fragment = states.get(name, ["inactive", "", ""])
+        active, enabled, invocation = states.get(name, ["inactive", "", 0])
         unit = os.path.join(os.environ["UNIT_FOLDER"], name)
         fragment = unit if os.path.exists(unit) else ""
-        print(f"Id={{name}}\\nActiveState={{active}}\\nSubState=x\\nUnitFileState={{enabled}}\\nFragmentPath={{fragment}}\\n")
+        print(f"Id={{name}}\\nActiveState={{active}}\\nSubState=x\\nUnitFileState={{enabled}}\\nFragmentPath={{fragment}}\\nInvocationID={{invocation}}\\n")
 for name in names if verb != "show" else []:
-    state = states.setdefault(name, ["inactive", "disabled", ""])
+    state = states.setdefault(name, ["inactive", "disabled", 0])
     if verb in ("start", "restart"):
-        if "Broken" in open(os.path.join(os.environ["UNIT_FOLDER"], name)).read():
+        text = open(os.path.join(os.environ["UNIT_FOLDER"], name)).read()
+        if "Refused" in text:
+            sys.exit("refused")
+        state[0] = "failed" if "Broken" in text else "active"
+        state[2] += 1
+        if "Broken" in text:
+            json.dump(states, open(path, "w"))
             sys.exit("job failed")
-        state[0] = "active"
     if verb == "stop":
         state[0] = "inactive"
     if verb in ("enable", "reenable", "disable"):
@@ -87,7 +92,7 @@ def wanted(folder, timer=TIMER, **changes):
 def apply(host, target):
     found = _unit_set.look(host, target)
     plan = _unit_set.decide(target, found)
-    return plan, _unit_set.act(host, target, found, plan) if plan.actions else None
+    return plan, _unit_install.act(host, target, found, plan) if plan.actions else None
 
 
 # --- options ------------------------------------------------------------------------------------------------------
@@ -226,10 +231,10 @@ def test_diff_names_files_and_units_but_no_secret():
 def test_installed_reloaded_once_enabled_started_and_then_one_question_only(manager):
     apply(manager, wanted(manager.units))
     assert manager.states()["a.timer"][:2] == ["active", "enabled"]
-    assert [line.split()[0] for line in manager.log()] == ["show", "daemon-reload", "enable", "start", "show"]
+    assert [line.split()[0] for line in manager.log()] == ["show", "daemon-reload", "enable", "show", "start", "show"]
     plan, _result = apply(manager, wanted(manager.units))
     assert plan == Plan()
-    assert manager.log()[5:] == ["show a.service a.timer"]
+    assert manager.log()[6:] == ["show a.service a.timer"]
 
 
 @as_root
@@ -243,6 +248,80 @@ def test_a_failure_puts_the_old_set_back_and_the_old_timer_ticks_on(manager):
     assert {path.name: path.read_bytes() for path in manager.units.iterdir()} == before
     assert manager.states()["a.timer"][:2] == ["active", "enabled"]
     assert manager.log()[-1] == "restart a.timer"
+
+
+@as_root
+def test_a_refused_restart_leaves_the_old_timer_untouched(manager):
+    apply(manager, wanted(manager.units))
+    before = manager.states()
+    with pytest.raises(HardeningError, match="refused"):
+        apply(manager, wanted(manager.units, TIMER.replace("A timer", "Refused")))
+    assert manager.states() == before
+
+
+@as_root
+def test_a_file_that_cannot_be_written_restarts_nothing(manager):
+    apply(manager, wanted(manager.units))
+    before, asked = manager.states(), len(manager.log())
+    target = wanted(manager.units, TIMER.replace("A timer", "Another"))
+    folder = ManagedFile(f"{manager.units}/folder", b"x", 0o644)
+    (manager.units / "folder").mkdir()
+    with pytest.raises(HardeningError, match="folder"):
+        _unit_install.act(manager, target, _unit_set.look(manager, target), Plan(write=(*target.all_files, folder)))
+    assert [line.split()[0] for line in manager.log()[asked:]] == ["show", "daemon-reload"]
+    assert manager.states() == before
+
+
+def kill_at(verb, host, target):
+    """Act in another process that is killed when it asks systemd for this."""
+    child = os.fork()
+    if child == 0:
+        ask = host.run_command
+        host.run_command = lambda argv, **options: os.kill(os.getpid(), 9) if verb in argv else ask(argv, **options)
+        apply(host, target)
+        os._exit(0)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+@as_root
+@pytest.mark.parametrize("verb", ["daemon-reload", "restart"])
+def test_what_a_killed_run_wrote_is_put_into_effect_by_the_next(manager, verb):
+    started = frozenset({"a.service", "a.timer"})
+    apply(manager, wanted(manager.units, started=started))
+    target = wanted(manager.units, started=started)
+    target = dataclasses.replace(target, files=(dataclasses.replace(target.files[0], content=b"#!/bin/other\n"),))
+    if verb == "daemon-reload":
+        target = dataclasses.replace(target, units=(target.units[0], Unit("a.timer", TIMER + "# new\n")))
+    kill_at(verb, manager, target)
+    found = _unit_set.look(manager, target)
+    plan, _result = apply(manager, target)
+    assert plan.write == ()
+    assert plan.restart == (("a.service", "a.timer") if verb == "daemon-reload" else ("a.service",))
+    assert plan.actions[0] == f"finish what a killed run began at {found.pending[0]}"
+    assert apply(manager, target)[0] == Plan()
+    assert sorted(path.name for path in manager.units.iterdir()) == ["a.service", "a.timer", "program"]
+
+
+@as_root
+def test_a_broken_set_after_a_killed_run_goes_back_to_what_was_confirmed(manager):
+    apply(manager, wanted(manager.units))
+    before = {path.name: (path.read_bytes(), path.stat().st_ino) for path in manager.units.iterdir()}
+    kill_at("restart", manager, wanted(manager.units, TIMER + "# killed\n"))
+    with pytest.raises(HardeningError, match="job failed") as failure:
+        apply(manager, wanted(manager.units, TIMER.replace("A timer", "Broken")))
+    assert failure.value.details["restored"] == ["files and units are as they were before the run that was killed"]
+    assert {path.name: (path.read_bytes(), path.stat().st_ino) for path in manager.units.iterdir()} == before
+    assert manager.states()["a.timer"][:2] == ["active", "enabled"]
+    assert apply(manager, wanted(manager.units))[0] == Plan()
+
+
+@as_root
+def test_a_broken_set_after_a_killed_first_installation_leaves_nothing(manager):
+    kill_at("start", manager, wanted(manager.units))
+    with pytest.raises(HardeningError, match="job failed"):
+        apply(manager, wanted(manager.units, TIMER.replace("A timer", "Broken")))
+    assert list(manager.units.iterdir()) == []
+    assert manager.states()["a.timer"][:2] == ["inactive", "disabled"]
 
 
 @as_root
