@@ -47,6 +47,7 @@ class CallbackModule(CallbackBase):
                 "action": result.task.action,
                 "changed": bool(answer.get("changed")),
                 "diff": answer.get("diff"),
+                "moved_bytes": answer.get("moved_bytes", 0),
             }
         )
 
