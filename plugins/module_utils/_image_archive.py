@@ -155,11 +155,10 @@ def opened(path: str, option: str) -> IO[bytes]:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise HardeningError(path, error.strerror or "an error", "an archive that can be read", option) from error
-    file = os.fdopen(handle, "rb")
     if not stat.S_ISREG(os.fstat(handle).st_mode):
-        file.close()
+        os.close(handle)
         raise HardeningError(path, "something that is not a regular file", "an archive", option)
-    return file
+    return os.fdopen(handle, "rb")
 
 
 def read(file: IO[bytes], identity: str) -> Archive:

@@ -96,8 +96,8 @@ def certificate(option: str, text: str) -> bytes:
     """Return the file for a private CA, or refuse what is not certificates and nothing else."""
     if not text:
         return b""
-    found = _CERTIFICATE.findall(text)
-    rest = _CERTIFICATE.sub("", text) if len(text) <= _LARGEST_CA else "too large"
+    found = _CERTIFICATE.findall(text) if len(text) <= _LARGEST_CA else []
+    rest = _CERTIFICATE.sub("", text) if found else ""
     try:
         for one in found:
             ssl.PEM_cert_to_DER_cert(one)

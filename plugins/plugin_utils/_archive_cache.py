@@ -80,12 +80,16 @@ class ArchiveCache:
         return path
 
     def layers(self, identity: str) -> tuple[str, ...]:
-        """Return the layers of an image whose archive is here, lowest first."""
+        """Return the layers of an image whose archive is here, lowest first; an archive of another image goes."""
         path = self.find(identity)
         if not path:
             return ()
-        with _image_archive.opened(path, OPTION) as file:
-            return _image_archive.read(file, identity).layers
+        try:
+            with _image_archive.opened(path, OPTION) as file:
+                return _image_archive.read(file, identity).layers
+        except HardeningError:
+            self.drop(identity)
+            return ()
 
     def part(self, identity: str) -> str:
         """Name the file in which an archive arrives; the caller holds the cache."""

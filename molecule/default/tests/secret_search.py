@@ -43,7 +43,8 @@ def commands():
     for name in listed("ps", "--all", "--quiet"):
         yield "docker logs", output("docker", "logs", name)
     compose = ("docker", "compose", "-f", "docker-compose.hardened.yml", "--profile", "cli", "config")
-    yield "docker compose config", output(*compose, cwd="/etc/openclaw")
+    if os.path.isdir("/etc/openclaw"):
+        yield "docker compose config", output(*compose, cwd="/etc/openclaw")
     yield "journal", output("journalctl", "--no-pager", "--all", "--output=export")
     yield "systemctl show", output("systemctl", "show", "--no-pager", "--all", "*")
 

@@ -1,0 +1,42 @@
+"""A build host and two targets that a controller reaches as a user who is not root, and a small OpenClaw to move."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fleet import BUILDER, RIG, TARGETS, Fleet  # noqa: E402
+from registry import Registry  # noqa: E402
+from rig_host import CHECKOUT, rig  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def fleet():
+    """Boot the hosts; nothing is built yet. They are taken away, whatever happens."""
+    try:
+        rig("up", "--rig", RIG, BUILDER, *TARGETS)
+        fleet = Fleet()
+        fleet.let_deployer_in()
+        fleet.bring_source(CHECKOUT / "tests/checkout")
+        yield fleet
+    finally:
+        if not os.environ.get("TRANSFER_KEEP"):
+            rig("down", "--rig", RIG)
+
+
+@pytest.fixture(scope="session")
+def deployed(fleet: Fleet) -> Fleet:
+    """Deploy with site.yml: the image is built on the build host and moved to the targets as an archive."""
+    fleet.deployment = fleet.play("site.yml")
+    return fleet
+
+
+@pytest.fixture(scope="session")
+def registry(fleet: Fleet) -> Registry:
+    """Run a registry with TLS by a private CA and a password on the build host."""
+    return Registry(fleet)
