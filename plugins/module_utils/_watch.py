@@ -15,6 +15,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._look_network i
 _LOOPBACK = ("127.", "::1")
 # A program may listen on loopback first and on its interface a moment later.
 _PATIENCE = 5.0
+# Docker starts it five more times; whoever waits for all of them is without the service for seconds more.
+_ENOUGH_RESTARTS = 2
 
 
 class Watch:
@@ -39,9 +41,11 @@ class Watch:
             return "the container is gone"
         state: dict[str, Any] = container.attrs.get("State") or {}
         again = self._started_again(str(state.get("StartedAt") or ""))
-        restarted = container.attrs.get("RestartCount") and container.exit_code == EX_CONFIG
-        if container.status in ("exited", "dead") or restarted:
+        restarts = int(container.attrs.get("RestartCount") or 0)
+        if container.status in ("exited", "dead") or (restarts and container.exit_code == EX_CONFIG):
             return ended(container)
+        if restarts >= _ENOUGH_RESTARTS and container.status == "restarting":
+            return f"{ended(container)}, {restarts + 1} times in a row"
         if self._steady and (again or not container.running):
             return f"{ended(container)}, and was started again" if again else ended(container)
         return self._unreachable(int(state.get("Pid") or 0))

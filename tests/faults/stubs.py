@@ -40,3 +40,15 @@ def build(host: RigHost) -> dict[str, str]:
     lines.append("wait")
     lines.append("docker image inspect --format '{{.Id}}' " + " ".join(f"stub:{name}" for name in STUBS))
     return dict(zip(STUBS, host.check("\n".join(lines)).splitlines()))
+
+
+def build_failing(host: RigHost) -> str:
+    """Build the real OpenClaw with something that ends it soon after it serves; return the image's id."""
+    return host.check(
+        "rm -rf /root/stub; mkdir /root/stub; cd /root/stub\n"
+        f"cat > fail.mjs <<'JS'\n{GATEWAY.with_name('fail_in_place.mjs').read_text()}JS\n"
+        "docker buildx build --load --quiet --tag stub:fails --file - . >/dev/null <<'DOCKERFILE'\n"
+        "FROM openclaw:hardened\nLABEL io.openclaw.hardening.content=stub\n"
+        "COPY --chown=0:0 --chmod=0644 fail.mjs /app/fail.mjs\nENV NODE_OPTIONS=--import=/app/fail.mjs\nDOCKERFILE\n"
+        "docker image inspect --format '{{.Id}}' stub:fails"
+    )

@@ -230,6 +230,8 @@ def test_redact_masks_given_secrets_and_everything_like_a_token():
         (container(status="exited", exit_code=78), "exit code 78, it refuses its configuration"),
         (container(status="restarting", exit_code=78, attrs={"RestartCount": 1}), "it refuses its configuration"),
         (container(status="restarting", exit_code=1, attrs={"RestartCount": 1}), ""),
+        (container(status="restarting", exit_code=1, attrs={"RestartCount": 2}), "exit code 1, 3 times in a row"),
+        (container(attrs={"RestartCount": 2}), ""),
         (container(), ""),
     ],
 )
