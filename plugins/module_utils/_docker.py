@@ -4,23 +4,31 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless
 
 try:
     import docker
     from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
 except ImportError:
     HAS_DOCKER = False
     DOCKER_IMPORT_ERROR: str | None = traceback.format_exc()
+    DAEMON_ERRORS: tuple[type[Exception], ...] = (OSError,)
 else:
     HAS_DOCKER = True
     DOCKER_IMPORT_ERROR = None
+    # What the SDK raises when the daemon goes away in the middle; requests' own errors are OSErrors.
+    DAEMON_ERRORS = (OSError, DockerException)
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -49,6 +57,7 @@ class Image:
     size: int = 0
     created: str = ""
     config: dict[str, Any] = field(default_factory=dict)
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,12 +153,12 @@ def find_image(api: DockerClient, ref: str) -> Image | None:
 
 def images_by_label(api: DockerClient, label: str) -> list[Image]:
     """Return the images that carry ``key`` or ``key=value``, newest first."""
-    try:
-        ids = [found["Id"] for found in api.api.images(filters={"label": label})]
-    except APIError as error:
-        raise _answer(f"images with label {label}", error) from error
-    known = [image for image in (find_image(api, identity) for identity in ids) if image]
-    return sorted(known, key=lambda image: image.created, reverse=True)
+    return _images(api, f"images with label {label}", {"label": label})
+
+
+def all_images(api: DockerClient) -> list[Image]:
+    """Return every image, also those without a name, newest first."""
+    return _images(api, "all images", {})
 
 
 def find_container(api: DockerClient, name_or_id: str) -> Container | None:
@@ -175,6 +184,33 @@ def containers_by_label(api: DockerClient, *labels: str, everything: bool = True
     return [found for found in (find_container(api, identity) for identity in ids) if found]
 
 
+def settings(api: DockerClient) -> dict[str, Any]:
+    """Return what the daemon says about itself (``docker info``)."""
+    try:
+        return dict(api.info())
+    except APIError as error:
+        raise _answer("docker info", error) from error
+
+
+def has_in_registry(api: DockerClient, ref: str, login: dict[str, str]) -> bool:
+    """Ask a registry, through the daemon, whether it has ``name@digest``."""
+    try:
+        api.api.inspect_distribution(ref, auth_config=login)  # type: ignore[no-untyped-call]
+    except APIError as error:
+        if error.status_code == 404 or "manifest unknown" in str(error.explanation):
+            return False
+        raise _answer(ref, error) from error
+    return True
+
+
+def need_classic_store(api: DockerClient) -> None:
+    """Refuse a daemon in which the id of an image is not the hash of its configuration."""
+    status = settings(api).get("DriverStatus") or []
+    if any("io.containerd.snapshotter" in str(value) for _name, value in status):
+        needed = "the classic one, where the id of an image is the hash of its configuration, or the way by a registry"
+        raise HardeningError("Docker's image store", "the one of containerd", needed, "docker_host")
+
+
 def remove_unused(api: DockerClient, ref: str) -> bool:
     """Remove an image or a name of one; False when something still uses it."""
     try:
@@ -197,6 +233,26 @@ def tag_image(api: DockerClient, image_id: str, ref: str) -> None:
         raise _answer(f"image {ref}", error) from error
 
 
+def streamed(what: str, work: Callable[[], None]) -> None:
+    """Do work that exchanges a stream with the daemon; whatever ends the stream too early is one error."""
+    try:
+        work()
+    except APIError as error:
+        raise _answer(what, error) from error
+    except (DockerException, RequestException, HTTPError, http.client.HTTPException) as error:
+        found = f"no whole answer from the daemon ({error})"
+        raise HardeningError(what, found, "a running Docker daemon with free disk space", "docker_host") from error
+
+
+def _images(api: DockerClient, what: str, filters: dict[str, Any]) -> list[Image]:
+    try:
+        ids = [found["Id"] for found in api.api.images(filters=filters)]
+    except APIError as error:
+        raise _answer(what, error) from error
+    known = [image for image in (find_image(api, identity) for identity in ids) if image]
+    return sorted(known, key=lambda image: image.created, reverse=True)
+
+
 def _image(attrs: dict[str, Any]) -> Image:
     """Translate the daemon's answer."""
     config = attrs.get("Config") or {}
@@ -207,6 +263,7 @@ def _image(attrs: dict[str, Any]) -> Image:
         size=attrs.get("Size") or 0,
         created=attrs.get("Created") or "",
         config=config,
+        layers=tuple((attrs.get("RootFS") or {}).get("Layers") or ()),
     )
 
 
@@ -224,6 +281,12 @@ def _container(attrs: dict[str, Any]) -> Container:
         labels=(attrs.get("Config") or {}).get("Labels") or {},
         attrs=attrs,
     )
+
+
+def lost(host: str, error: Exception) -> HardeningError:
+    """Turn the loss of the daemon into ours."""
+    needed = "a Docker daemon that goes on answering (systemctl status docker)"
+    return HardeningError(f"Docker at {host}", harmless(f"{type(error).__name__}: {error}"), needed)
 
 
 def _answer(what: str, error: APIError) -> HardeningError:

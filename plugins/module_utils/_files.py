@@ -16,7 +16,7 @@ import posixpath
 import re
 import secrets
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -172,8 +172,18 @@ def write(wanted: ManagedFile, trusted: Collection[int] = ()) -> None:
     :param trusted: owners of parent directories that are accepted besides root.
     """
     with _failures(wanted.path), _parent(wanted.path, trusted={0, *trusted}) as (folder, name):
-        _sweep(folder, name)
-        _replace(folder, name, wanted)
+        _sweep(folder, re.escape(name[:200]))
+        _replace(folder, name, wanted, lambda handle: _write_all(handle, wanted.content))
+
+
+def write_large(wanted: ManagedFile, fill: Callable[[int], None], siblings: str, trusted: Collection[int] = ()) -> None:
+    """Put a file in place like :func:`write`, but with what ``fill`` writes to its descriptor instead of a content.
+
+    :param siblings: regular expression of names; what killed runs left beside any of them is removed.
+    """
+    with _failures(wanted.path), _parent(wanted.path, trusted={0, *trusted}) as (folder, name):
+        _sweep(folder, siblings)
+        _replace(folder, name, wanted, fill)
 
 
 def remove(path: str) -> bool:
@@ -220,23 +230,27 @@ def ensure_directory(path: str, mode: int, uid: int, gid: int) -> bool:
             return created or owner or stat.S_IMODE(found.st_mode) != mode
 
 
-def _replace(folder: int, name: str, wanted: ManagedFile) -> None:
-    with _completed(folder, name, wanted) as (temporary, handle):
+def _write_all(handle: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+def _replace(folder: int, name: str, wanted: ManagedFile, fill: Callable[[int], None]) -> None:
+    with _completed(folder, name, wanted, fill) as (temporary, handle):
         _take_place(folder, temporary, name, handle, wanted.path)
         os.fsync(folder)
 
 
 @contextmanager
-def _completed(folder: int, name: str, wanted: ManagedFile) -> Iterator[tuple[str, int]]:
+def _completed(folder: int, name: str, wanted: ManagedFile, fill: Callable[[int], None]) -> Iterator[tuple[str, int]]:
     """Complete ``wanted`` beside ``name``; yield its temporary name, which is gone after a failure, and its handle."""
     temporary = _temporary(name, secrets.token_hex(8))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(temporary, flags, 0o600, dir_fd=folder)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)  # says to _sweep that its writer is alive
-        rest = memoryview(wanted.content)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
+        fill(handle)
         os.fchown(handle, wanted.uid, wanted.gid)
         os.fchmod(handle, wanted.mode)
         os.fsync(handle)
@@ -269,16 +283,16 @@ def _temporary(name: str, tag: str) -> str:
     return f".{name[:200]}.{tag}.hardening-tmp"
 
 
-def _sweep(folder: int, name: str) -> None:
-    """Remove what a killed run left beside ``name``: a temporary file that no living writer holds."""
-    for entry in _abandoned(folder, name):
+def _sweep(folder: int, names: str) -> None:
+    """Remove what a killed run left beside ``names``: a temporary file that no living writer holds."""
+    for entry in _abandoned(folder, names):
         with suppress(OSError):
             os.unlink(entry, dir_fd=folder)
 
 
-def _abandoned(folder: int, name: str) -> Iterator[str]:
-    """Yield the temporary files beside ``name`` that no living writer holds."""
-    pattern = re.compile(re.escape(_temporary(name, "@")).replace("@", "[0-9a-f]{16}"))
+def _abandoned(folder: int, names: str) -> Iterator[str]:
+    """Yield the temporary files beside ``names`` (a regular expression) that no living writer holds."""
+    pattern = re.compile(rf"\.(?:{names})\.[0-9a-f]{{16}}\.hardening-tmp")
     for entry in os.listdir(folder):
         if not pattern.fullmatch(entry):
             continue
@@ -292,6 +306,16 @@ def _abandoned(folder: int, name: str) -> Iterator[str]:
 
 
 # --- walking ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def open_directory(path: str) -> Iterator[int]:
+    """Open the directory at ``path`` without following a link there or on the way; yield its descriptor."""
+    try:
+        with _parent(path) as (folder, name), _opened(folder, name, path, _DIRECTORY) as handle:
+            yield handle
+    except FileNotFoundError:
+        raise HardeningError(path, "nothing", "a directory") from None
 
 
 @contextmanager
