@@ -92,7 +92,7 @@ def look(path: str, max_size: int = MAX_SIZE) -> FileState | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _failed(path, error) from error
+        raise failed(path, error) from error
 
 
 def read_bytes(path: str, max_size: int = MAX_SIZE) -> bytes:
@@ -198,7 +198,7 @@ def remove(path: str) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise _failed(path, error) from error
+        raise failed(path, error) from error
 
 
 def remove_directory(path: str) -> None:
@@ -208,7 +208,7 @@ def remove_directory(path: str) -> None:
             os.rmdir(name, dir_fd=folder)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
-                raise _failed(path, error) from error
+                raise failed(path, error) from error
 
 
 def ensure_directory(path: str, mode: int, uid: int, gid: int) -> bool:
@@ -405,9 +405,10 @@ def _failures(path: str) -> Iterator[None]:
         found = f"no directory {posixpath.dirname(path)}"
         raise HardeningError(path, found, "its directory to exist") from None
     except OSError as error:
-        raise _failed(path, error) from error
+        raise failed(path, error) from error
 
 
-def _failed(path: str, error: OSError) -> HardeningError:
+def failed(path: str, error: OSError) -> HardeningError:
+    """Say what the kernel refused, and what helps."""
     needed = _NEEDED.get(error.errno or 0, "a place that root can write")
     return HardeningError(path, f"{error.strerror} (errno {error.errno})", needed)

@@ -17,6 +17,8 @@ description:
     writable or not root's, or when one of the builder's secrets is in a layer, its configuration or its history (CIS
     Docker Benchmark v1.6.0, 4.1, 4.3, 4.6, 4.8, 4.10; guide, section Dockerfile.hardened).
   - The image before it keeps the name with C(-previous) appended, for a rollback.
+  - Until the new image is built, verified and recorded, the name stays where it is, whatever is killed or full. A build
+    whose run was killed goes on to its end; the next run waits for it, removes what is left, and converges.
 author: OpenClaw Hardening maintainers (@openclaw)
 extends_documentation_fragment:
   - openclaw.hardening.attributes
@@ -153,7 +155,7 @@ content_hash:
   type: str
   sample: 7f63f17c3be8dbf1d41b4f274b257cd7dfca7f57229d00725afd9530831d8b21
 actions:
-  description: What was done, or would be.
+  description: What was done, or would be; V(clean) is the removal of what a killed run left.
   returned: always
   type: list
   elements: str
