@@ -19,6 +19,7 @@ import secrets
 import stat
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _files
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
@@ -68,7 +69,7 @@ def litter(paths: Iterable[str]) -> tuple[str, ...]:
     found = []
     for path in paths:
         with suppress(OSError, HardeningError), _files._parent(path, _ROOT) as (folder, name):
-            if any(_stat(folder, left) for left in _names(name)) or any(_files._abandoned(folder, name)):
+            if any(_stat(folder, left) for left in _names(name)) or any(_files._abandoned(folder, _beside(name))):
                 found.append(path)
     return tuple(found)
 
@@ -94,8 +95,10 @@ def exchange(
                 places[path] = stack.enter_context(_files._parent(path, _ROOT))
         for file in write:
             with _files._failures(file.path):
-                _files._sweep(*places[file.path])
-                ready.append((file.path, *stack.enter_context(_files._completed(*places[file.path], file))))
+                folder, name = places[file.path]
+                _files._sweep(folder, _beside(name))
+                fill = partial(_files._write_all, content=file.content)
+                ready.append((file.path, *stack.enter_context(_files._completed(folder, name, file, fill))))
         _keep({path: places[path] for path in paths if path not in unconfirmed}, place, sorted({*paths, *unconfirmed}))
         for path, temporary, handle in ready:
             with _files._failures(path):
@@ -129,7 +132,7 @@ def settle(records: Iterable[str], paths: Iterable[str]) -> None:
         _files.remove(place)
     for path in paths:
         with suppress(FileNotFoundError), _files._parent(path, _ROOT) as (folder, name), _files._failures(path):
-            _files._sweep(folder, name)
+            _files._sweep(folder, _beside(name))
             _forget(folder, name)
             os.fsync(folder)
 
@@ -166,6 +169,10 @@ def _sync(places: _Places) -> None:
     for path, (folder, _name) in places.items():
         with _files._failures(path):
             os.fsync(folder)
+
+
+def _beside(name: str) -> str:
+    return re.escape(name[:200])
 
 
 def _names(name: str) -> tuple[str, str]:

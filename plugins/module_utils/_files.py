@@ -92,7 +92,7 @@ def look(path: str, max_size: int = MAX_SIZE) -> FileState | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _failed(path, error) from error
+        raise failed(path, error) from error
 
 
 def read_bytes(path: str, max_size: int = MAX_SIZE) -> bytes:
@@ -172,8 +172,8 @@ def write(wanted: ManagedFile, trusted: Collection[int] = ()) -> None:
     :param trusted: owners of parent directories that are accepted besides root.
     """
     with _failures(wanted.path), _parent(wanted.path, trusted={0, *trusted}) as (folder, name):
-        _sweep(folder, name)
-        _replace(folder, name, wanted)
+        _sweep(folder, re.escape(name[:200]))
+        _replace(folder, name, wanted, lambda handle: _write_all(handle, wanted.content))
 
 
 def write_large(wanted: ManagedFile, fill: Callable[[int], None], siblings: str, trusted: Collection[int] = ()) -> None:
@@ -182,7 +182,7 @@ def write_large(wanted: ManagedFile, fill: Callable[[int], None], siblings: str,
     :param siblings: regular expression of names; what killed runs left beside any of them is removed.
     """
     with _failures(wanted.path), _parent(wanted.path, trusted={0, *trusted}) as (folder, name):
-        _sweep(folder, name, siblings)
+        _sweep(folder, siblings)
         _replace(folder, name, wanted, fill)
 
 
@@ -198,7 +198,7 @@ def remove(path: str) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise _failed(path, error) from error
+        raise failed(path, error) from error
 
 
 def remove_directory(path: str) -> None:
@@ -208,7 +208,7 @@ def remove_directory(path: str) -> None:
             os.rmdir(name, dir_fd=folder)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
-                raise _failed(path, error) from error
+                raise failed(path, error) from error
 
 
 def ensure_directory(path: str, mode: int, uid: int, gid: int) -> bool:
@@ -230,35 +230,27 @@ def ensure_directory(path: str, mode: int, uid: int, gid: int) -> bool:
             return created or owner or stat.S_IMODE(found.st_mode) != mode
 
 
-def _replace(folder: int, name: str, wanted: ManagedFile, fill: Callable[[int], None] | None = None) -> None:
-    with _completed(folder, name, wanted, fill) as (temporary, handle):
-        _take_place(folder, temporary, name, handle, wanted.path)
-        os.fsync(folder)
-
-
 def _write_all(handle: int, content: bytes) -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(handle, rest) :]
 
 
-@contextmanager
-def _completed(
-    folder: int, name: str, wanted: ManagedFile, fill: Callable[[int], None] | None = None
-) -> Iterator[tuple[str, int]]:
-    """Complete ``wanted`` beside ``name``; yield its temporary name, which is gone after a failure, and its handle.
+def _replace(folder: int, name: str, wanted: ManagedFile, fill: Callable[[int], None]) -> None:
+    with _completed(folder, name, wanted, fill) as (temporary, handle):
+        _take_place(folder, temporary, name, handle, wanted.path)
+        os.fsync(folder)
 
-    :param fill: writes the content to a descriptor; without it, it is that of ``wanted``.
-    """
+
+@contextmanager
+def _completed(folder: int, name: str, wanted: ManagedFile, fill: Callable[[int], None]) -> Iterator[tuple[str, int]]:
+    """Complete ``wanted`` beside ``name``; yield its temporary name, which is gone after a failure, and its handle."""
     temporary = _temporary(name, secrets.token_hex(8))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(temporary, flags, 0o600, dir_fd=folder)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)  # says to _sweep that its writer is alive
-        if fill:
-            fill(handle)
-        else:
-            _write_all(handle, wanted.content)
+        fill(handle)
         os.fchown(handle, wanted.uid, wanted.gid)
         os.fchmod(handle, wanted.mode)
         os.fsync(handle)
@@ -291,16 +283,16 @@ def _temporary(name: str, tag: str) -> str:
     return f".{name[:200]}.{tag}.hardening-tmp"
 
 
-def _sweep(folder: int, name: str, siblings: str = "") -> None:
-    """Remove what a killed run left beside ``name``: a temporary file that no living writer holds."""
-    for entry in _abandoned(folder, name, siblings):
+def _sweep(folder: int, names: str) -> None:
+    """Remove what a killed run left beside ``names``: a temporary file that no living writer holds."""
+    for entry in _abandoned(folder, names):
         with suppress(OSError):
             os.unlink(entry, dir_fd=folder)
 
 
-def _abandoned(folder: int, name: str, siblings: str = "") -> Iterator[str]:
-    """Yield the temporary files beside ``name`` (or any name that fits ``siblings``) that no living writer holds."""
-    pattern = re.compile(rf"\.(?:{siblings or re.escape(name[:200])})\.[0-9a-f]{{16}}\.hardening-tmp")
+def _abandoned(folder: int, names: str) -> Iterator[str]:
+    """Yield the temporary files beside ``names`` (a regular expression) that no living writer holds."""
+    pattern = re.compile(rf"\.(?:{names})\.[0-9a-f]{{16}}\.hardening-tmp")
     for entry in os.listdir(folder):
         if not pattern.fullmatch(entry):
             continue
@@ -413,9 +405,10 @@ def _failures(path: str) -> Iterator[None]:
         found = f"no directory {posixpath.dirname(path)}"
         raise HardeningError(path, found, "its directory to exist") from None
     except OSError as error:
-        raise _failed(path, error) from error
+        raise failed(path, error) from error
 
 
-def _failed(path: str, error: OSError) -> HardeningError:
+def failed(path: str, error: OSError) -> HardeningError:
+    """Say what the kernel refused, and what helps."""
     needed = _NEEDED.get(error.errno or 0, "a place that root can write")
     return HardeningError(path, f"{error.strerror} (errno {error.errno})", needed)

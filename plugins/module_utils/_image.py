@@ -67,13 +67,15 @@ class Recipe:
 class Existing:
     """What the daemon has: the image of the name, the one before, and one of the wanted content under any name.
 
-    ``recorded`` is the id of the image that the record says was verified.
+    ``recorded`` is the id of the image that the record says was verified, ``littered`` whether a killed run left
+    something.
     """
 
     tagged: _docker.Image | None = None
     previous: _docker.Image | None = None
     same_content: _docker.Image | None = None
     recorded: str = ""
+    littered: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,9 +158,10 @@ def decide(recipe: Recipe, wanted: str, existing: Existing) -> Plan:
         "image_id": tagged.id if tagged else "(none)",
         "base": tagged.labels.get(BASE_LABEL, "(unknown)") if tagged else "(none)",
     }
+    clean = ("clean",) if existing.littered else ()
     if recipe.base.refresh or same is None:
         built = {"image_id": "(built)", "base": recipe.base.ref or "(made on this host)"}
-        return Plan(("build", "verify", "tag"), before, {"image": recipe.name, "content_hash": wanted, **built})
+        return Plan((*clean, "build", "verify", "tag"), before, {"image": recipe.name, "content_hash": wanted, **built})
     after = {
         "image": recipe.name,
         "content_hash": wanted,
@@ -167,7 +170,7 @@ def decide(recipe: Recipe, wanted: str, existing: Existing) -> Plan:
     }
     verify = () if existing.recorded == same.id else ("verify",)
     tag = () if tagged and tagged.id == same.id else ("tag",)
-    return Plan((*verify, *tag), before, after)
+    return Plan((*clean, *verify, *tag), before, after)
 
 
 def stage(recipe: Recipe, folder: str) -> None:

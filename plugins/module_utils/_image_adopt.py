@@ -14,6 +14,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils import (
     _docker,
     _files,
     _image_archive,
+    _image_leftovers,
     _image_record,
     _lock,
     _text,
@@ -129,21 +130,11 @@ def decide(wanted: Wanted, existing: Existing) -> Plan:
 def act(api: DockerClient, wanted: Wanted, existing: Existing, plan: Plan) -> None:
     """Give the name and write the record; the caller holds the lock."""
     if "tag" in plan.actions:
-        take_name(api, wanted.name, wanted.image_id, existing.tagged, _docker.find_image(api, wanted.previous))
+        _image_leftovers.take_name(
+            api, wanted.name, wanted.image_id, existing.tagged, _docker.find_image(api, wanted.previous)
+        )
     if "record" in plan.actions:
         _image_record.save_record(wanted.record_dir, _written(wanted))
-
-
-def take_name(
-    api: DockerClient, name: str, image_id: str, tagged: _docker.Image | None, previous: _docker.Image | None
-) -> None:
-    """Move a name; the image that had it stays for a rollback, the one before that goes when nothing uses it."""
-    replaced = tagged is not None and tagged.id != image_id
-    if tagged and replaced:
-        _docker.tag_image(api, tagged.id, f"{name}-previous")
-    _docker.tag_image(api, image_id, name)
-    if previous and replaced:
-        _remove_nameless(api, previous.id)
 
 
 class Adoption:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 REPOSITORY = "openclaw-hardening-base"
 DIGEST_LABEL = "io.openclaw.hardening.base-digest"
+# Of working folders with random names; apt's own user has to get in, so no private one.
+PLACE = "/var/tmp"  # noqa: S108
+WORKING = "openclaw-base-"
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]{1,63}")
 _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>\S.*)")
 # A host may trust more than its distribution (Docker's own repository, for one); the base does not.
@@ -131,17 +134,23 @@ def fresh(image: _docker.Image | None, max_age_days: int, now: float) -> bool:
     return now - created.timestamp() < max_age_days * 86400
 
 
-def make(module: AnsibleModule, api: DockerClient, docker_host: str, names: tuple[str, ...], base: str) -> str:
-    """Make the base image and return its digest; one with the same content as before is not replaced."""
+def make(
+    module: AnsibleModule, api: DockerClient, docker_host: str, names: tuple[str, ...], base: str, prefix: str
+) -> str:
+    """Make the base image and return its digest; one with the same content as before is not replaced.
+
+    :param prefix: how the working folder is called, so that it is found when this is killed.
+    """
     host = distribution()
     sources = apt_sources(host.codename)
     if shutil.which("mmdebstrap") is None:
         environment = {"DEBIAN_FRONTEND": "noninteractive"}
         apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]
+        # What was killed in the middle of an installation stands in the way of the next.
+        run(module, ["dpkg", "--configure", "-a"], env=environment)
         run(module, [*apt, "update"], env=environment)
         run(module, [*apt, "install", "-y", "--no-install-recommends", "mmdebstrap"], env=environment)
-    # apt's own user has to get in, so no private directory.
-    with tempfile.TemporaryDirectory(prefix="openclaw-base-", dir="/var/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=PLACE) as folder:
         os.chmod(folder, 0o755)  # noqa: S103
         archive = os.path.join(folder, "base.tar")
         # mmdebstrap makes every mount it sees private, and systemd then hands over no credentials: show it a copy.

@@ -8,21 +8,21 @@ import contextlib
 import hashlib
 import io
 import os
-import shutil
 import signal
 import subprocess
+import tarfile
 import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _image, _image_verify
+from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _image, _image_verify, _lock
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
+CONTEXT = "openclaw-build-"
 _LOG_TAIL = 3000
-_CONTEXT = "openclaw-build-"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,12 @@ class Order:
 
 def candidate(name: str, content: str) -> str:
     """Return the name of a build that is not verified yet; two instances that build at once do not share it."""
-    return f"{_image.CANDIDATE}:{content[:32]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    return f"{_image.CANDIDATE}:{content[:32]}{candidate_suffix(name)}"
+
+
+def candidate_suffix(name: str) -> str:
+    """Return how the candidates for this name end."""
+    return f"-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def command(order: Order, context: str) -> list[str]:
@@ -62,11 +67,7 @@ def command(order: Order, context: str) -> list[str]:
 
 def build(api: DockerClient, order: Order, known: _image_verify.Secrets) -> _docker.Image:
     """Build the candidate and return it; the whole log stays on the host."""
-    folder = os.path.dirname(order.log)
-    # What a killed run left; the caller holds the lock.
-    for name in (name for name in os.listdir(folder) if name.startswith(_CONTEXT)):
-        shutil.rmtree(os.path.join(folder, name))
-    with tempfile.TemporaryDirectory(prefix=_CONTEXT, dir=folder) as context:
+    with tempfile.TemporaryDirectory(prefix=CONTEXT, dir=os.path.dirname(order.log)) as context:
         _image.stage(order.recipe, context)
         status = _run(command(order, context), order.log, order.timeout)
     if status != 0:
@@ -88,8 +89,7 @@ def build(api: DockerClient, order: Order, known: _image_verify.Secrets) -> _doc
 def verify(api: DockerClient, image: _docker.Image, app: str, known: _image_verify.Secrets) -> _image_verify.Evidence:
     """Return what the image holds; refuse it, and take it away, when it must not be used."""
     try:
-        archive = io.BufferedReader(_image_verify.Chunks(api.api.get_image(image.id)), 1 << 20)
-        evidence = _image_verify.inspect(archive, app, known)
+        evidence = _contents(api, image, app, known)
         attributes: dict[str, Any] = api.api.inspect_image(image.id)  # type: ignore[no-untyped-call]
         layers = len(set((attributes.get("RootFS") or {}).get("Layers") or []))
         history = api.api.history(image.id)  # type: ignore[no-untyped-call]
@@ -103,20 +103,40 @@ def verify(api: DockerClient, image: _docker.Image, app: str, known: _image_veri
     return evidence
 
 
+def _contents(
+    api: DockerClient, image: _docker.Image, app: str, known: _image_verify.Secrets
+) -> _image_verify.Evidence:
+    read: list[_image_verify.Evidence] = []
+
+    def work() -> None:
+        archive = io.BufferedReader(_image_verify.Chunks(api.api.get_image(image.id)), 1 << 20)
+        read.append(_image_verify.inspect(archive, app, known))
+
+    try:
+        _docker.streamed(f"docker save {image.id[:19]}", work)
+    except tarfile.TarError as error:
+        needed = "a whole one, from a daemon that goes on running"
+        raise HardeningError(f"docker save {image.id[:19]}", f"a broken archive ({error})", needed) from error
+    return read[0]
+
+
 def discard(api: DockerClient, image: _docker.Image) -> None:
     """Take a refused candidate away; best effort, for it is never trusted anyway."""
-    with contextlib.suppress(HardeningError):
+    with contextlib.suppress(HardeningError, *_docker.DAEMON_ERRORS):
         for name in (tag for tag in image.tags if tag.startswith(f"{_image.CANDIDATE}:")):
             _docker.remove_unused(api, name)
 
 
 def _run(argv: list[str], log: str, timeout: int) -> int | None:
-    """Run a build in a process group of its own, output to ``log``; None when it took too long."""
+    """Run a build in a process group of its own, output to ``log``; None when it took too long.
+
+    When this process is killed, the build goes on, and holds the lock until its end.
+    """
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "DOCKER_BUILDKIT": "1"}
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": descriptor, "stderr": descriptor}
     try:
-        process = subprocess.Popen(argv, env=environment, start_new_session=True, **streams)
+        process = subprocess.Popen(argv, env=environment, start_new_session=True, pass_fds=_lock.held(), **streams)
     finally:
         os.close(descriptor)
     with process:

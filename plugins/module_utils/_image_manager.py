@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils import (
     _docker,
     _files,
     _image,
-    _image_adopt,
     _image_base,
     _image_build,
+    _image_leftovers,
     _image_record,
     _image_verify,
     _lock,
@@ -58,6 +59,18 @@ class ImageManager:
 
     def run(self) -> dict[str, Any]:
         """Look, decide, act."""
+        return self._guarded(self._run)
+
+    def _guarded(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Do work; a full disk, and a daemon that goes away, are refusals like others."""
+        try:
+            return work()
+        except _docker.DAEMON_ERRORS as error:
+            if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
+                raise _files.failed(str(error.filename or self.settings.record_dir), error) from error
+            raise _docker.lost(self.settings.docker_host, error) from error
+
+    def _run(self) -> dict[str, Any]:
         recipe = _image.validate(self.recipe)
         wanted = _image.content_hash(recipe, self._platform())
         api = self._client()
@@ -89,6 +102,9 @@ class ImageManager:
 
     def remove(self) -> dict[str, Any]:
         """Take both names away."""
+        return self._guarded(self._remove)
+
+    def _remove(self) -> dict[str, Any]:
         _docker.reference("name", self.recipe.name)
         api = self._client()
         names = [self.recipe.name, self.recipe.previous]
@@ -132,11 +148,16 @@ class ImageManager:
             same = _docker.images_by_label(api, f"{_image.CONTENT_LABEL}={wanted}")
         previous = _docker.find_image(api, self.recipe.previous)
         recorded = str(self._record().get("image_id", ""))
-        return _image.Existing(tagged, previous, _image.choose(same, tagged), recorded)
+        littered = self._leftovers(api) != _image_leftovers.Leftovers()
+        return _image.Existing(tagged, previous, _image.choose(same, tagged), recorded, littered)
+
+    def _leftovers(self, api: DockerClient) -> _image_leftovers.Leftovers:
+        return _image_leftovers.find(api, self.recipe.name, self.settings.record_dir)
 
     def _act(self, api: DockerClient, wanted: str, existing: _image.Existing, plan: _image.Plan) -> dict[str, Any]:
         """Carry the plan out; returns what the prediction could not know."""
         started = time.monotonic()
+        _image_leftovers.remove(api, self.recipe.name, self._leftovers(api))
         current = existing.same_content
         if current and "build" not in plan.actions:
             return self._reuse(api, existing, plan, current)
@@ -155,10 +176,11 @@ class ImageManager:
         )
         image = _image_build.build(api, order, known)
         evidence = _image_build.verify(api, image, self.settings.app_path, known)
+        report = {**summary(evidence), "seconds": round(time.monotonic() - started, 1)}
+        # In this order a disk that is full, or a kill, leaves the name where it is.
+        self._write_record(image.id, wanted, base_digest or base_ref, report)
         self._name(api, existing, image.id)
         _docker.remove_unused(api, _image_build.candidate(self.recipe.name, wanted))
-        report = {**summary(evidence), "seconds": round(time.monotonic() - started, 1)}
-        self._write_record(image.id, wanted, base_digest or base_ref, report)
         after = {**plan.after, "image_id": image.id, "base": base_digest or base_ref}
         diff = {"before": plan.before, "after": after}
         return {"image_id": image.id, "report": report, "record": self._record(), "diff": diff}
@@ -171,8 +193,14 @@ class ImageManager:
         name = _image_base.tag(_image_base.distribution(), base.packages)
         found = _docker.find_image(api, name)
         if found is None or _image_base.is_due(found, base.max_age_days, base.refresh):
-            return name, _image_base.make(self.module, api, self.settings.docker_host, base.packages, name)
+            return name, self._make_base(api, name)
         return name, found.labels.get(_image_base.DIGEST_LABEL, "")
+
+    def _make_base(self, api: DockerClient, name: str) -> str:
+        host, packages = self.settings.docker_host, self.recipe.base.packages
+        return _image_base.make(
+            self.module, api, host, packages, name, _image_leftovers.base_prefix(self.settings.record_dir)
+        )
 
     def _reuse(
         self, api: DockerClient, existing: _image.Existing, plan: _image.Plan, image: _docker.Image
@@ -207,7 +235,7 @@ class ImageManager:
         }
 
     def _name(self, api: DockerClient, existing: _image.Existing, image_id: str) -> None:
-        _image_adopt.take_name(api, self.recipe.name, image_id, existing.tagged, existing.previous)
+        _image_leftovers.take_name(api, self.recipe.name, image_id, existing.tagged, existing.previous)
 
     def _write_record(self, image_id: str, wanted: str, base: str, report: dict[str, Any]) -> None:
         """Keep the last verified build on the host."""

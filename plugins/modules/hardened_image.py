@@ -18,6 +18,8 @@ description:
     Docker Benchmark v1.6.0, 4.1, 4.3, 4.6, 4.8, 4.10; guide, section Dockerfile.hardened).
   - The image before it keeps the name with C(-previous) appended, for a rollback.
   - An image that was built and verified elsewhere, and is on this host by its id, gets the name by O(state=adopted).
+  - Until the new image is built, verified and recorded, the name stays where it is, whatever is killed or full. A build
+    whose run was killed goes on to its end; the next run waits for it, removes what is left, and converges.
 author: OpenClaw Hardening maintainers (@openclaw)
 extends_documentation_fragment:
   - openclaw.hardening.attributes
@@ -177,7 +179,7 @@ content_hash:
   type: str
   sample: 7f63f17c3be8dbf1d41b4f274b257cd7dfca7f57229d00725afd9530831d8b21
 actions:
-  description: What was done, or would be.
+  description: What was done, or would be; V(clean) is the removal of what a killed run left.
   returned: always
   type: list
   elements: str

@@ -11,6 +11,7 @@ import stat
 import sys
 import tarfile
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -39,6 +40,7 @@ class Daemon(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.images: dict[str, dict] = {}
         self.config = dict(CONFIG)
         self.builds: list[list[str]] = []
+        self.while_saving: Callable[[], None] = bool  # does nothing
         self.programs = folder / "bin"
         self.programs.mkdir()
         program = self.programs / "docker"
@@ -126,12 +128,14 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer({"ApiVersion": "1.45"})
         if (ref, what) == ("json", ""):
             (wanted,) = json.loads(query["filters"][0])["label"]
-            key, _equals, value = wanted.partition("=")
-            images = self.server.images.values()
-            return self.answer([image for image in images if image["Config"]["Labels"].get(key) == value])
+            key, equals, value = wanted.partition("=")
+            labels = [(image, image["Config"]["Labels"]) for image in self.server.images.values()]
+            return self.answer([image for image, has in labels if key in has and (not equals or has[key] == value)])
         image = self.server.find(ref)
         if image is None:
             return self.answer({"message": "No such image"}, 404)
+        if what == "get":
+            self.server.while_saving()
         return self.answer({"json": image, "history": [], "get": archive()}[what])
 
     def do_POST(self) -> None:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import subprocess
 import threading
 import time
+from contextlib import suppress
 
 import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils import (
+    _docker,
+    _image_base,
+    _image_build,
+    _image_leftovers,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import BASE_LABEL, CANDIDATE, CONTENT_LABEL
 from ansible_collections.openclaw.hardening.plugins.modules import hardened_image as subject
 from unit.stub_docker import Daemon
@@ -114,10 +122,101 @@ def test_a_failed_build_names_its_log_and_hides_credentials(image, daemon, tmp_p
     assert sorted(os.listdir(tmp_path / "records")) == ["build.log", "image.lock"]
 
 
-def test_what_a_killed_run_left_is_swept(image, tmp_path, as_root):
+def test_what_a_killed_run_left_is_removed_also_when_nothing_else_is_to_do(image, daemon, tmp_path, as_root):
+    made = image()["image_id"]
     (tmp_path / "records/openclaw-build-x/source").mkdir(parents=True)
-    assert image()["changed"]
+    others = f"{CANDIDATE}:{'1' * 32}-{'0' * 12}"  # of another instance, which may be at work
+    daemon.add("a", f"{CANDIDATE}:{'1' * 32}{_image_build.candidate_suffix(NAME)}", **{CONTENT_LABEL: "other"})
+    daemon.add("b", others, **{CONTENT_LABEL: "other"})
+    daemon.add("c", **{_image_base.DIGEST_LABEL: "an old base"})
+    daemon.tag(made, f"{NAME}-retired")
+    assert image(check=True)["actions"] == ["clean"]
+    assert image()["actions"] == ["clean"]
+    assert {tag for found in daemon.images.values() for tag in found["RepoTags"]} == {NAME, others}
+    assert "sha256:c" not in daemon.images
     assert sorted(os.listdir(tmp_path / "records")) == ["build.log", "image.json", "image.lock"]
+    assert image()["actions"] == []
+
+
+def test_a_link_that_somebody_planted_among_the_folders_is_not_followed(image, tmp_path, as_root):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "records").mkdir(mode=0o700)
+    (tmp_path / "records/openclaw-build-x").symlink_to(tmp_path / "kept")
+    assert image()["actions"] == ["build", "verify", "tag"]
+    assert (tmp_path / "kept").is_dir()
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_killed_while_a_name_moves_no_image_is_forgotten(daemon, step):
+    """The oldest of three images goes; until then it has a name at any moment, by which the next run finds it."""
+    api = _docker.client(daemon.host)
+    third = daemon.add("3", "coming:x")
+    daemon.add("2", NAME)
+    daemon.add("1", f"{NAME}-previous")
+
+    def move():
+        tagged, previous = (_docker.find_image(api, name) for name in (NAME, f"{NAME}-previous"))
+        _image_leftovers.take_name(api, NAME, third, tagged, previous)
+
+    child = os.fork()
+    if child == 0:
+        left = iter(range(step))
+
+        def counted(call):
+            return lambda *arguments: call(*arguments) if next(left, None) is not None else os.kill(os.getpid(), 9)
+
+        for name in ("tag_image", "remove_unused"):
+            setattr(_docker, name, counted(getattr(_docker, name)))
+        move()
+        os._exit(0)
+    killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    assert killed == (step < 4)
+    assert all(found["RepoTags"] for found in daemon.images.values())
+    move()
+    assert {tag: found["Id"][-1] for found in daemon.images.values() for tag in found["RepoTags"]} == {
+        "coming:x": "3", NAME: "3", f"{NAME}-previous": "2",
+    }  # fmt: skip
+
+
+def test_a_daemon_that_goes_away_leaves_the_name(image, daemon, as_root):
+    good = image()["image_id"]
+
+    def gone():
+        raise ConnectionAbortedError
+
+    daemon.while_saving = gone
+    failed = image(build_args={"A": "2"})
+    assert "a running Docker daemon" in failed["msg"]
+    assert daemon.tagged(NAME) == good
+    daemon.while_saving = bool
+    assert image(build_args={"A": "2"})["changed"]
+    assert image(build_args={"A": "2"})["actions"] == []
+
+
+def fill(path):
+    with suppress(OSError), open(path, "wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4096))
+
+
+def test_a_disk_that_fills_up_before_the_record_leaves_the_name(image, daemon, tmp_path, as_root):
+    good = image()["image_id"]
+    records = tmp_path / "records"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(records)], check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        records.chmod(0o700)
+        daemon.while_saving = lambda: fill(records / "filler")
+        failed = image(build_args={"A": "2"})
+        assert f"{records}" in failed["msg"]
+        assert "No space left on device (errno 28), needed free space" in failed["msg"]
+        assert daemon.tagged(NAME) == good
+        (records / "filler").unlink()
+        daemon.while_saving = bool
+        assert image(build_args={"A": "2"})["changed"]
+        assert image(build_args={"A": "2"})["actions"] == []
+    finally:
+        subprocess.run(["umount", str(records)], check=True)
 
 
 def test_a_run_that_waited_for_another_finds_its_image(image, daemon, tmp_path, as_root):

@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a killed run left of an image: working folders, names that were not final, a base that lost its name.
+
+All of it can be told from what others have at work, and goes only under the lock of the image. A program that the
+killed run had started holds that lock until it ends, so that nothing is taken away from under it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _image, _image_base, _image_build
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """Folders by path, and names of images."""
+
+    folders: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+def find(api: DockerClient, name: str, record_dir: str) -> Leftovers:
+    """Look for what the image of this name, with its records there, would not have if nothing had been killed."""
+    folders = [*_folders(record_dir, _image_build.CONTEXT), *_folders(_image_base.PLACE, base_prefix(record_dir))]
+    built = _docker.images_by_label(api, _image.CONTENT_LABEL)
+    candidates = {tag for image in built for tag in image.tags if tag.endswith(_image_build.candidate_suffix(name))}
+    if _docker.find_image(api, name) and _docker.find_image(api, retired(name)):
+        candidates.add(retired(name))
+    return Leftovers(tuple(folders), tuple(sorted(candidates)))
+
+
+def remove(api: DockerClient, name: str, found: Leftovers) -> None:
+    """Take it away; the caller holds the lock."""
+    for folder in found.folders:
+        shutil.rmtree(folder)
+    for ref in found.names:
+        if ref == retired(name):
+            _retire(api, name)
+        else:
+            _docker.remove_unused(api, ref)
+    # A base that was replaced; what is built on one has its label, too.
+    for base in _docker.images_by_label(api, _image_base.DIGEST_LABEL):
+        if not base.tags and _image.CONTENT_LABEL not in base.labels:
+            _docker.remove_unused(api, base.id)
+
+
+def base_prefix(record_dir: str) -> str:
+    """Return how the folders are called in which the instance with these records makes a base."""
+    return f"{_image_base.WORKING}{hashlib.sha256(record_dir.encode()).hexdigest()[:12]}-"
+
+
+def retired(name: str) -> str:
+    """Return the name that an image has while it gives its own one up."""
+    return f"{name}-retired"
+
+
+def take_name(
+    api: DockerClient, name: str, image_id: str, tagged: _docker.Image | None, previous: _docker.Image | None
+) -> None:
+    """Move a name; the image that had it stays for a rollback, the one before that goes when nothing uses it.
+
+    Each image has some name at any moment, so that one that is to go is found when this is killed.
+    """
+    if tagged and tagged.id != image_id:
+        if previous and previous.id not in (tagged.id, image_id):
+            _docker.tag_image(api, previous.id, retired(name))
+        _docker.tag_image(api, tagged.id, f"{name}-previous")
+    _docker.tag_image(api, image_id, name)
+    _retire(api, name)
+
+
+def _retire(api: DockerClient, name: str) -> None:
+    """Remove an image that gave its name up; when something runs it, it stays, but without a name."""
+    if _docker.remove_unused(api, retired(name)) or not _docker.find_image(api, retired(name)):
+        return
+    tagged = _docker.find_image(api, name)
+    if tagged:
+        _docker.tag_image(api, tagged.id, retired(name))
+        _docker.remove_unused(api, retired(name))
+
+
+def _folders(place: str, prefix: str) -> list[str]:
+    """Return root's folders of these names; what somebody else put there is not ours to remove."""
+    found = []
+    with suppress(FileNotFoundError):
+        for name in sorted(name for name in os.listdir(place) if name.startswith(prefix)):
+            path = os.path.join(place, name)
+            status = os.lstat(path)
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
+                found.append(path)
+    return found
