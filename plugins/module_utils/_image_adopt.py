@@ -174,7 +174,12 @@ class Adoption:
             if bring is None:
                 raise HardeningError(self.wanted.image_id, "no such image any more", "nobody to remove it meanwhile")
             announce(api, self.wanted)
-            bring(api)
+            try:
+                bring(api)
+            except HardeningError:
+                # What is refused was not kept either.
+                _files.remove(self.wanted.coming_path)
+                raise
         act(api, self.wanted, existing, decide(self.wanted, existing))
         _files.remove(self.wanted.coming_path)
 

@@ -54,6 +54,7 @@ class Fleet:
         self.targets = [self.hosts[name] for name in TARGETS]
         self.cache = self.folder / "cache"
         self.inventory = self.folder / "fleet.json"
+        self.deployment: Play | None = None
         self._write_inventory()
 
     def __getitem__(self, name: str) -> RigHost:
@@ -152,10 +153,11 @@ def litter(host: RigHost) -> str:
     """Return what a move leaves when it leaves anything: uploads, temporary files, Docker's own."""
     return host.check(
         "find / -xdev \\( -name '*.hardening-tmp' -o -name '*.tar' -path '*openclaw-hardening-image*' "
-        "-o -name 'openclaw-hardening-image' -o -name image-coming \\) 2>/dev/null; ls /var/lib/docker/tmp"
+        "-o -name 'openclaw-hardening-image' -o -name image-coming \\) 2>/dev/null; ls -d /var/lib/docker/tmp/docker-* 2>/dev/null || true"
     )
 
 
 def forget(host: RigHost, *refs: str) -> None:
     """Take images and the record away from a host that does not run them."""
-    host.check(f"docker image rm --force {' '.join(refs or [IMAGE])} >/dev/null; rm -f {RECORD}; docker image prune -f")
+    names = " ".join(refs or (IMAGE, f"{IMAGE}-previous"))
+    host.check(f"docker image rm --force {names} >/dev/null 2>&1 || true; rm -f {RECORD}; docker image prune --force")
