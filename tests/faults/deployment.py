@@ -85,8 +85,9 @@ class Deployment:
     def one_more(self, name: str, base: str) -> str:
         """Build one more image that behaves as another; return its id."""
         self.images[name] = self.host.check(f"""
-            printf 'FROM stub:{base}\\nLABEL name={name}\\n' |
-                docker buildx build --load --quiet --tag stub:{name} - >/dev/null
+            export TMPDIR=/root/stub BUILDX_CONFIG=/root/stub/buildx  # what it leaves there is not a deployment's
+            printf 'FROM stub:{base}\\nLABEL name={name}\\n' > /root/stub/Dockerfile
+            docker buildx build --load --quiet --tag stub:{name} /root/stub >/dev/null
             docker image inspect --format '{{{{.Id}}}}' stub:{name}
         """)
         return self.images[name]
