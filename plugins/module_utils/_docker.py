@@ -224,6 +224,13 @@ def remove_unused(api: DockerClient, ref: str) -> bool:
     return True
 
 
+def remove_nameless(api: DockerClient, identity: str) -> None:
+    """Remove an image that lost its last name, unless something still uses it."""
+    left = find_image(api, identity)
+    if left and not left.tags:
+        remove_unused(api, left.id)
+
+
 def tag_image(api: DockerClient, image_id: str, ref: str) -> None:
     """Give an image a name; the image that had it loses it in the same step."""
     repository, _colon, tag = ref.rpartition(":")

@@ -197,15 +197,9 @@ def announce(api: DockerClient, wanted: Wanted) -> None:
     if left is not None and left.type == "file":
         identity = left.content.decode("ascii", "replace").strip()
         if identity != wanted.image_id and re.fullmatch(r"sha256:[0-9a-f]{64}", identity):
-            _remove_nameless(api, identity)
+            _docker.remove_nameless(api, identity)
     _files.write(_files.ManagedFile(path, f"{wanted.image_id}\n".encode(), 0o600))
 
 
 def _written(wanted: Wanted) -> dict[str, Any]:
     return {**wanted.record, "ref": wanted.name}
-
-
-def _remove_nameless(api: DockerClient, identity: str) -> None:
-    left = _docker.find_image(api, identity)
-    if left and not left.tags:
-        _docker.remove_unused(api, left.id)

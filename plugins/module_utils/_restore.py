@@ -11,7 +11,12 @@ import os
 from dataclasses import dataclass, replace
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _candidate, _journal, _ledger
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker import find_image, remove_unused, tag_image
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
+    find_image,
+    remove_nameless,
+    remove_unused,
+    tag_image,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     ManagedFile,
@@ -158,9 +163,8 @@ class Restorer:
             remove_unused(api, ref)
         elif find_image(api, before.image_id):
             tag_image(api, before.image_id, ref)
-        left = find_image(api, old.id) if old else None
-        if left and not left.tags:
-            remove_unused(api, left.id)
+        if old:
+            remove_nameless(api, old.id)
 
 
 def _put_back(path: str, managed: ManagedFile | None) -> None:

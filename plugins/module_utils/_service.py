@@ -17,6 +17,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker import 
     cli,
     containers_by_label,
     find_image,
+    remove_nameless,
     tag_image,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
@@ -87,13 +88,16 @@ class Service:
         return in_order(answer.stdout, answer.stderr) if answer.rc == 0 else ""
 
     def name_image(self, image_id: str, ref: str) -> None:
-        """Let ``ref`` mean this image; the one that it meant stays under another name, and is not lost."""
-        now = find_image(self.api, ref)
+        """Let ``ref`` mean this image; the one that it meant stays under another name, until the next one does."""
+        now, rejected = find_image(self.api, ref), f"{ref}-rejected"
         if now and now.id == image_id:
             return
+        former = find_image(self.api, rejected)
         if now:
-            tag_image(self.api, now.id, f"{ref}-rejected")
+            tag_image(self.api, now.id, rejected)
         tag_image(self.api, image_id, ref)
+        if former:
+            remove_nameless(self.api, former.id)
 
     def _docker(self, *argv: str) -> None:
         run(self.module, [*cli(self.compose.docker_host), *argv])

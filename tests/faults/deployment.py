@@ -91,16 +91,18 @@ class Deployment:
         """)
         return self.images[name]
 
+    def _named(self, image: str, changes: dict[str, Any]) -> None:
+        if image in self.images and changes.get("state", "present") == "present":
+            self.tag(image)
+
     def run(self, image: str = "v1", *, check: bool = False, **changes: Any) -> dict[str, Any]:
         """Deploy."""
-        if image in self.images:
-            self.tag(image)
+        self._named(image, changes)
         return self.host.module("hardened_compose", self.options(image, **changes), check=check, diff=False)
 
     def interrupt(self, image: str = "v1", *, plan: dict[str, Any], **changes: Any) -> Interrupted:
         """Deploy, and interfere."""
-        if image in self.images:
-            self.tag(image)
+        self._named(image, changes)
         return self.host.interrupt("hardened_compose", self.options(image, **changes), **plan)
 
     # --- the good deployment --------------------------------------------------------------------------------------
@@ -115,7 +117,8 @@ class Deployment:
         if self._differences(world, self._good) or not self.host.answers():
             self._again()
             world = self.host.look()
-            assert self._differences(world, self._good) == []
+            left = self._differences(world, self._good)
+            assert not left, left
         return world
 
     @staticmethod

@@ -142,6 +142,19 @@ def test_it_is_as_safe_without_a_candidate(
         assert probes.failed > 0
 
 
+def test_images_that_were_taken_back_do_not_pile_up(before: World, deployment: Deployment, host: FaultHost) -> None:
+    """The last one is kept to be looked at; each is 635 MB with the real OpenClaw."""
+    bad = [deployment.one_more(f"bad-{number}", "exits") for number in range(2)]
+    for number in range(2):
+        deployment.tag(f"bad-{number}")
+        host.check(f"docker rmi stub:bad-{number} >/dev/null")  # the name that is deployed is the only one
+        assert host.module("hardened_compose", deployment.options(f"bad-{number}"), diff=False)["failed"]
+    after = host.look()
+    assert after.untagged == before.untagged
+    assert bad[0] not in after.images.values()
+    assert after.images["openclaw:hardened-rejected"] == bad[1]
+
+
 def test_a_first_deployment_that_fails_leaves_nothing_running(
     before: World, deployment: Deployment, host: FaultHost
 ) -> None:
