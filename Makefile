@@ -3,7 +3,7 @@ SCENARIO ?= default
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools sandbox test lint unit sanity browser molecule rollout mutants faults hostile transfer faults docs pins relock clean
+.PHONY: help tools sandbox test lint unit sanity browser molecule rollout mutants faults hostile transfer benchmark docs pins relock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
