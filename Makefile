@@ -3,7 +3,7 @@ SCENARIO ?= default
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools sandbox test lint unit sanity browser molecule mutants faults docs pins relock clean
+.PHONY: help tools sandbox test lint unit sanity browser molecule rollout mutants faults hostile transfer benchmark docs pins relock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,8 +14,8 @@ tools: ## the pinned tools in .venv (every target below makes them first)
 sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 	@tools/sandbox $(ARGS)
 
-test: tools ## lint, unit, sanity, browser, mutants and molecule, all of them, with a summary
-	@tests/run lint unit sanity browser mutants molecule
+test: tools ## all of them: lint, unit, sanity, browser, mutants, hostile, faults, transfer, molecule, rollout, with a summary
+	@tests/run lint unit sanity browser mutants hostile faults transfer molecule rollout
 
 lint: tools ## every linter; ARGS="ruff mypy" for some of them
 	@python tests/lint/run.py $(ARGS)
@@ -32,11 +32,20 @@ browser: tools ## the HTML report in a headless Chromium; ARGS=tests/browser/tes
 molecule: tools ## one Molecule scenario: SCENARIO=default
 	@molecule test --no-command-borders --scenario-name $(SCENARIO)
 
+rollout: tools ## the Molecule scenario of that name: a build host and four hosts
+	@$(MAKE) --no-print-directory molecule SCENARIO=rollout
+
 mutants: tools ## one fault at a time in a good deployment: the audit finds each; ARGS=tests/mutants/test_x.py for some
 	@pytest -p no:cacheprovider --numprocesses 2 --dist loadfile $(or $(ARGS),tests/mutants)
 
 faults: tools ## deployments that fail, are killed, meet each other or a full disk; FAULTS=long for all of it
 	@pytest -p no:cacheprovider $(or $(ARGS),tests/faults)
+
+hostile: tools ## hostile input for every module, planted links, injection, a canary secret; HOSTILE=long for all of it
+	@pytest -p no:cacheprovider $(or $(ARGS),tests/hostile)
+
+transfer: tools ## an image moved between hosts, as an archive and through a registry
+	@pytest -p no:cacheprovider $(or $(ARGS),tests/transfer)
 
 benchmark: tools ## how a rollout scales, for docs/scaling.md; ARGS="--hosts 1 2 4"
 	@python tests/benchmarks/scale.py $(ARGS)

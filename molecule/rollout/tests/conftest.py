@@ -7,38 +7,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / "tests/faults"), str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parent))
 
-from harness import FaultHost, Probes  # noqa: E402
-from rig_host import RigHost  # noqa: E402
-
-RIG = "rollout"
-NAMES = ("one", "two", "three", "four")
-# What makes another image of the same OpenClaw within a minute: one small package more.
-SECOND = {"openclaw_image_packages": ["less"]}
-
-
-@dataclass
-class Rollout:
-    """One rollout: how it ended, its summary by host, and what each host's users were answered meanwhile."""
-
-    rc: int
-    output: str
-    seconds: float
-    hosts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    probes: dict[str, Probes] = field(default_factory=dict)
-
-    def results(self) -> dict[str, str]:
-        return {name: host["result"] for name, host in self.hosts.items()}
+from fleet import CHECKOUT, NAMES, RIG, FaultHost, RigHost, Rollout, probing  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -102,30 +79,3 @@ def rollout(hosts, command, environment, reports) -> Callable[..., Rollout]:
         return made
 
     return run
-
-
-@contextmanager
-def probing(hosts: dict[str, FaultHost]) -> Iterator[dict[str, Probes]]:
-    """Ask every host's port every 20 ms."""
-    with ExitStack() as stack:
-        yield {name: stack.enter_context(host.probed()) for name, host in hosts.items() if host.is_up()}
-
-
-def images(hosts: dict[str, FaultHost]) -> dict[str, str]:
-    """Return the image that each gateway runs."""
-    return {name: host.check("docker inspect -f '{{.Image}}' openclaw-gateway") for name, host in hosts.items()}
-
-
-def containers(hosts: dict[str, FaultHost]) -> dict[str, str]:
-    """Return the container that each gateway is."""
-    return {name: host.check("docker inspect -f '{{.Id}}' openclaw-gateway") for name, host in hosts.items()}
-
-
-def lasting(host: RigHost) -> dict[str, str]:
-    """Return content, owner and mode of what is to be the same on all hosts: definition and units."""
-    files = (
-        "/etc/openclaw/docker-compose.hardened.yml /etc/openclaw/openclaw.json /etc/openclaw/passwd /etc/openclaw/group"
-    )
-    units = "/etc/systemd/system/openclaw-*"
-    lines = host.check(f"for f in {files} {units}; do stat -c '%U %G %a' $f; sha256sum $f; done").splitlines()
-    return {line.split()[1]: f"{owner} {line.split()[0]}" for owner, line in zip(lines[::2], lines[1::2])}

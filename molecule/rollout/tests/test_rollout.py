@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import CHECKOUT, NAMES, RIG, SECOND, containers, images, lasting
+from fleet import CHECKOUT, NAMES, RIG, SECOND, containers, images, lasting
 
 BAD_TREE = "/root/bad-checkout"
 BAD_GATEWAY = """export function run() { console.error("cannot start"); process.exit(3); }\n"""
