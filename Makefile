@@ -3,7 +3,7 @@ SCENARIO ?= default
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools sandbox test lint unit sanity browser molecule mutants docs pins relock clean
+.PHONY: help tools sandbox test lint unit sanity browser molecule mutants transfer docs pins relock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,8 +14,8 @@ tools: ## the pinned tools in .venv (every target below makes them first)
 sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 	@tools/sandbox $(ARGS)
 
-test: tools ## lint, unit, sanity, browser, mutants and molecule, all of them, with a summary
-	@tests/run lint unit sanity browser mutants molecule
+test: tools ## lint, unit, sanity, browser, mutants, transfer and molecule, all of them, with a summary
+	@tests/run lint unit sanity browser mutants transfer molecule
 
 lint: tools ## every linter; ARGS="ruff mypy" for some of them
 	@python tests/lint/run.py $(ARGS)
@@ -34,6 +34,9 @@ molecule: tools ## one Molecule scenario: SCENARIO=default
 
 mutants: tools ## one fault at a time in a good deployment: the audit finds each; ARGS=tests/mutants/test_x.py for some
 	@pytest -p no:cacheprovider --numprocesses 2 --dist loadfile $(or $(ARGS),tests/mutants)
+
+transfer: tools ## images built once and moved, as archives and through a real registry; ARGS=tests/transfer/test_x.py for some
+	@pytest -p no:cacheprovider $(or $(ARGS),tests/transfer)
 
 docs: tools ## the tables of role variables in README.md and docs/, from the argument specs
 	@python tools/docs.py
