@@ -44,7 +44,7 @@ faults: tools ## deployments that fail, are killed, meet each other or a full di
 hostile: tools ## hostile input for every module, planted links, injection, a canary secret; HOSTILE=long for all of it
 	@pytest -p no:cacheprovider $(or $(ARGS),tests/hostile)
 
-transfer: tools ## an image moved between hosts, as an archive and through a registry
+transfer: tools ## images built once and moved, as archives and through a real registry; ARGS=tests/transfer/test_x.py for some
 	@pytest -p no:cacheprovider $(or $(ARGS),tests/transfer)
 
 benchmark: tools ## how a rollout scales, for docs/scaling.md; ARGS="--hosts 1 2 4"

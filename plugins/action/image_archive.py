@@ -92,7 +92,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         else:
             with self._staged(os.path.basename(path)) as remote:
                 self._connection.put_file(path, remote)
-                answer = {**self._module(path=remote), "moved_bytes": os.path.getsize(path)}
+                answer = {**self._module(path=remote, consume=True), "moved_bytes": os.path.getsize(path)}
         if answer.get("archive_refused"):
             cache.drop(identity)
             answer["msg"] = f"{answer['msg']}. It is taken out of {cache.directory}, too: run this again"

@@ -70,6 +70,10 @@ options:
         by RV(missing).
     type: str
     default: ""
+  consume:
+    description: Remove O(path) as soon as it is opened, so that it is gone however the run ends.
+    type: bool
+    default: false
   name:
     description: Name and tag that the image gets, such as C(openclaw:hardened). Needed for O(state=imported).
     type: str
@@ -206,6 +210,7 @@ ARGUMENTS: dict[str, Any] = {
     "directory": {"type": "str", "default": ""},
     "image_id": {"type": "str", "default": ""},
     "path": {"type": "str", "default": ""},
+    "consume": {"type": "bool", "default": False},
     "name": {"type": "str", "default": ""},
     "record": {"type": "dict", "default": {}},
     "layers": {"type": "list", "elements": "str", "default": []},
@@ -318,6 +323,8 @@ class Import(_Common):
 
     def _bring(self, api: Any) -> None:
         with _image_archive.opened(self.path, "path") as file:
+            if self.module.params["consume"]:
+                os.unlink(self.path)
             archive = _image_archive.read(file, self.wanted.image_id)
             self.layers = archive.layers
             self.known = _image_archive_load.known_layers(api, archive.layers)

@@ -152,8 +152,8 @@ def images(host: RigHost) -> set[str]:
 def litter(host: RigHost) -> str:
     """Return what a move leaves when it leaves anything: uploads, temporary files, Docker's own."""
     return host.check(
-        "find / -xdev \\( -name '*.hardening-tmp' -o -name '*.tar' -path '*openclaw-hardening-image*' "
-        "-o -name 'openclaw-hardening-image' -o -name image-coming \\) 2>/dev/null; ls -d /var/lib/docker/tmp/docker-* 2>/dev/null || true"
+        "find / -xdev \\( -name '*.hardening-tmp' -o -path '*/openclaw-hardening-image/*' -o -name image-coming \\)\n"
+        "ls -d /var/lib/docker/tmp/docker-* 2>/dev/null || true"
     )
 
 
