@@ -17,7 +17,7 @@ import re
 import secrets
 import stat
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
@@ -312,8 +312,9 @@ def _abandoned(folder: int, names: str) -> Iterator[str]:
 def open_directory(path: str) -> Iterator[int]:
     """Open the directory at ``path`` without following a link there or on the way; yield its descriptor."""
     try:
-        with _parent(path) as (folder, name), _opened(folder, name, path, _DIRECTORY) as handle:
-            yield handle
+        with ExitStack() as stack:
+            folder, name = stack.enter_context(_parent(path))
+            yield stack.enter_context(_opened(folder, name, path, _DIRECTORY))
     except FileNotFoundError:
         raise HardeningError(path, "nothing", "a directory") from None
 

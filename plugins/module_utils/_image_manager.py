@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,7 @@ class ImageManager:
         if not plan.actions or self.module.check_mode or api is None:
             return self._result(wanted, plan)
         _files.ensure_directory(self.settings.record_dir, 0o700, 0, 0)
-        with _lock.lock(f"{self.settings.record_dir}/image.lock", self.settings.timeout, "timeout"):
+        with self._lock():
             # Another run may have built meanwhile.
             existing = self._look(api, wanted)
             plan = _image.decide(recipe, wanted, existing)
@@ -109,17 +110,26 @@ class ImageManager:
         api = self._client()
         names = [self.recipe.name, self.recipe.previous]
         there = [name for name in names if api and _docker.find_image(api, name)]
+        clean = ["clean"] if api and self._leftovers(api) != _image_leftovers.Leftovers() else []
         if api and not self.module.check_mode:
-            for name in there:
-                _docker.remove_unused(api, name)
-            _files.remove(self.settings.record)
+            with self._lock():
+                _image_leftovers.remove(api, self.recipe.name, self._leftovers(api))
+                for name in there:
+                    _docker.remove_unused(api, name)
+                _files.remove(self.settings.record)
         return {
-            "changed": bool(there),
+            "changed": bool(there or clean),
             "ref": self.recipe.name,
             "image_id": "",
-            "actions": [f"untag {name}" for name in there],
+            "actions": [*clean, *(f"untag {name}" for name in there)],
             "diff": {"before": {"images": there}, "after": {"images": []}},
         }
+
+    def _lock(self) -> AbstractContextManager[None]:
+        """One run at a time; where there are no records, there was none to take turns with."""
+        if _files.look_directory(self.settings.record_dir) is None:
+            return nullcontext()
+        return _lock.lock(f"{self.settings.record_dir}/image.lock", self.settings.timeout, "timeout")
 
     def _platform(self) -> str:
         """Return what the base depends on, and refuse a base that cannot be made."""

@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import ensure_directory
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless, shown
 
+_FOLDER = "/run/openclaw-hardening"
 _POLL = 0.2
 _LOOKING = 1.0  # seconds for the search in /proc
 _NAMED = 3
@@ -39,6 +41,12 @@ class Holder:
     start: int
     since: int
     program: str
+
+
+def host_wide(name: str) -> str:
+    """Return the file to lock for what a host has one of, in a folder of root that is there; both go with a reboot."""
+    ensure_directory(_FOLDER, 0o700, 0, 0)
+    return f"{_FOLDER}/{name}.lock"
 
 
 def held() -> tuple[int, ...]:

@@ -25,15 +25,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set impor
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-_LOCKS = "/run/openclaw-hardening"
 _AS_BEFORE = "files and units are as they were before this run"
 _AS_CONFIRMED = "files and units are as they were before the run that was killed"
-
-
-def lock_file() -> str:
-    """Return the file to lock, in a folder of root that is there: one for all sets, because they may overlap."""
-    _files.ensure_directory(_LOCKS, 0o700, 0, 0)
-    return f"{_LOCKS}/units.lock"
 
 
 def refuse_places(wanted: UnitSet, plan: Plan) -> None:

@@ -110,6 +110,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.openclaw.hardening.plugins.module_utils import _file_set
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     FileState,
@@ -171,8 +172,12 @@ def decide(
     value: str,
     rotate: bool,
     new_token: Callable[[], str] = lambda: secrets.token_hex(32),
+    littered: bool = False,
 ) -> Plan:
-    """Decide which token the file has to hold; ``wanted`` carries its path, owner and mode."""
+    """Decide which token the file has to hold; ``wanted`` carries its path, owner and mode.
+
+    :param littered: whether a killed run left a file beside it, which may hold a token, too.
+    """
     current = current_token(wanted.path, existing)
     if value and rotate:
         raise HardeningError("rotate", "true together with a given 'value'", "one of the two", "rotate")
@@ -190,9 +195,10 @@ def decide(
         action = "replace the token"
     else:
         action = "correct the file and keep its token"
+    clean = ("remove what a killed run left",) if littered else ()
     if not differences(existing, with_token(wanted, token)):
-        return Plan((), token, False, False)
-    return Plan((action,), token, rotated, is_new)
+        return Plan(clean, token, False, False)
+    return Plan((*clean, action), token, rotated, is_new)
 
 
 def with_token(wanted: ManagedFile, token: str) -> ManagedFile:
@@ -226,9 +232,13 @@ class GatewayToken:
         """Make the token true, and tell about it."""
         vet_parents(self.wanted.path)
         existing = look(self.wanted.path, max_size=64 * 1024)
-        plan = decide(self.wanted, existing, self.value, self.rotate)
+        littered = bool(_file_set.litter([self.wanted.path]))
+        plan = decide(self.wanted, existing, self.value, self.rotate, littered=littered)
         if plan.actions and not self.module.check_mode:
-            write(with_token(self.wanted, plan.token))
+            if littered:
+                _file_set.settle([], [self.wanted.path])
+            if differences(existing, with_token(self.wanted, plan.token)):
+                write(with_token(self.wanted, plan.token))
         unknown = plan.is_new and self.module.check_mode
         return {
             "changed": bool(plan.actions),

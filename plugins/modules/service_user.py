@@ -137,6 +137,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     ensure_directory,
     look_directory,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._lock import host_wide, lock
 from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
     absolute_path,
@@ -180,6 +181,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     },
 }
 HIGHEST_UID = 2**31 - 1
+_PATIENCE = 60  # seconds for another run on the host
 # Owner and mode of these belong to the distribution, and so do those of everything directly below the root directory.
 SYSTEM_DIRECTORIES = frozenset(
     [
@@ -305,15 +307,13 @@ class ServiceUser:
         account = self._plan()
         existing = self._look_directories()
         changes = decide_directories(self.directories, existing, account)
-        if not self.module.check_mode:
-            for action in account.actions:
-                run(self.module, list(action.argv))
-            if account.actions and self._plan().actions:
-                raise HardeningError(
-                    "name", "an account that still differs after its change", "an account database that keeps it"
-                )
-            for path, state in changes:
-                ensure_directory(path, state.mode, state.uid, state.gid)
+        if not self.module.check_mode and (account.actions or changes):
+            with lock(host_wide("accounts"), _PATIENCE):
+                # Another run may have taken the number meanwhile.
+                account = self._plan()
+                existing = self._look_directories()
+                changes = decide_directories(self.directories, existing, account)
+                self._act(account, changes)
         verbs = {path: "correct" if existing[path] else "create" for path, _state in changes}
         actions = [action.text for action in account.actions]
         actions += [f"{verb} directory {path}" for path, verb in verbs.items()]
@@ -336,6 +336,16 @@ class ServiceUser:
             "actions": actions,
             "diff": diff,
         }
+
+    def _act(self, account: Plan, changes: list[tuple[str, DirectoryState]]) -> None:
+        for action in account.actions:
+            run(self.module, list(action.argv))
+        if account.actions and self._plan().actions:
+            raise HardeningError(
+                "name", "an account that still differs after its change", "an account database that keeps it"
+            )
+        for path, state in changes:
+            ensure_directory(path, state.mode, state.uid, state.gid)
 
     def _plan(self) -> Plan:
         known = add_foreign(read_accounts(), self.wanted.name, [self.wanted.uid or GUIDE_UID])

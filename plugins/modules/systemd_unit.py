@@ -237,7 +237,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._file_options import FILE, OWNER, PATH, SECRET
-from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lock
+from ansible_collections.openclaw.hardening.plugins.module_utils._lock import host_wide, lock
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import (
     UNIT_PATH,
     UnitStatus,
@@ -246,7 +246,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import
     refuse_faults,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import integer
-from ansible_collections.openclaw.hardening.plugins.module_utils._unit_install import act, confirm, lock_file
+from ansible_collections.openclaw.hardening.plugins.module_utils._unit_install import act, confirm
 from ansible_collections.openclaw.hardening.plugins.module_utils._unit_options import wanted_set
 from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set import Found, Plan, decide, diff, look
 
@@ -293,7 +293,8 @@ class UnitManager:
             return self._result(found, plan, found.units, self._judge(plan, self.module.tmpdir))
         # Not below /run, which need not let anything be executed.
         folder = os.path.dirname(self.module.tmpdir)
-        with lock(lock_file(), self.timeout):
+        # One lock for all sets: they may overlap, and systemd reads all unit files at once.
+        with lock(host_wide("units"), self.timeout):
             clear_staged(folder)
             # Another run may have been at work meanwhile.
             found, plan = self._plan()

@@ -223,7 +223,7 @@ class FaultHost(RigHost):
         container = f"openclaw-rig-{self.rig_name}-{self.name}"
         start = time.monotonic()
         subprocess.run(["docker", "start", container], check=True, capture_output=True)
-        wait_until(lambda: self._booted(), "the host did not boot", 90)
+        wait_until(self._booted, "the host did not boot", 90)
         return time.monotonic() - start
 
     def _booted(self) -> bool:

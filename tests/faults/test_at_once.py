@@ -32,7 +32,7 @@ def test_one_result(
             assert deployment.run(state="absent")["changed"]
         deployment.tag("v2")
         start = time.monotonic()
-        processes = [host.start("hardened_compose", options, diff=False) for _ in range(runs)]
+        processes = [host.start("hardened_compose", options, diff=False) for _run in range(runs)]
         answers = [json.loads(process.communicate(timeout=300)[0]) for process in processes]
         longest = max(longest, time.monotonic() - start)
         assert [answer["msg"] for answer in answers if answer.get("failed")] == []

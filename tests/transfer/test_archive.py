@@ -199,7 +199,7 @@ def sockets(without_image: Fleet):
         tunnels.append(subprocess.Popen([*argv, without_image[name].ssh[-1]]))
         found[name] = path
     for path in found.values():
-        for _ in range(100):
+        for _turn in range(100):
             if path.exists():
                 break
             time.sleep(0.05)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
 import stat
 import subprocess
 import tempfile
@@ -15,9 +14,9 @@ import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils import _file_set
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile, differences, look
+from unit.killing import killed_at
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files of root are written")
-STEPS = ("link", "rename", "unlink", "fsync", "write", "open")
 OLD = {"a": b"old a", "b": b"old b", "gone": b"old gone"}
 NEW = {"a": b"new a", "b": b"new b", "c": b"new c"}
 
@@ -72,38 +71,12 @@ def tops(tmp_path) -> Iterator[Iterator[Path]]:
     """Fresh folders, in memory where that is possible: there are hundreds of steps, and each waits for its disk."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as top:
-        yield (Path(tempfile.mkdtemp(dir=top)) for _ in itertools.count())
+        yield (Path(tempfile.mkdtemp(dir=top)) for _turn in itertools.count())
 
 
 @pytest.fixture
 def files(tmp_path) -> Set:
     return Set(tmp_path)
-
-
-def killed_at(step: int, work) -> bool:
-    """Do the work in another process that is killed before its step of that number; say whether it was."""
-    child = os.fork()
-    if child == 0:
-        passed = 0
-
-        def counted(original):
-            def call(*arguments, **options):
-                nonlocal passed
-                if passed == step:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                passed += 1
-                return original(*arguments, **options)
-
-            return call
-
-        for name in STEPS:
-            setattr(os, name, counted(getattr(os, name)))
-        work()
-        os._exit(0)
-    _pid, status = os.waitpid(child, 0)
-    if not os.WIFSIGNALED(status):
-        assert os.waitstatus_to_exitcode(status) == 0
-    return os.WIFSIGNALED(status)
 
 
 def test_all_is_changed_and_nothing_is_left(files):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import FileState, ManagedFile
 from ansible_collections.openclaw.hardening.plugins.modules import gateway_token as subject
+from unit.killing import killed_at
 
 STRONG = "3f9c1ab2" * 7 + "00d4e6f7"
 OTHER = hashlib.sha256(b"other").hexdigest()
@@ -251,3 +254,50 @@ def test_bad_options_are_refused(run, token_file, change, words):
     assert refused["failed"]
     assert any(word in refused["msg"] for word in words.split("|"))
     assert not token_file.exists()
+
+
+# --- killed, and full ---------------------------------------------------------------------------------------------
+
+
+def test_killed_at_each_step_the_token_is_the_old_or_the_new_one_and_nothing_is_left(run_module, tmp_path, as_root):
+    """What is left may hold a token, too; the next run removes it, also when it keeps the old one."""
+    path = tmp_path / "token"
+    options = {"path": str(path), "uid": UID, "gid": GID}
+    run_module(subject, **options)
+    cleaned = 0
+    for step in range(100):
+        before = path.read_text()
+        killed = killed_at(step, lambda: run_module(subject, **options, rotate=True))
+        now, there = path.read_text(), sorted(os.listdir(tmp_path))
+        assert subject.weakness(now) == ""
+        assert (path.stat().st_uid, path.stat().st_gid, stat.S_IMODE(path.stat().st_mode)) == (UID, GID, 0o400)
+        if not killed:
+            break
+        foretold, answer = run_module(subject, check=True, **options), run_module(subject, **options)
+        assert answer["actions"] == foretold["actions"] == ["remove what a killed run left"] * (there != ["token"])
+        cleaned += answer["changed"]
+        assert path.read_text() == now
+        assert os.listdir(tmp_path) == ["token"]
+        assert run_module(subject, **options)["changed"] is False
+    assert now != before
+    assert cleaned >= 3
+
+
+def test_a_full_disk_leaves_the_token(run_module, tmp_path, as_root):
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=755", "x", str(tmp_path)], check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        path = tmp_path / "token"
+        options = {"path": str(path), "uid": UID, "gid": GID}
+        run_module(subject, **options)
+        before = path.read_text()
+        with suppress(OSError), open(tmp_path / "filler", "wb", buffering=0) as filler:
+            while filler.write(bytes(4096)):
+                pass
+        failed = run_module(subject, **options, rotate=True)
+        assert "No space left on device (errno 28), needed free space" in failed["msg"]
+        assert (path.read_text(), sorted(os.listdir(tmp_path))) == (before, ["filler", "token"])
+        (tmp_path / "filler").unlink()
+        assert run_module(subject, **options, rotate=True)["rotated"]
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)

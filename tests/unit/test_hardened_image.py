@@ -138,6 +138,16 @@ def test_what_a_killed_run_left_is_removed_also_when_nothing_else_is_to_do(image
     assert image()["actions"] == []
 
 
+def test_absent_removes_what_a_killed_run_left(image, daemon, tmp_path, as_root):
+    (tmp_path / "records/openclaw-build-x").mkdir(parents=True)
+    daemon.add("a", f"{CANDIDATE}:{'1' * 32}{_image_build.candidate_suffix(NAME)}", **{CONTENT_LABEL: "other"})
+    assert image(state="absent", check=True)["actions"] == ["clean"]
+    assert image(state="absent")["actions"] == ["clean"]
+    assert daemon.images == {}
+    assert os.listdir(tmp_path / "records") == ["image.lock"]
+    assert image(state="absent")["changed"] is False
+
+
 def test_a_link_that_somebody_planted_among_the_folders_is_not_followed(image, tmp_path, as_root):
     (tmp_path / "kept").mkdir()
     (tmp_path / "records").mkdir(mode=0o700)

@@ -24,8 +24,9 @@ RECORD = {
 }
 
 
-def wanted(record=RECORD) -> subject.Wanted:
-    return subject.Wanted(NAME, ONE, "/var/lib/x", subject.record_of("record", record, ONE))
+def wanted(record: dict | None = None) -> subject.Wanted:
+    given = RECORD if record is None else record
+    return subject.Wanted(NAME, ONE, "/var/lib/x", subject.record_of("record", given, ONE))
 
 
 HERE = Image(id=ONE, tags=(NAME,))

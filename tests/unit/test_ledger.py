@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils import _files, _json_file
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import look
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile, look
 from ansible_collections.openclaw.hardening.plugins.module_utils._ledger import (
     absolve,
     drift,
@@ -21,12 +21,15 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._ledger import 
 IMAGE, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 
+def mine(file: ManagedFile) -> ManagedFile:
+    return replace(file, uid=os.getuid(), gid=os.getgid())
+
+
 @pytest.fixture
 def records(tmp_path, monkeypatch) -> str:
     monkeypatch.setattr(_files, "_vet", lambda *_: None)
-    mine = lambda file: replace(file, uid=os.getuid(), gid=os.getgid())  # noqa: E731
     monkeypatch.setattr(_json_file, "differences", lambda existing, file: _files.differences(existing, mine(file)))
-    monkeypatch.setattr(_json_file, "write", lambda file: _files.write(replace(file, uid=os.getuid(), gid=os.getgid())))
+    monkeypatch.setattr(_json_file, "write", lambda file: _files.write(mine(file)))
     return str(tmp_path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -36,7 +37,13 @@ for arguments in json.load(sys.stdin):
             service_user.main()
     os.wait()
 """
-ENTER = 'mount --bind "$1" /etc && shift && exec "$@"'
+# The lock is below /run.
+ENTER = 'mount --bind "$1" /etc && mount -t tmpfs -o mode=755 tmpfs /run && shift && exec "$@"'
+# Stands before the real program on the PATH; $PPID is the module.
+KILLER = """#!/bin/sh
+{before}
+kill -9 $PPID
+"""
 Run = Callable[..., dict]
 
 
@@ -63,7 +70,7 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(etc: Path, home: Path) -> Run:
+def run(etc: Path, home: Path, tmp_path: Path) -> Run:
     home.parent.mkdir()
 
     def arguments(check: bool, change: dict) -> dict:
@@ -79,11 +86,17 @@ def run(etc: Path, home: Path) -> Run:
         output = subprocess.run(
             [*entered(etc), sys.executable, "-c", RUNNER],
             input=json.dumps([arguments(check, each) for each in changes or [change]]),
-            env={**os.environ, "PYTHONPATH": str(Path(".collections").absolute())},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(Path(".collections").absolute()),
+                "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
+            },
             capture_output=True,
             text=True,
             check=False,
         )
+        if (tmp_path / "bin").exists():
+            return output.stdout
         results = [json.loads(line) for line in output.stdout.splitlines() if line]
         assert len(results) == len(changes or [change]), output.stderr
         return results if changes else results[0]
@@ -235,6 +248,50 @@ def test_a_program_that_fails_is_named_with_its_output(run, etc):
 
 
 # --- pure parts ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", ["groupadd", "useradd", "usermod"])
+@pytest.mark.parametrize("done", [False, True])
+def test_killed_between_two_steps_the_next_run_converges(run, etc, home, tmp_path, program, done):
+    if program == "usermod":
+        run(shell="/bin/false", directories=[])
+    (tmp_path / "bin").mkdir()
+    killer = tmp_path / "bin" / program
+    killer.write_text(KILLER.format(before=f'{shutil.which(program)} "$@"' if done else ":"))
+    killer.chmod(0o755)
+    assert run() == ""
+    shutil.rmtree(tmp_path / "bin")
+    foretold, answer = run(check=True), run()
+    assert answer["actions"] == foretold["actions"]
+    assert answer["changed"] is True, "at least a directory was missing"
+    assert run()["changed"] is False
+    (line,) = [line for line in (etc / "passwd").read_text().splitlines() if line.startswith("openclaw:")]
+    assert line.endswith(f":{home}:{_users.find_shell()}")
+    assert [line.split(":")[1] for line in (etc / "shadow").read_text().splitlines() if "openclaw" in line] == ["!"]
+    # Of the lock and temporary files of shadow, such as passwd.lock and passwd.4711.
+    assert [path.name for path in etc.glob("*.*") if path.name not in {*ACCOUNTS, ".pwd.lock"}] == []
+
+
+@pytest.mark.parametrize("free", [0, 4, 8, 12, 16])
+def test_a_full_disk_is_named_and_leaves_whole_databases(run, etc, home, free):
+    """The programs of shadow write a database as a whole or not at all; the next run goes on where they stopped."""
+    kept = {path.name: path.read_text() for path in etc.iterdir() if path.is_file()}
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k,mode=755", "x", str(etc)], check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        for name, content in kept.items():
+            (etc / name).write_text(content)
+        room = os.statvfs(etc)
+        (etc / "filler").write_bytes(bytes(room.f_bavail * room.f_bsize - free * 1024))
+        failed = run()
+        assert failed["failed"]
+        assert "exit code" in failed["msg"]
+        assert [len(line.split(":")) for line in (etc / "passwd").read_text().splitlines()][:2] == [7, 7]
+        (etc / "filler").unlink()
+        assert run()["changed"] is True
+        assert run()["changed"] is False
+    finally:
+        subprocess.run(["umount", str(etc)], check=True)
 
 
 def test_directories_come_parents_first_with_the_home_among_them():

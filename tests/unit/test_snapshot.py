@@ -45,7 +45,7 @@ def contents(top: Path) -> dict[str, object]:
     found: dict[str, object] = {}
     for path in sorted(top.rglob("*")):
         name = str(path.relative_to(top))
-        if name.split("/")[0] == "workspace":
+        if name.split("/", maxsplit=1)[0] == "workspace":
             continue
         status = path.lstat()
         content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else b""

@@ -99,7 +99,8 @@ def processes():
 def main():
     """Look."""
     docker = Docker()
-    unit = subprocess.run(["systemctl", "is-active", "openclaw-gateway.service"], capture_output=True, text=True)
+    argv = ["systemctl", "is-active", "openclaw-gateway.service"]
+    unit = subprocess.run(argv, capture_output=True, text=True, check=False)
     images = docker.ask("/images/json?all=1")
     with open("/proc/self/mounts", encoding="utf-8") as file:
         mounts = [line.split()[1] for line in file]
