@@ -174,10 +174,10 @@ class FaultHost(RigHost):
         return self.run(f"curl -sf -o /dev/null --max-time 2 http://127.0.0.1:{PORT}/readyz").returncode == 0
 
     @contextmanager
-    def probed(self) -> Iterator[Probes]:
-        """Ask every 20 ms while the block runs; the answers are there when it has ended."""
+    def probed(self, every: float = 0.02) -> Iterator[Probes]:
+        """Ask every so many seconds while the block runs; the answers are there when it has ended."""
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        process = subprocess.Popen([*self.ssh, f"python3 {ON_HOST}/probe.py {PORT}"], text=True, **pipes)
+        process = subprocess.Popen([*self.ssh, f"python3 {ON_HOST}/probe.py {PORT} {every}"], text=True, **pipes)
         assert process.stdout is not None
         assert process.stdout.readline() == "asking\n"
         probes = Probes()

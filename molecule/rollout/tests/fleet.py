@@ -37,9 +37,9 @@ class Rollout:
 
 @contextmanager
 def probing(hosts: dict[str, FaultHost]) -> Iterator[dict[str, Probes]]:
-    """Ask every host's port every 20 ms."""
+    """Ask every host's port ten times a second."""
     with ExitStack() as stack:
-        yield {name: stack.enter_context(host.probed()) for name, host in hosts.items() if host.is_up()}
+        yield {name: stack.enter_context(host.probed(0.1)) for name, host in hosts.items() if host.is_up()}
 
 
 def images(hosts: dict[str, FaultHost]) -> dict[str, str]:

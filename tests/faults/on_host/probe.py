@@ -1,4 +1,7 @@
-"""Ask a port every 20 ms until standard input ends; print, as one JSON object, when it did not answer 200."""
+"""Ask a port again and again until standard input ends; print, as one JSON object, when it did not answer 200.
+
+probe.py PORT SECONDS
+"""
 
 import json
 import re
@@ -8,7 +11,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-EVERY = 0.02
 PATIENCE = 1.0
 
 
@@ -31,17 +33,17 @@ def ask(port):
 
 def main():
     """Ask, each question in a thread of its own so that one without an answer delays no other; keep every change."""
-    port = int(sys.argv[1])
+    port, every = int(sys.argv[1]), float(sys.argv[2])
     ended = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
     wall, start = time.time(), time.monotonic()
     questions = []
-    with ThreadPoolExecutor(max_workers=round(PATIENCE / EVERY) + 10) as pool:
+    with ThreadPoolExecutor(max_workers=round(PATIENCE / every) + 10) as pool:
         while not ended.is_set():
             questions.append((time.monotonic() - start, pool.submit(ask, port)))
             if len(questions) == 1:
                 print("asking", flush=True)
-            ended.wait(max(0, start + len(questions) * EVERY - time.monotonic()))
+            ended.wait(max(0, start + len(questions) * every - time.monotonic()))
         seconds = time.monotonic() - start
     failed, changes = 0, []  # [seconds, well, what]
     for moment, question in questions:
