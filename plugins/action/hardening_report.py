@@ -10,10 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import printable
 from ansible_collections.openclaw.hardening.plugins.plugin_utils import (
     _report_files,
@@ -23,6 +20,7 @@ from ansible_collections.openclaw.hardening.plugins.plugin_utils import (
     _report_sarif,
     _report_table,
 )
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._controller_action import ControllerAction
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._report import Fleet, fleet
 
 FORMATS: dict[str, tuple[str, Callable[[Fleet], str]]] = {
@@ -45,25 +43,13 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
-    """Everything happens on the controller: no connection, no module on a target."""
+class ActionModule(ControllerAction):
+    """Makes the fleet, then the files, then the table."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
+    argument_spec = ARGUMENT_SPEC
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Make the fleet, then the files, then the table."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        options = self.validate_argument_spec(ARGUMENT_SPEC)[1]
-        try:
-            result.update(self._report(options))
-        except HardeningError as error:
-            raise AnsibleActionFail(str(error)) from error
-        return result
-
-    def _report(self, options: dict[str, Any]) -> dict[str, Any]:
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Report."""
         now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         made = fleet(options["title"], options["hosts"], now)
         files: list[str] = []

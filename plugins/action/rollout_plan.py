@@ -6,10 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.plugin_utils import _rollout_plan
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._controller_action import ControllerAction
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "hosts": {
@@ -26,29 +24,19 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
-    """Everything happens on the controller: no connection, no module on a target."""
+class ActionModule(ControllerAction):
+    """Decides, or refuses."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
+    argument_spec = ARGUMENT_SPEC
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Decide, or refuse."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        options = self.validate_argument_spec(ARGUMENT_SPEC)[1]
-        try:
-            _rollout_plan.batches(options["batches"], options["hints"])
-            hosts = [
-                _rollout_plan.candidate(item["name"], item["seen"], options["canaries"]) for item in options["hosts"]
-            ]
-            plan = _rollout_plan.plan(
-                hosts,
-                skip_unreachable=options["unreachable"] == "skip",
-                same_uid=options["same_uid"],
-                hints=options["hints"],
-            )
-        except HardeningError as error:
-            raise AnsibleActionFail(str(error)) from error
-        return {**result, "changed": False, "order": list(plan.order), "skipped": list(plan.skipped)}
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Decide."""
+        _rollout_plan.batches(options["batches"], options["hints"])
+        hosts = [_rollout_plan.candidate(item["name"], item["seen"], options["canaries"]) for item in options["hosts"]]
+        plan = _rollout_plan.plan(
+            hosts,
+            skip_unreachable=options["unreachable"] == "skip",
+            same_uid=options["same_uid"],
+            hints=options["hints"],
+        )
+        return {"changed": False, "order": list(plan.order), "skipped": list(plan.skipped)}

@@ -10,12 +10,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import printable
 from ansible_collections.openclaw.hardening.plugins.plugin_utils import _report_files, _rollout_summary
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._controller_action import ControllerAction
 
 FILE = "openclaw-rollout.json"
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -30,32 +28,24 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
-    """Everything happens on the controller: no connection, no module on a target."""
+class ActionModule(ControllerAction):
+    """Makes the rows, then the file, then the table."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
+    argument_spec = ARGUMENT_SPEC
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Make the rows, then the file, then the table."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        options = self.validate_argument_spec(ARGUMENT_SPEC)[1]
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Report."""
         rows = [
             _rollout_summary.row(item["name"], item["seen"], skipped=item["name"] in options["skipped"])
             for item in options["hosts"]
         ]
         made = _rollout_summary.document(rows, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
-        try:
-            files = self._write(options["directory"], made)
-        except HardeningError as error:
-            raise AnsibleActionFail(str(error)) from error
+        files = self._write(options["directory"], made)
         display = Display()
         for line, colour in _rollout_summary.lines(rows, max(120, display.columns)):
             display.display(line, color=getattr(constants, colour) if colour else None)
         bad = [row.host for row in rows if row.bad]
-        return {**result, "changed": bool(files), "files": files, "failed_hosts": bad, "summary": made}
+        return {"changed": bool(files), "files": files, "failed_hosts": bad, "summary": made}
 
     def _write(self, directory: str, made: dict[str, Any]) -> list[str]:
         if not directory:
