@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lo
 from ansible_collections.openclaw.hardening.plugins.module_utils._prober import Prober
 from ansible_collections.openclaw.hardening.plugins.module_utils._restore import Restorer
 from ansible_collections.openclaw.hardening.plugins.module_utils._rollout import Rollout
-from ansible_collections.openclaw.hardening.plugins.module_utils._service import Service
+from ansible_collections.openclaw.hardening.plugins.module_utils._service import ALIVE, Service
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import integer, own_path
 from ansible_collections.openclaw.hardening.plugins.module_utils._validation import validate
 
@@ -55,11 +56,22 @@ class DeployManager:
         with lock(f"{self.places.record_dir}/deploy.lock", self.lock_timeout):
             api = _docker.client(self.docker_host)
             recovered = self._recover(api)
-            result = self._run(api)
+            try:
+                result = self._run(api)
+            except HardeningError:
+                self._name_what_runs(api)
+                raise
         if recovered:
             result["changed"] = True
             result["actions"] = [recovered, *result["actions"]]
         return result
+
+    def _name_what_runs(self, api: DockerClient) -> None:
+        """Give the image's name back to the image that runs, when the one that got it is refused before it is tried."""
+        with suppress(HardeningError, *_docker.DAEMON_ERRORS):
+            container = self._service(api).find() if self.wanted.state == "present" else None
+            if container is not None and container.status in ALIVE and _journal.load(self.places) is None:
+                Restorer(self._service(api), self.places).name_image(container.image_id, self.wanted.image_ref)
 
     def _recover(self, api: DockerClient) -> str:
         """Undo or finish what an earlier run did not.

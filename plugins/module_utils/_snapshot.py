@@ -3,7 +3,8 @@
 """Copies of a service's state: of one that runs (for a candidate), of one that rests (to go back to), and back again.
 
 The service owns what is copied and may plant anything in it: every step goes through directory descriptors, no link is
-followed, nothing is changed in place. Sockets, pipes and devices are left out; they belong to a running program.
+followed, nothing is changed in place. Sockets, pipes and devices are neither copied nor removed; they belong to a
+running program. Hard links become files of their own.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ class Mirror:
         kept = () if place else tuple(self.excluded)
         names = sorted(set(os.listdir(source)) - set(kept))
         for name in set(os.listdir(target)) - set(kept) - set(names):
-            remove_tree(target, name)
+            if _copied(_lstat(target, name)):
+                remove_tree(target, name)
         for name in names:
             with suppress(FileNotFoundError):  # a running service removed it meanwhile
                 self._entry(source, target, old, (*place, name))
@@ -101,8 +103,6 @@ class Mirror:
             self._file(source, target, old, place, there)
         elif stat.S_ISLNK(found.st_mode):
             _link(source, target, name, found, there)
-        elif there:
-            remove_tree(target, name)
 
     def _directory(self, source: int, target: int, old: int | None, place: tuple[str, ...]) -> None:
         name = place[-1]
@@ -294,6 +294,10 @@ def _open(stack: ExitStack, name: str, folder: int) -> int:
     handle = os.open(name, _DIRECTORY, dir_fd=folder)
     stack.callback(os.close, handle)
     return handle
+
+
+def _copied(found: os.stat_result | None) -> bool:
+    return found is not None and stat.S_IFMT(found.st_mode) in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
 
 
 def _lstat(folder: int, name: str) -> os.stat_result | None:
