@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+pytest.register_assert_rewrite("deployment", "proofs")  # so that they say what differs
 
 from deployment import Deployment  # noqa: E402
 from harness import RESULTS, FaultHost, World, down, recorded, up  # noqa: E402

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import plain
 import pytest
-from deployment import COMPOSE, CONTAINER, Deployment
+from deployment import COMPOSE, CONFIG, CONTAINER, Deployment
 from harness import LONG, FaultHost, World, wait_until
 from proofs import clean, converged, state_version
 
@@ -53,7 +53,7 @@ def test_by_plain_compose(
     """From nothing, as after a `down`."""
     plain.begin(deployment)
     host.check(f"docker compose --file {COMPOSE} down 2>&1")
-    one = f"{plain.UP} >/root/up.$n 2>&1; echo $? >> /root/codes"
+    one = f"{plain.UP} >/root/up.$n 2>&1 && echo 0 >> /root/codes || echo 1 >> /root/codes"
     host.check(f"rm -f /root/codes; for n in $(seq {runs}); do ({one}) & done; wait")
     codes = host.check("cat /root/codes").split()
     words = host.check("grep -hiE 'error|conflict|duplicate|already' /root/up.* | sort | uniq -c | sort -rn | head -3")
@@ -92,7 +92,9 @@ def test_two_that_want_something_else_come_one_after_the_other(
     answers = [json.loads(process.communicate(timeout=300)[0]) for process in processes]
     assert [answer["changed"] for answer in answers] == [True, True], answers
     clean(before, host.look())
-    last = host.check("grep maxFileBytes /etc/openclaw/openclaw.json; docker exec " + CONTAINER + " sh -c "
-                      "'grep maxFileBytes /etc/openclaw/openclaw.json'").split("\n")  # fmt: skip
-    assert last[0] == last[1]
+    lines = host.check(f"""
+        grep maxFileBytes {CONFIG}
+        cat /proc/$(docker inspect --format '{{{{.State.Pid}}}}' {CONTAINER})/root{CONFIG} | grep maxFileBytes
+    """).splitlines()
+    assert lines[0].strip() == lines[1].strip()
     assert converged(deployment, before, "v1") > 0

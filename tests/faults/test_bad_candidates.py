@@ -24,3 +24,14 @@ def test_the_service_is_not_touched(
     assert (probes.failed, probes.versions) == (0, ["version 1"]), probes.changes
     note(fault.name, outcome="version 1 serves, not touched", **told(probes), message=answer["msg"])
     assert deployment.run()["changed"] is False
+
+
+def test_an_image_that_is_not_even_tried_gives_the_name_back(
+    before: World, deployment: Deployment, host: FaultHost
+) -> None:
+    """The role has named it by then; `docker compose up` by hand would start it with the old configuration."""
+    answer = deployment.run("v2", config={"gateway": {"bind": "everywhere"}})
+    assert answer["failed"]
+    assert "gateway.bind: Invalid input" in answer["msg"]
+    untouched(before, host.look())
+    assert deployment.run()["changed"] is False
