@@ -146,7 +146,8 @@ def image_id(host: RigHost, ref: str = IMAGE) -> str:
 
 def images(host: RigHost) -> set[str]:
     """Return every image of a host, also nameless ones, with its names."""
-    return set(host.check("docker images --all --no-trunc --digests --format '{{json .}}'").splitlines())
+    shown = "{{.ID}} {{.Repository}}:{{.Tag}} {{.Digest}}"
+    return set(host.check(f"docker images --all --no-trunc --digests --format '{shown}'").splitlines())
 
 
 def litter(host: RigHost) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import time
+import subprocess
 from pathlib import Path
 
 import pytest
-from fleet import BUILDER, IMAGE, Fleet, forget, image_id, images, litter
-from registry import CA, HOST, REPOSITORY, USER, Registry
+from fleet import IMAGE, Fleet, forget, image_id, images, litter
+from registry import CA, HOST, REPOSITORY, Registry
 from rig_host import CHECKOUT, RigHost
 
 BUILT = "openclaw-hardening-build:openclaw"
@@ -59,8 +59,6 @@ class Watch:
         self.host, self.secret, self.found = host, secret, ""
 
     def __enter__(self) -> Watch:
-        import subprocess
-
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self.process = subprocess.Popen([*self.host.ssh, "python3 -"], text=True, **pipes)
         self.process.stdin.write(f"NEEDLES = {needles(self.secret)!r}\n{WATCH}")
@@ -98,9 +96,6 @@ def test_every_host_has_the_same_image_by_digest(through: Fleet, registry: Regis
     identity = image_id(through.builder, BUILT)
     assert through.ids() == [identity, identity]
     assert through.archives() == []
-    assert {task["host"] for task in through.through.tasks if task["changed"]} == {"beta", "alpha"} - (
-        set() if "alpha" in {task["host"] for task in through.through.tasks if task["changed"]} else {"alpha"}
-    )
     asked = registry.requests("0")
     assert any(f"/manifests/{registry.digest_of(identity)}" in line and '"GET' in line for line in asked)
     # What is pulled is asked for by digest; the tag of the push says the image's id and is never read.
@@ -142,7 +137,9 @@ def test_a_push_and_a_pull_of_what_is_there_move_no_layer(through: Fleet, regist
     answer = through.builder.module("image_registry", options)
     assert (answer["changed"], answer["digest"]) == (False, registry.digest_of(identity))
     assert not pull(through, registry)["changed"]
-    assert not [line for line in registry.requests(since) if "/blobs/" in line]
+    # Docker asks for the configuration, which is the image's id, to say that it is there.
+    layers = [line for line in registry.requests(since) if "/blobs/" in line and f"/blobs/{identity}" not in line]
+    assert layers == []
 
 
 @pytest.fixture
@@ -179,7 +176,7 @@ def test_another_image_in_the_same_repository_is_refused(lacking, registry):
     pushed = builder.module(
         "image_registry", registry.options(state="pushed", image="other:image", record_dir="/root/r")
     )
-    assert pushed["changed"]
+    assert pushed["digest"] != registry.digest_of(image_id(builder, BUILT))
     before = images(lacking["beta"])
     answer = pull(lacking, registry, digest=pushed["digest"])
     assert "the promised image" in answer["msg"]
@@ -200,20 +197,27 @@ def test_a_password_file_is_read_on_the_host_and_only_there(lacking, registry):
     assert surfaces(beta, registry.password) == []  # but for that folder, which is for secrets
 
 
+def insecure(host: RigHost, registries: str, until: str) -> None:
+    """Tell the daemon which registries need no TLS, and wait until it knows. Without the key it would keep the old."""
+    host.check(
+        f"jq '.\"insecure-registries\"={registries}' /root/daemon.json > /etc/docker/daemon.json\n"
+        "systemctl reload docker\n"
+        f"for _ in $(seq 100); do docker info 2>/dev/null | ({until}) && exit; sleep 0.1; done; exit 1"
+    )
+
+
 def test_a_registry_without_tls_is_refused_before_the_login_goes_there(lacking, registry):
     beta = lacking["beta"]
     beta.check("cp /etc/docker/daemon.json /root/daemon.json")
-    beta.check(f"""jq '."insecure-registries"=["{HOST}"]' /root/daemon.json > /etc/docker/daemon.json
-systemctl reload docker
-for _ in $(seq 100); do docker info | grep -q '^  {HOST}' && exit; sleep 0.1; done; exit 1""")
     since = registry.now()
     try:
+        insecure(beta, f'["{HOST}"]', f"grep -q '^  {HOST}'")
         answer = pull(lacking, registry)
         assert "insecure-registries" in answer["msg"]
         assert registry.requests(since) == []
     finally:
-        beta.check("cp /root/daemon.json /etc/docker/daemon.json; systemctl reload docker")
-        time.sleep(0.5)
+        insecure(beta, "[]", f"! grep -q '^  {HOST}'")
+        beta.check("cp /root/daemon.json /etc/docker/daemon.json")
 
 
 def test_the_ca_never_goes_through_a_link(lacking, registry):
@@ -239,5 +243,3 @@ def test_a_prediction_leaves_host_and_registry_as_they_are(lacking, registry):
     made = beta.module("image_registry", options)
     assert predicted["actions"] == made["actions"] == ["ca", "pull", "tag"]
     assert predicted["diff"] == made["diff"]
-    assert BUILDER
-    assert USER
