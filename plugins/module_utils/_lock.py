@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import ensure_directory
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import ensure_directory, vet_parents
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless, shown
 
 _FOLDER = "/run/openclaw-hardening"
@@ -62,6 +62,7 @@ def lock(path: str, timeout: float, option: str = "lock_timeout") -> Iterator[No
     :param option: what the operator sets to wait longer.
     """
     try:
+        vet_parents(path)  # who can exchange a directory on the way could have root make a file anywhere
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise HardeningError(path, f"{error.strerror}", "a lock file that root can open") from error

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless, listed, shown
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._seen import part, text
 
 _BATCH = re.compile(r"([1-9][0-9]{0,5})|([1-9][0-9]?|100)%")
 
@@ -37,12 +38,11 @@ class Plan:
 
 def candidate(name: str, seen: Mapping[str, Any], canaries: Iterable[str]) -> Candidate:
     """Read what the play registered of a host: ``look``, ``fault``, ``account``."""
-    look = seen.get("look") or {}
-    account = (seen.get("account") or {}).get("account") or {}
-    uid = account.get("uid")
-    fault = str(seen.get("fault") or "")
+    look = part(seen, "look")
+    uid = part(seen, "account", "account").get("uid")
+    fault = text(part(seen).get("fault"))
     if not fault and look.get("failed"):
-        fault = str(look.get("msg") or "it could not be looked at")
+        fault = text(look.get("msg")) or "it could not be looked at"
     # What was never asked is not known to be there.
     reachable = bool(look) and not look.get("unreachable")
     return Candidate(name, reachable, fault, uid if isinstance(uid, int) else None, name in set(canaries))

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._report_table import cut, pad
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._seen import number, part, text
 
 UPDATED, UNCHANGED, ROLLED_BACK, FAILED = "updated", "unchanged", "rolled back", "failed"
 STRANDED, UNREACHABLE, NOT_REACHED, SKIPPED = "stranded", "unreachable", "not reached", "skipped"
@@ -48,25 +49,24 @@ class Row:
 
 def row(name: str, seen: Mapping[str, Any], *, skipped: bool) -> Row:
     """Read what the play registered and handed on: ``look`` and ``outcome``."""
-    look, outcome = seen.get("look") or {}, seen.get("outcome") or {}
-    before = str(look.get("image_id") or "")
-    result = str(outcome.get("result") or "")
+    look, outcome = part(seen, "look"), part(seen, "outcome")
+    before = text(look.get("image_id"))
+    result = text(outcome.get("result"))
     if skipped or not look:
         result = SKIPPED if skipped else UNREACHABLE
     elif result not in COLOURS:
         result = NOT_REACHED
-    probes = outcome.get("probes") or {}
-    message = harmless(str(outcome.get("message") or ""), 2000)
+    probes = part(outcome, "probes")
     return Row(
         host=name,
         result=result,
         image_before=before,
-        image_after=str(outcome.get("image_id") or before),
-        seconds=round(float(outcome.get("seconds") or 0), 1),
-        probes_asked=int(probes.get("asked") or 0),
-        probes_failed=int(probes.get("failed") or 0),
-        seconds_failed=float(probes.get("seconds_failed") or 0),
-        message=message,
+        image_after=text(outcome.get("image_id")) or before,
+        seconds=round(number(outcome.get("seconds")), 1),
+        probes_asked=int(number(probes.get("asked"))),
+        probes_failed=int(number(probes.get("failed"))),
+        seconds_failed=number(probes.get("seconds_failed")),
+        message=harmless(text(outcome.get("message")), 2000),
     )
 
 

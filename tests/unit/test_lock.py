@@ -215,3 +215,13 @@ def test_a_planted_link_is_not_followed(tmp_path):
     with pytest.raises(HardeningError, match="lock file"), lock(str(tmp_path / "lock"), 0):
         pytest.fail("followed a link")
     assert (tmp_path / "target").read_text() == "kept"
+
+
+def test_a_lock_below_a_directory_of_somebody_else_or_through_a_link_is_refused(tmp_path, as_root):
+    theirs, link = tmp_path / "theirs", tmp_path / "link"
+    theirs.mkdir()
+    os.chown(theirs, 1000, 1000)
+    link.symlink_to("/")
+    assert "a directory of uid 1000" in refusal(theirs / "lock")
+    assert "a symbolic link" in refusal(link / "lock")
+    assert not list(theirs.iterdir())

@@ -62,3 +62,10 @@ def test_sizes_that_ansible_understands(values):
 def test_sizes_that_it_would_read_as_something_else(values):
     with pytest.raises(HardeningError, match="openclaw_rollout_batches"):
         batches(values, HINTS)
+
+
+@pytest.mark.parametrize("odd", [1, "text", [1], None])
+def test_what_has_another_shape_is_a_host_that_is_not_known(odd):
+    assert not candidate("a", {**seen(), "look": odd}, ()).reachable
+    assert not candidate("a", odd, ()).reachable
+    assert candidate("a", {**seen(), "account": {"account": odd}}, ()).uid is None

@@ -62,3 +62,21 @@ def test_the_table_shows_no_control_characters_and_stays_on_its_lines():
     shown = [text for text, _colour in lines(rows, 120)]
     assert len(shown) == 4
     assert all("\x1b" not in text and len(text) <= 130 for text in shown)
+
+
+@pytest.mark.parametrize("odd", [1, "text", [1], None, {"result": ["updated"]}, {"result": "updated", "seconds": "x"}])
+@pytest.mark.parametrize("place", ["look", "outcome"])
+def test_what_has_another_shape_is_not_taken_for_good(odd, place):
+    told = row("a", {**seen(), place: odd}, skipped=False)
+    assert told.result in ("unreachable", "not reached", "updated")
+    assert (told.result == "updated") == (place == "outcome" and odd == {"result": "updated", "seconds": "x"})
+    assert json.loads(json.dumps(document([told], "now")))["hosts"][0]["seconds"] == 0
+
+
+@pytest.mark.parametrize(
+    "odd", ["x", float("nan"), float("inf"), 10**400, -(10**400), True, [1]], ids=lambda odd: str(odd)[:9]
+)
+def test_what_is_no_number_is_counted_as_none(odd):
+    probes = {"asked": odd, "failed": odd, "seconds_failed": odd}
+    told = row("a", outcome("updated", seconds=odd, probes=probes), skipped=False)
+    assert (told.seconds, told.probes_asked, told.probes_failed, told.seconds_failed) == (0, 0, 0, 0)
