@@ -20,7 +20,8 @@ CONTAINER = "openclaw-gateway"
 PORT = 18789
 MODEL_PORT = 18999
 
-sys.path.insert(0, str(Path(__file__).parent))  # the tests share this file and gateway_client.py
+# The tests share this file, gateway_client.py, and what is for all tests.
+sys.path[:0] = [str(Path(__file__).parent), str(CHECKOUT / "tests")]
 
 
 @dataclass(frozen=True)

@@ -6,36 +6,20 @@ import base64
 import json
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from conftest import CONTAINER, on_host, stub_model
 from gateway_client import http
+from secret_surfaces import search, shows
 
-SEARCH = Path(__file__).with_name("secret_search.py").read_text()
 TOKEN_FILE = "/etc/openclaw/secrets/gateway_token"
 PLANTED = "verify-planted"
 INVOKE = {"tool": "sessions_list", "action": "json", "args": {}}
 
 
-def needles(secret: str) -> list[bytes]:
-    """Return what the secret looks like: as it is, in hex, and in base64 wherever it starts in the encoded text."""
-    raw = secret.encode()
-    looks = [raw, raw.hex().encode()]
-    for shift in range(3):
-        whole = base64.b64encode(bytes(shift) + raw)
-        middle = whole[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6]
-        looks += [middle, middle.translate(bytes.maketrans(b"+/", b"-_"))]
-    return looks
-
-
-def shows(secret: str, text: str) -> bool:
-    return any(look in text.encode() for look in needles(secret))
-
-
 def surfaces(ssh, secret: str) -> list[str]:
     """Return where on the host the secret shows."""
-    return json.loads(on_host(ssh, f"NEEDLES = {needles(secret)!r}\n{SEARCH}"))
+    return json.loads(on_host(ssh, search([secret])))
 
 
 @pytest.mark.parametrize("before", ["", "x", "xy", "xyz"])
