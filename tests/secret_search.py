@@ -66,9 +66,12 @@ def files():
                 yield path, content(path)
 
 
-# The layers of images are those of the build; the credentials of running units are systemd's place for secrets.
+# The layers of images are those of the build; the credentials of running units are systemd's place for secrets; what a
+# deployment replaced has to be able to come back, and root alone reads it.
 SKIPPED = (
     "/etc/openclaw/secrets",
+    "/var/lib/openclaw-hardening/attempt",
+    "/var/lib/openclaw-hardening/previous",
     "/run/credentials",
     "/var/lib/docker/overlay2",
     "/var/lib/docker/buildkit",
