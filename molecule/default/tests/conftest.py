@@ -60,7 +60,9 @@ def playbook(inventory, tmp_path_factory):
             "ANSIBLE_FORCE_COLOR": "0",  # Molecule sets it
             "RECORDER_DIR": str(records),
         }
-        argv = ["ansible-playbook", "--inventory", inventory, *options, "--extra-vars", json.dumps(variables),
+        # Not what is tested here, and asked for many times.
+        settings = {"openclaw_gateway_settle_seconds": 2, **variables}
+        argv = ["ansible-playbook", "--inventory", inventory, *options, "--extra-vars", json.dumps(settings),
                 str(CHECKOUT / "playbooks" / name)]  # fmt: skip
         result = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
         record = json.loads(next(iter(records.iterdir())).read_text())
