@@ -10,7 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from hostile_host import HostileHost, ModuleServer, deploy, down  # noqa: E402
+from hostile_host import HostileHost, ModuleServer, deploy, down, requests  # noqa: E402
+from judge import read  # noqa: E402
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -48,3 +49,12 @@ def serve(host: HostileHost) -> Iterator[Callable[[str], ModuleServer]]:
     yield load
     for server in servers.values():
         server.close()
+
+
+@pytest.fixture
+def repaired(host: HostileHost, serve: Callable[[str], ModuleServer]) -> Iterator[None]:
+    """Have the gateway in order after a test, whatever that did to it."""
+    yield
+    for module in ("service_user", "gateway_token", "hardened_compose", "systemd_unit"):
+        for request in requests(host, module):
+            assert not read(serve(module).run(request, check=False)).get("failed")

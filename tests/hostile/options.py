@@ -14,7 +14,10 @@ from typing import Any
 from rig_host import CHECKOUT, TOOLS
 
 COLLECTION = "openclaw.hardening"
-MODULES = sorted(path.stem for path in (CHECKOUT / "plugins/modules").glob("*.py"))
+_MODULES = sorted((CHECKOUT / "plugins/modules").glob("*.py"))
+# What runs on a host, and what is an action of the controller and has no more than its documentation there.
+ON_HOST = [path.stem for path in _MODULES if "\ndef main(" in path.read_text()]
+ON_CONTROLLER = [path.stem for path in _MODULES if path.stem not in ON_HOST]
 # In a dictionary whose keys are the caller's: the name of its first entry, and what that holds.
 KEY, VALUE = "<key>", "<value>"
 
@@ -42,7 +45,13 @@ class Place:
 @functools.cache
 def documented() -> dict[str, dict[str, Any]]:
     """Return the options of each module."""
-    argv = [str(TOOLS / "ansible-doc"), "--json", "--type", "module", *(f"{COLLECTION}.{name}" for name in MODULES)]
+    argv = [
+        str(TOOLS / "ansible-doc"),
+        "--json",
+        "--type",
+        "module",
+        *(f"{COLLECTION}.{name}" for name in (*ON_HOST, *ON_CONTROLLER)),
+    ]
     environment = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg")}
     answer = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=True)
     return {name.rpartition(".")[2]: entry["doc"]["options"] for name, entry in json.loads(answer.stdout).items()}

@@ -1,0 +1,66 @@
+"""Good requests for modules that the deployment of a single host does not need, and for actions of the controller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hostile_host import HostileHost, ModuleServer, requests
+
+REGISTRY = "registry.invalid:5000/openclaw"
+
+
+def good_requests(host: HostileHost, server: ModuleServer) -> list[dict[str, Any]]:
+    """Return requests that a module accepts: those of the roles, or some as they would be."""
+    return requests(host, server.name) or _samples(host)[server.name]
+
+
+def _samples(host: HostileHost) -> dict[str, list[dict[str, Any]]]:
+    image = host.check("docker image inspect --format '{{.Id}}' openclaw:hardened")
+    record = {"content_hash": "0" * 64, "base": "x", "verified": "2026-01-01T00:00:00+00:00", "report": {}}
+    deployed = {"project": "openclaw", "service": "openclaw-gateway", "container_name": "openclaw-gateway"}
+    promised = {"image_id": image, "name": "openclaw:hardened", "record": {**record, "image_id": image}}
+    login = {"repository": REGISTRY, "username": "somebody", "password": "canary"}
+    return {
+        "deployment_info": [{**deployed, "image_ref": "openclaw:hardened"}],
+        "image_archive": [
+            {"state": "exported", "image": image, "directory": "/srv/images"},
+            {"state": "imported", **promised, "path": "/srv/images/x.tar", "layers": [image]},
+        ],
+        "image_registry": [
+            {"state": "pushed", "image": image, **login},
+            {"state": "pulled", **promised, **login, "digest": image},
+        ],
+    }
+
+
+def controller_requests(audit: dict[str, Any], folder: str) -> dict[str, dict[str, Any]]:
+    """Return a request for each action.
+
+    :param audit: what hardening_info returned.
+    """
+    look = {"image_id": "sha256:" + "0" * 64, "engine": True, "status": "running"}
+    outcome = {"result": "updated", "image_id": look["image_id"], "seconds": 3.5, "probes": {"asked": 9, "failed": 1},
+               "message": "as it should be"}  # fmt: skip
+    seen = {"look": look, "account": {"account": {"uid": 1000}}, "fault": ""}
+    return {
+        "hardening_report": {
+            "hosts": [{"name": "gateway", "result": {**audit, "checks": audit["checks"][:3]}}],
+            "directory": folder,
+            "formats": ["html", "json", "junit", "sarif"],
+            "title": "Hostile",
+            "table": True,
+        },
+        "rollout_plan": {
+            "hosts": [{"name": "gateway", "seen": seen}],
+            "canaries": ["gateway"],
+            "batches": [1, "25%"],
+            "unreachable": "stop",
+            "same_uid": True,
+            "hints": {"batches": "openclaw_rollout_batches"},
+        },
+        "rollout_report": {
+            "hosts": [{"name": "gateway", "seen": {**seen, "outcome": outcome}}],
+            "skipped": ["other"],
+            "directory": folder,
+        },
+    }
