@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import rig_host
 import yaml
-from hostile_host import BUILD, LONG, RIG, VARIABLES, HostileHost, requests
+from hostile_host import BUILD, LONG, RIG, VARIABLES, requests
 from judge import outcome, read
 from options import ON_HOST, get, places, put
 from rig_host import CHECKOUT, TOOLS
@@ -39,8 +39,8 @@ BEHIND = {
     "what cannot be seen": "x\u202etoor=resU",
     "half a character": "x\ud800",
 }
-NAMES = ["x.service\nUser=root", "-x.service", "x@.service", "../x.service", "/etc/x.service", "x%n.service", "$X.service",
-         "x.service\\", "x.mount", "x service.service", ".service", "x.service\x00"]  # fmt: skip
+NAMES = ["x.service\nUser=root", "-x.service", "x@.service", "../x.service", "/etc/x.service", "x%n.service",
+         "$X.service", "x.service\\", "x.mount", "x service.service", ".service", "x.service\x00"]  # fmt: skip
 
 
 @pytest.mark.parametrize("check", [True, False], ids=["check", "run"])
