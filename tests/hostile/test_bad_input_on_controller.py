@@ -100,12 +100,12 @@ def test_hostile_values(module, good, play, tmp_path):
     verdicts = [verdict(name, blamed, answer) for (name, blamed, _request), answer in zip(tried, answers)]
     legal, refused = ([attempt for attempt, found in zip(tried, verdicts) if (found == "legal") is is_legal]
                       for is_legal in (True, False))  # fmt: skip
-    for (name, blamed, _request), answer in zip(refused, play(module, [request for *_, request in refused])[0]):
+    for (name, blamed, _request), answer in zip(refused, play(module, [request for *_rest, request in refused])[0]):
         assert verdict(name, blamed, answer) != "legal", f"{name}: check mode refuses what the run accepts"
     assert looked_at(folder) == before
     assert {path.name for path in tmp_path.iterdir()} <= {"attempts.json", "done.json", "play.yml", ".ansible"}
     # What Ansible itself refuses it quotes as it is; a table of ours shows nothing that moves a cursor.
-    assert not set(play(module, [request for *_, request in legal], "--check")[1]) & set("\x1b\x07\x9b\u202e\u2066")
+    assert not set(play(module, [request for *_rest, request in legal], "--check")[1]) & set("\x1b\x07\x9b\u202e\u2066")
     print(f"\nhostile values of {module}: {len(tried)}, refused: {len(refused)}")
     assert 0 < len(refused) < len(tried)
 
