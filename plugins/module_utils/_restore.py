@@ -8,6 +8,7 @@ Each step may be repeated: whoever is killed on the way is followed by a run tha
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _candidate, _journal, _ledger
@@ -75,7 +76,9 @@ class Restorer:
             _journal.clear(self.places)
             return "what runs was not touched"
         if journal.phase != _journal.RESTORING:
-            journal = _journal.advance(self.places, replace(journal, phase=_journal.RESTORING))
+            # A full disk must not stand in the way: whoever finds the phase of before does the same.
+            with suppress(HardeningError):
+                journal = _journal.advance(self.places, replace(journal, phase=_journal.RESTORING))
         self.dismiss_candidate()
         self.service.stop_unit()
         if journal.restore_state:
