@@ -63,7 +63,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             if path:
                 return _exported(identity, path, changed=False)
             if self._is_local():
-                return {**self._module(directory=cache.directory), "moved_bytes": 0}
+                answer = self._module(directory=cache.directory)
+                cache.prune()
+                return {**answer, "moved_bytes": 0}
             with self._staged(_image_archive.file_name(identity)) as remote:
                 answer = self._module(directory=os.path.dirname(remote))
                 if answer.get("failed"):

@@ -108,7 +108,7 @@ class ArchiveCache:
             with suppress(FileNotFoundError):
                 os.unlink(part)
             raise
-        self._prune()
+        self.prune()
         return self.find(identity)
 
     def above(self, identity: str, known: int) -> str:
@@ -133,8 +133,8 @@ class ArchiveCache:
     def _path(self, identity: str, known: int = 0) -> str:
         return os.path.join(self.directory, _image_archive.file_name(identity, known))
 
-    def _prune(self) -> None:
-        """Keep the images that were used last."""
+    def prune(self) -> None:
+        """Keep the images that were used last; the caller holds the cache."""
         used: dict[str, float] = {}
         for name in os.listdir(self.directory):
             image = _of_image(name)

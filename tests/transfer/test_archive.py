@@ -22,6 +22,13 @@ STAGING = f"/home/{DEPLOYER}/.ansible/tmp/openclaw-hardening-image"
 OVERHEAD = 6_000_000
 
 
+def test_before_the_first_build_everything_is_predicted_and_nothing_done(fleet: Fleet):
+    before = [images(host) for host in fleet.hosts.values()]
+    play = fleet.play("move.yml", "--check")
+    assert {task["host"] for task in play.tasks if task["changed"]} >= {"alpha", "beta"}
+    assert [images(host) for host in fleet.hosts.values()] == before
+
+
 def test_a_target_that_never_built_is_deployed_and_passes_the_audit(deployed: Fleet):
     assert "Prove the hardening" in deployed.deployment.output  # site.yml ends with it and fails on findings
     audit = deployed["alpha"].module("hardening_info", {"account": "openclaw", "record": RECORD})

@@ -47,7 +47,15 @@ ONE_HOST: dict[str, tuple[dict, str]] = {
 PAIRS: dict[str, tuple[dict, dict, str]] = {
     "same": ({"openclaw_image_packages": ["git"]}, {"openclaw_image_packages": ["git"]}, ""),
     "packages": ({"openclaw_image_packages": ["git"]}, {}, "openclaw_image_packages"),
-    "source": ({"openclaw_image_builder_npmrc": "/a"}, {"openclaw_image_builder_npmrc": "/b"}, "builder_npmrc"),
+    "second-packages": ({}, {"openclaw_image_packages": ["git"]}, "openclaw_image_packages"),
+    "default-said": ({"openclaw_image_source": "package"}, {}, ""),
+    "npmrc": ({"openclaw_image_builder_npmrc": "/a"}, {"openclaw_image_builder_npmrc": "/b"}, "builder_npmrc"),
+    "one-builds-its-own": ({}, {"openclaw_image_build_host": ""}, "openclaw_image_build_host"),
+    "each-builds-its-own": (
+        {"openclaw_image_build_host": "", "openclaw_image_packages": ["git"]},
+        {"openclaw_image_build_host": ""},
+        "",
+    ),
 }
 
 
@@ -113,4 +121,4 @@ def test_a_setting_is_refused_by_name_or_taken(refused, host):
 def test_hosts_of_one_image_agree_on_what_is_in_it(refused_pairs, pair):
     option = PAIRS[pair][2]
     said = " ".join(refused_pairs.get(f"{pair}-{number}", "") for number in (0, 1))
-    assert (option in said and "one image" in said) if option else said.strip() == ""
+    assert (option in said and "one image for all" in said) if option else said.strip() == ""
