@@ -43,25 +43,25 @@ def refuse_places(wanted: UnitSet, plan: Plan) -> None:
 
 
 def act(
-    module: AnsibleModule, wanted: UnitSet, found: Found, plan: Plan
+    module: AnsibleModule, wanted: UnitSet, found: Found, plan: Plan, judge: Callable[[], object]
 ) -> tuple[dict[str, UnitStatus], dict[str, float]]:
-    """Carry out the plan; on any failure put back the files and the state that were confirmed last, and fail."""
-    refuse_places(wanted, plan)
+    """Carry out the plan; on any failure put back the files and the state that were confirmed last, and fail.
+
+    :param judge: refuses the set before anything changes.
+    """
     begun: set[str] = set()
     try:
+        refuse_places(wanted, plan)
+        judge()
         result = _apply(module, wanted, plan, begun)
     except BaseException as error:
         restored = _restore(module, wanted, found, plan, begun)
         if isinstance(error, HardeningError):
             error.details["restored"] = restored
         raise
-    _settle(wanted, found, plan)
-    return result
-
-
-def _settle(wanted: UnitSet, found: Found, plan: Plan) -> None:
     records = {_file_set.record(wanted.directory, wanted.names), *found.records}
     _file_set.settle(sorted(records), (*plan.touched, *plan.clean))
+    return result
 
 
 def _apply(
@@ -168,8 +168,10 @@ def _restore(module: AnsibleModule, wanted: UnitSet, found: Found, plan: Plan, b
 
     ask("stop", (started | fresh) - active)
     ask("disable", (set(plan.enable if "enable" in begun else ()) | fresh) - enabled)
-    changes = _file_set.pending(wanted.directory, plan.touched)
-    moved = [path for paths in changes.values() for path in paths if attempt(partial(_file_set.put_back, path))]
+    changes: dict[str, tuple[str, ...]] = {}
+    attempt(lambda: changes.update(_file_set.pending(wanted.directory, plan.touched)))
+    recorded = list(dict.fromkeys(path for paths in changes.values() for path in paths))
+    moved = [path for path in recorded if attempt(partial(_file_set.put_back, path))]
     for item in reversed(plan.directories):
         attempt(partial(_directory_back, item, found.directories[item.path]))
     if found.pending or "reload" in begun:
@@ -185,7 +187,7 @@ def _restore(module: AnsibleModule, wanted: UnitSet, found: Found, plan: Plan, b
         same = {name for name in active if now[name].active and now[name].invocation == found.units[name].invocation}
         ask("restart", restarted & active - (set() if found.pending else same))
     if not report:
-        attempt(lambda: _settle(wanted, found, plan))
+        attempt(lambda: _file_set.settle(changes, (*recorded, *plan.clean)))
     return report or [_AS_CONFIRMED if found.pending else _AS_BEFORE]
 
 

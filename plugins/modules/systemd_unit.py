@@ -300,8 +300,8 @@ class UnitManager:
             found, plan = self._plan()
             if not plan.actions:
                 return self._result(found, plan, found.units, confirm(self.module, self.wanted, found.units))
-            self._judge(plan, folder)
-            return self._result(found, plan, *act(self.module, self.wanted, found, plan))
+            done = act(self.module, self.wanted, found, plan, lambda: self._judge(plan, folder))
+            return self._result(found, plan, *done)
 
     def _plan(self) -> tuple[Found, Plan]:
         found = look(self.module, self.wanted)

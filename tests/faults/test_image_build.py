@@ -146,24 +146,23 @@ def images(host: RigHost) -> Iterator[Images]:
 def test_killed_while_it_builds(images):
     """The build goes on without its run; the next run waits for it instead of building beside it."""
     new = images.next()
-    process = images.start(new, seconds=3)
-    assert images.kill_when("pgrep -f 'buildx build.*fault' >/dev/null && sleep 1", process)
+    process = images.start(new, seconds=5)
+    assert images.kill_when("pgrep -f 'buildx build' >/dev/null", process)
     alive = images.host.run("pgrep -f 'buildx build' -a").stdout
     assert CANDIDATES in alive, "the build should have outlived its run"
     assert images.content() == str(images.version)
-    images.converges(new, seconds=3)
+    images.converges(new, seconds=5)
 
 
 def test_killed_with_all_that_it_started(images):
     """As a reset of the host does."""
     new = images.next()
-    process = images.start(new, seconds=3)
-    images.host.check(f"{BUILDING}; sleep 1")
-    images.host.check(f"kill -9 $({MODULE}) $(pgrep -f 'buildx build')")
+    process = images.start(new, seconds=60)
+    images.host.check(f"{BUILDING}; sleep 1; kill -9 $({MODULE}) $(pgrep -f 'buildx build')")
     process.communicate(timeout=60)
     assert any("openclaw-build-" in path for path in images.look().files)
     assert images.content() == str(images.version)
-    images.converges(new, seconds=3)
+    images.converges(new)
 
 
 MOMENTS = {
@@ -261,14 +260,14 @@ def test_two_runs_at_once_build_once(images):
 def test_a_daemon_that_is_killed_while_it_builds_leaves_the_name(images):
     """systemd brings the daemon back; the deployment on the host comes back with it."""
     new = images.next()
-    process = images.start(new, seconds=3)
+    process = images.start(new, seconds=60)
     images.host.check(f"{BUILDING}; sleep 1; kill -9 $(pidof dockerd)")
     answer = json.loads(process.communicate(timeout=120)[0])
     assert "msg" in answer
     assert "Traceback" not in json.dumps(answer)
-    images.host.check("until docker version >/dev/null 2>&1; do sleep 0.2; done")
+    images.host.check("for _ in $(seq 300); do docker version >/dev/null 2>&1 && break; sleep 0.2; done")
     assert images.content() == str(images.version)
-    images.converges(new, seconds=3)
+    images.converges(new)
     served(images.host)
 
 

@@ -288,10 +288,12 @@ def test_killed_between_two_phases(units, moment):
     assert units.converges(new) or moment.get("gone")
 
 
-def test_killed_and_then_a_broken_set_goes_back_to_what_was_confirmed(units):
+@pytest.mark.parametrize("name", ["verify", "start"])
+def test_killed_and_then_a_broken_set_goes_back_to_what_was_confirmed(units, name):
+    """Whether it is refused before anything changes, or afterwards."""
     before, new = units.good()
     assert units.killed(unit_set(new), verb="restart", done=True)
-    answer = units.run(broken("start", new))
+    answer = units.run(broken(name, new))
     assert answer["restored"] == ["files and units are as they were before the run that was killed"]
     now = units.look()
     is_version(now, units.version)

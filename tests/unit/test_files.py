@@ -470,3 +470,14 @@ def test_the_diff_of_a_secret_shows_that_it_changes_and_nothing_of_it():
         "owner 0:0, mode 0444\n(secret, 8 bytes)\n",
         "owner 0:0, mode 0400\n(secret, 8 bytes)\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "needed"),
+    [(errno.ENOSPC, "free space"), (errno.EDQUOT, "a quota"), (errno.EROFS, "mounted for writing"),
+     (errno.EIO, "a disk that works"), (errno.EPERM, "a place that root can write")],
+)  # fmt: skip
+def test_what_the_kernel_refuses_is_named_with_what_helps(number, needed):
+    said = str(_files.failed("/etc/x", OSError(number, os.strerror(number))))
+    assert said.startswith(f"/etc/x: found {os.strerror(number)} (errno {number}), needed ")
+    assert needed in said

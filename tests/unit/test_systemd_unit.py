@@ -89,10 +89,11 @@ def wanted(folder, timer=TIMER, **changes):
     return UnitSet(str(folder), units, (program,), **options)
 
 
-def apply(host, target):
+def apply(host, target, judge=bool):
+    """What the module does; ``judge`` may refuse the set."""
     found = _unit_set.look(host, target)
     plan = _unit_set.decide(target, found)
-    return plan, _unit_install.act(host, target, found, plan) if plan.actions else None
+    return plan, _unit_install.act(host, target, found, plan, judge) if plan.actions else None
 
 
 # --- options ------------------------------------------------------------------------------------------------------
@@ -267,7 +268,8 @@ def test_a_file_that_cannot_be_written_restarts_nothing(manager):
     folder = ManagedFile(f"{manager.units}/folder", b"x", 0o644)
     (manager.units / "folder").mkdir()
     with pytest.raises(HardeningError, match="folder"):
-        _unit_install.act(manager, target, _unit_set.look(manager, target), Plan(write=(*target.all_files, folder)))
+        plan = Plan(write=(*target.all_files, folder))
+        _unit_install.act(manager, target, _unit_set.look(manager, target), plan, bool)
     assert [line.split()[0] for line in manager.log()[asked:]] == ["show", "daemon-reload"]
     assert manager.states() == before
 
@@ -316,6 +318,22 @@ def test_a_broken_set_after_a_killed_run_goes_back_to_what_was_confirmed(manager
 
 
 @as_root
+def test_a_refused_set_after_a_killed_run_goes_back_to_what_was_confirmed(manager):
+    apply(manager, wanted(manager.units))
+    before = {path.name: (path.read_bytes(), path.stat().st_ino) for path in manager.units.iterdir()}
+    kill_at("daemon-reload", manager, wanted(manager.units, TIMER + "# killed\n"))
+
+    def refuse():
+        raise HardeningError("a.timer", "a fault", "none")
+
+    with pytest.raises(HardeningError, match="a fault") as failure:
+        apply(manager, wanted(manager.units, TIMER + "# refused\n"), refuse)
+    assert failure.value.details["restored"] == ["files and units are as they were before the run that was killed"]
+    assert {path.name: (path.read_bytes(), path.stat().st_ino) for path in manager.units.iterdir()} == before
+    assert apply(manager, wanted(manager.units))[0] == Plan()
+
+
+@as_root
 def test_a_broken_set_after_a_killed_first_installation_leaves_nothing(manager):
     kill_at("start", manager, wanted(manager.units))
     with pytest.raises(HardeningError, match="job failed"):
@@ -341,7 +359,8 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_first_change(manag
     late = ManagedFile(f"{tmp_path}/{place}/x", b"x", 0o644)
     with pytest.raises(HardeningError, match=r"/none: found|no directory|directory of uid 1001") as refusal:
         apply(manager, dataclasses.replace(target, files=(*target.files, late)))
-    assert "restored" not in refusal.value.details
+    assert refusal.value.details["restored"] == ["files and units are as they were before this run"]
+    assert [line.split()[0] for line in manager.log()] == ["show"]
     assert list(manager.units.iterdir()) == []
     assert not (tmp_path / "own").exists()
     assert [line.split()[0] for line in manager.log()] == ["show"]
