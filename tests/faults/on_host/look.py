@@ -10,8 +10,9 @@ import stat
 import subprocess
 
 ROOTS = ("/etc/openclaw*", "/var/lib/openclaw*", "/etc/systemd/system", "/usr/local/lib/openclaw*", "/tmp", "/var/tmp",
-         "/run/openclaw*", "/root/.docker", "/dev/shm")  # fmt: skip
-PASSING = ("systemd-private-", "runc-process")  # of systemd and runc, not of a deployment
+         "/run/openclaw*", "/dev/shm")  # fmt: skip
+# Of systemd, runc and the monitor of logins, not of a deployment.
+PASSING = ("systemd-private-", "runc-process", "openclaw-auth-")
 KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo",
          stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}  # fmt: skip
 
@@ -68,7 +69,8 @@ def described(path):
 def files():
     """Return every file below the roots."""
     found = {}
-    for top in [match for pattern in ROOTS for match in glob.glob(pattern)]:
+    tops = [match for pattern in ROOTS for match in glob.glob(pattern)]
+    for top in [top for top in tops if not os.path.basename(top).startswith(PASSING)]:
         found[top] = described(top)
         for folder, directories, names in os.walk(top):
             directories[:] = [name for name in directories if not name.startswith(PASSING)]
