@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shlex
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -113,9 +115,10 @@ def outside(changes: list[str]) -> list[str]:
 
 # --- the race -------------------------------------------------------------------------------------------------------
 
-SECONDS = 60 if LONG else 6
+# How often a module has to have met the link, and the directory, and the seconds after which it is too late for that.
+MEETINGS, PATIENCE = (50, 600) if LONG else (5, 90)
 # What the account exchanges with a link, and where the link leads: to what looks the same inside.
-RACES = {"workspace": (WORKSPACE, f"{VICTIM}/workspace"), "state": (STATE, VICTIM)}
+RACES = {"workspace": (WORKSPACE, f"{VICTIM}/workspace"), "state": (STATE, VICTIM), "inner": (f"{STATE}/inner", VICTIM)}
 # Root's, by a program that looks before it acts, and acts by name.
 NAIVE = """
 import os, sys, time
@@ -130,23 +133,24 @@ while time.monotonic() < end and os.stat("{victim}").st_mode & 0o777 != mode:
 
 
 class Race:
-    """The account exchanges a directory of its own and a link, until it has done so for some seconds."""
+    """The account exchanges a directory of its own and a link, until that is enough."""
 
-    def __init__(self, host: HostileHost, name: str, seconds: float) -> None:
+    def __init__(self, host: HostileHost, name: str) -> None:
         self.place, target = RACES[name]
         self.host, self.link = host, f"{HOME}/link"
+        self.deadline = time.monotonic() + PATIENCE
         as_account(host, f"ln -s {target} {self.link}")
         drop = "setpriv --reuid openclaw --regid openclaw --clear-groups"
-        command = f'{drop} python3 -c "$(cat {MODULES}/racer.py)" {self.place} {self.link} {seconds}'
-        self._racer = subprocess.Popen([*host.ssh, command], stdout=subprocess.PIPE, text=True)
+        command = f'{drop} python3 -c "$(cat {MODULES}/racer.py)" {self.place} {self.link}'
+        self._racer = subprocess.Popen([*host.ssh, command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     @property
     def on(self) -> bool:
-        return self._racer.poll() is None
+        return self._racer.poll() is None and time.monotonic() < self.deadline
 
     def end(self) -> int:
-        """Wait for the end, put things in order, and return how often they were exchanged."""
-        said = self._racer.communicate(timeout=120)[0]
+        """End it, put things in order, and return how often they were exchanged."""
+        said = self._racer.communicate("enough\n", timeout=120)[0]
         self.host.check(f"rm {self.link}; [ -d {self.place} ]; [ ! -L {self.place} ]")
         return int(said)
 
@@ -167,16 +171,17 @@ def under_race(host: HostileHost) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "gateway_token", put(requests(host, "gateway_token")[0], ("path",), f"{WORKSPACE}/token")
 
 
-@pytest.mark.parametrize("name", RACES)
+@pytest.mark.parametrize("name", ["workspace", "state"])
 def test_a_race_leads_root_nowhere(name, host, serve):
     servers = {module: serve(module) for module in ("service_user", "systemd_unit", "gateway_token")}
     next(iter(servers.values())).changes()
     verdicts: Counter[tuple[str, str]] = Counter()
-    race = Race(host, name, SECONDS)
+    race = Race(host, name)
+    met = [("service_user", "refused"), ("service_user", "legal")]
     try:
         for module, request in under_race(host):
             verdicts[module, outcome(read(servers[module].run(request, check=False)), [HOME, VICTIM])] += 1
-            if not race.on:
+            if not race.on or all(verdicts[meeting] >= MEETINGS for meeting in met):
                 break
     finally:
         swaps = race.end()
@@ -184,20 +189,49 @@ def test_a_race_leads_root_nowhere(name, host, serve):
     print(f"\nrace for the {name}: {swaps} exchanges, {dict(verdicts)}")
     assert outside(next(iter(servers.values())).changes()) == []
     assert swaps >= 1000
-    # It met the link, and it met the directory.
-    assert verdicts["service_user", "refused"] >= 5
-    assert verdicts["service_user", "legal"] >= 5
+    assert all(verdicts[meeting] >= MEETINGS for meeting in met)
     assert verdicts["gateway_token", "legal"] == 0
 
 
-@pytest.mark.parametrize("name", RACES)
+@pytest.mark.parametrize("name", ["workspace", "state"])
 def test_the_race_is_lost_by_who_acts_by_name(name, host):
     """Otherwise the race above would prove nothing."""
     place, victim = RACES[name]
-    race = Race(host, name, SECONDS)
+    race = Race(host, name)
     try:
-        host.check(f"python3 - {place} {SECONDS} <<'PYTHON'\n{NAIVE.format(victim=victim)}\nPYTHON")
+        host.check(f"python3 - {place} {PATIENCE} <<'PYTHON'\n{NAIVE.format(victim=victim)}\nPYTHON")
         assert host.check(f"stat -c %a {victim}") == "711"
     finally:
         race.end()
         host.check(f"chmod 0700 {victim} {place}")
+
+
+# --- copies of the state --------------------------------------------------------------------------------------------
+
+IN_THE_STATE = f"""
+mkdir -p -m 0755 {STATE}/inner/deep/new
+ln -s /etc/shadow {STATE}/inner/shadow
+ln -s {VICTIM} {STATE}/inner/victim
+ln -s ../../../../../../../srv/victim {STATE}/inner/deep/victim
+mkfifo {STATE}/inner/pipe
+"""
+
+
+def test_a_deployment_and_the_way_back_copy_the_state_and_touch_nothing_else(host, serve, repaired):
+    """What is copied to a candidate, kept, and put back belongs to the account; it exchanges it meanwhile."""
+    server, good = serve("hardened_compose"), requests(host, "hardened_compose")[0]
+    look = f"stat -c '%n %U %G %a %s %Y' /etc/shadow /srv {VICTIM} {VICTIM}/*; sha256sum /etc/shadow {VICTIM}/secret"
+    as_account(host, IN_THE_STATE)
+    host.check(f"ln {VICTIM}/secret {STATE}/inner/hard")
+    before = host.check(look)
+    config = {**json.loads(good["files"][0]["content"]), "lure": True}
+    race = Race(host, "inner")
+    try:
+        forth = read(server.run(put(good, ("files", 0, "content"), json.dumps(config)), check=False))
+        back = read(server.run({**good, "state": "previous"}, check=False))
+        print(f"\n{outcome(forth, [HOME, 'deployment'])} and {outcome(back, [HOME, 'deployment', 'state'])}: "
+              f"{forth.get('msg', '')} {back.get('msg', '')}")  # fmt: skip
+    finally:
+        race.end()
+        host.check(f"rm -r {STATE}/inner")
+    assert host.check(look) == before
