@@ -81,6 +81,8 @@ _STATE = (
     *("LastTriggerUSec", "LastTriggerUSecMonotonic", "NextElapseUSecRealtime", "NextElapseUSecMonotonic"),
 )
 _WANTED = (*_STATE, *(f"{name}Ex" for name in EXEC), *SANDBOX)
+# A program that runs for a moment only may end while it is looked at.
+_LOOKS = 3
 _COMMAND = re.compile(r"\{ path=(\S+) ; argv\[\]=(.*?) ; flags=(.*?) ; start_time=")
 _INTERPRETER = re.compile(r"(?:python[0-9.]*|perl|ruby|node|nodejs|sh|bash|dash|ksh|zsh|env)")
 _TIME = re.compile(r"[A-Z][a-z]{2} ([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}) UTC")
@@ -252,6 +254,11 @@ class UnitFacts:
         """The fragment and its drop-ins."""
         return (*((self.fragment,) if self.fragment else ()), *self.drop_ins)
 
+    @property
+    def unread(self) -> bool:
+        """Whether systemd names a main process of which we could not see how it is confined."""
+        return self.get("MainPID") not in ("", "0") and (self.process is None or self.process.shared is None)
+
     def get(self, name: str) -> str:
         """Return a property; empty when there is none."""
         return self.properties.get(name, "")
@@ -299,6 +306,13 @@ def look(module: AnsibleModule, names: Collection[str]) -> Units:
     exposures, fault = _exposures(module, [name for name in loaded if name.endswith(".service")])
     lines = _systemd.complaints(module, loaded)
     units = {name: _facts(name, got, exposures.get(name), lines) for name, got in shown.items()}
+    for _attempt in range(_LOOKS):
+        passing = [name for name, unit in units.items() if unit.unread]
+        if not passing:
+            break
+        time.sleep(0.1)
+        again = _systemd.properties(module, passing, _WANTED)
+        units |= {name: _facts(name, got, exposures.get(name), lines) for name, got in again.items()}
     return Units(units, fault, time.time())
 
 
@@ -358,8 +372,10 @@ def _uid(unit: UnitFacts) -> int | None:
 
 
 def _process(pid: int) -> MainProcess | None:
-    """Read one process; None when it has ended meanwhile."""
+    """Read one process; None when it has ended meanwhile, or is still systemd's own about to become the service."""
     try:
+        if os.path.basename(os.readlink(f"/proc/{pid}/exe")) in ("systemd", "systemd-executor"):
+            return None
         lines = read_text(f"/proc/{pid}/status").splitlines()
         status = dict(line.split(":", 1) for line in lines if ":" in line)
         return MainProcess(

@@ -277,7 +277,7 @@ def _running(units: Units, allowed: Allowed) -> Judgement:
             text += f"CapBnd: {process.bounding:016x}, Seccomp: {process.seccomp}"
             seen.append((f"/proc/{process.pid}/status", text))
             faults += [f"process {process.pid} {fault}" for fault in hardening.differences(unit, process)]
-        if unit.get("MainPID") not in ("", "0") and (process is None or process.shared is None):
+        if unit.unread:
             unread.append(f"{unit.name}: process {unit.get('MainPID')} could not be read")
         return faults, seen
 
