@@ -18,7 +18,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_options
 from ansible_collections.openclaw.hardening.plugins.module_utils._diagnosis import hints_from
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._explain import Explainer
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import ensure_directory
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import ensure_directory, vet_parents
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health
 from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Places
 from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lock
@@ -50,6 +50,9 @@ class DeployManager:
 
     def run(self) -> dict[str, Any]:
         """Look, decide, act; one run at a time."""
+        # What could not be written, and so not be put back either, is refused before anything is touched.
+        for path in (self.places.attempt, *(file.path for file in self.wanted.everything)):
+            vet_parents(path)
         if self.module.check_mode:
             return self._predict()
         ensure_directory(self.places.record_dir, 0o700, 0, 0)

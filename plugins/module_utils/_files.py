@@ -105,8 +105,13 @@ def read_bytes(path: str, max_size: int = MAX_SIZE) -> bytes:
 
 def vet_parents(path: str, trusted: Collection[int] = ()) -> None:
     """Refuse a path that :func:`write` would refuse for its parents, as far as they exist."""
-    with suppress(FileNotFoundError), _parent(path, trusted={0, *trusted}):
+    try:
+        with _parent(path, trusted={0, *trusted}):
+            pass
+    except FileNotFoundError:
         pass
+    except OSError as error:
+        raise failed(path, error) from error
 
 
 def look_directory(path: str) -> DirectoryState | None:

@@ -137,12 +137,16 @@ def load(places: Places) -> Journal | None:
 def begin(places: Places, journal: Journal, contents: Iterable[FileState | None]) -> None:
     """Write down what is going to be replaced, before anything of it is touched."""
     clear(places)
-    for path in (places.record_dir, places.attempt, f"{places.attempt}/files"):
-        ensure_directory(path, 0o700, 0, 0)
-    for number, state in enumerate(contents):
-        if state is not None:
-            write(ManagedFile(f"{places.attempt}/files/{number}", state.content, 0o600))
-    advance(places, journal)
+    try:
+        for path in (places.record_dir, places.attempt, f"{places.attempt}/files"):
+            ensure_directory(path, 0o700, 0, 0)
+        for number, state in enumerate(contents):
+            if state is not None:
+                write(ManagedFile(f"{places.attempt}/files/{number}", state.content, 0o600))
+        advance(places, journal)
+    except Exception:
+        clear(places)
+        raise
 
 
 def advance(places: Places, journal: Journal) -> Journal:

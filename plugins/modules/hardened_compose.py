@@ -364,12 +364,12 @@ health:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.openclaw.hardening.plugins.module_utils import _docker
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_manager import DeployManager
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_options import DEPLOY_ARGUMENTS
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._gate import POLICY_ARGUMENTS
+from ansible_collections.openclaw.hardening.plugins.module_utils._module import SecretiveModule
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **DEPLOY_ARGUMENTS,
@@ -382,7 +382,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = SecretiveModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         result = DeployManager(module).run()
     except HardeningError as error:

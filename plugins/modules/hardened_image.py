@@ -215,7 +215,7 @@ report:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils import _image_adopt, _text
+from ansible_collections.openclaw.hardening.plugins.module_utils import _image_adopt, _image_archive, _text
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import DOCKER_ARGUMENTS, docker_host
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import Base, Recipe
@@ -271,6 +271,8 @@ def recipe(module: AnsibleModule) -> Recipe:
 def settings(module: AnsibleModule) -> Settings:
     """Read where and how; judged before anything is touched."""
     options = module.params
+    if options["image_id"]:
+        _image_archive.image_id("image_id", options["image_id"])
     return Settings(
         docker_host=docker_host(options["docker_host"]),
         app_path=_text.absolute_path("app_path", options["app_path"]),

@@ -238,6 +238,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._file_options import FILE, OWNER, PATH, SECRET
 from ansible_collections.openclaw.hardening.plugins.module_utils._lock import host_wide, lock
+from ansible_collections.openclaw.hardening.plugins.module_utils._module import SecretiveModule
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import (
     UNIT_PATH,
     UnitStatus,
@@ -345,7 +346,7 @@ def _described(status: UnitStatus, exposure: float | None) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = SecretiveModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         result = UnitManager(module).run()
     except HardeningError as error:

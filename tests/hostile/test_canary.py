@@ -33,7 +33,7 @@ RECORDS = "/var/lib/openclaw-hardening"
 # Where a secret may lie, too: what a deployment keeps to go back to, and the address that the notifier gets.
 PRIVATE = (RECORDS, "/etc/openclaw/auth-notifier.env")
 NEVER_READY = """
-docker buildx build --load --quiet --tag stub:never --file - /root/.modules >/dev/null <<'DOCKERFILE'
+docker buildx build --load --quiet --tag stub:never --tag stub:again --file - /root/.modules >/dev/null <<'DOCKERFILE'
 FROM openclaw:hardened
 LABEL io.openclaw.hardening.content=stub
 CMD ["node", "-e", "console.log('never'); setInterval(() => {}, 1000)"]
@@ -70,7 +70,7 @@ def past(host, tmp_path_factory) -> Iterator[dict[str, Any]]:
             runs = dict(all_runs(host, folder))
         yield {"runs": runs, "controller": controller, "host": remote}
     finally:
-        host.check(f"docker rmi --force stub:never >/dev/null 2>&1 || true; rm -f {SECRETS_DIR}/ntfy_token")
+        host.check(f"docker rmi --force stub:never stub:again >/dev/null 2>&1 || true; rm -f {SECRETS_DIR}/ntfy_token")
         again = rig_host.playbook(RIG, CHECKOUT / "tests/deploy_light_gateway.yml", **VARIABLES)
         assert again.returncode == 0, again.stdout[-3000:]
 
@@ -123,6 +123,8 @@ def failing_play(host: HostileHost, folder: Any) -> list[dict[str, Any]]:
         "image_id": "",
         "health": {**compose["health"], "timeout": 4},
     }
+    # The name of the first went back to the image that runs.
+    again = {**never, "definition": never["definition"].replace("stub:never", "stub:again"), "image_ref": "stub:again"}
     unit = requests(host, "systemd_unit")[-1]
     unit["secrets"][0]["value"] = f"NOTIFY_NTFY={CANARIES['topic of ntfy']}\n"
     token = {"path": f"{SECRETS_DIR}/gateway_token", "uid": 1000, "gid": 1000}
@@ -142,7 +144,7 @@ def failing_play(host: HostileHost, folder: Any) -> list[dict[str, Any]]:
         ("hardened_compose", put(compose, ("files", 0, "content"), config.replace('"lan"', '"everywhere"'))),
         ("hardened_compose", put(compose, ("secrets", 0, "path"), "/var/lib/openclaw/new")),
         ("hardened_compose", never),
-        ("hardened_compose", {**never, "candidate": "never"}),
+        ("hardened_compose", {**again, "candidate": "never"}),
         ("gateway_token", {**token, "value": CANARIES["weak token"]}),
         ("gateway_token", {**token, "value": CANARIES["token"], "rotate": True}),
         ("gateway_token", {**token, "value": CANARIES["token"], "path": "/var/lib/openclaw/token"}),

@@ -116,7 +116,7 @@ def outside(changes: list[str]) -> list[str]:
 # --- the race -------------------------------------------------------------------------------------------------------
 
 # How often a module has to have met the link, and the directory, and the seconds after which it is too late for that.
-MEETINGS, PATIENCE = (50, 600) if LONG else (5, 90)
+MEETINGS, PATIENCE = (50, 600) if LONG else (3, 120)
 # What the account exchanges with a link, and where the link leads: to what looks the same inside.
 RACES = {"workspace": (WORKSPACE, f"{VICTIM}/workspace"), "state": (STATE, VICTIM), "inner": (f"{STATE}/inner", VICTIM)}
 # Root's, by a program that looks before it acts, and acts by name.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import subprocess
 from pathlib import Path
@@ -10,10 +9,10 @@ from pathlib import Path
 import pytest
 from fleet import IMAGE, Fleet, forget, image_id, images, litter
 from registry import CA, HOST, REPOSITORY, Registry
-from rig_host import CHECKOUT, RigHost
+from rig_host import RigHost
+from secret_surfaces import needles, search
 
 BUILT = "openclaw-hardening-build:openclaw"
-SEARCH = (CHECKOUT / "molecule/default/tests/secret_search.py").read_text()
 WRONG = f"sha256:{'0' * 64}"
 PASSWORD_FILE = "/etc/openclaw/secrets/registry_password"
 
@@ -36,20 +35,9 @@ print("watched", sorted(seen))
 """
 
 
-def needles(secret: str) -> list[bytes]:
-    """Return what a secret looks like: as it is, and in base64 wherever it starts in the encoded text."""
-    raw, looks = secret.encode(), [secret.encode()]
-    for shift in range(3):
-        whole = base64.b64encode(bytes(shift) + raw)
-        middle = whole[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6]
-        looks += [middle, middle.translate(bytes.maketrans(b"+/", b"-_"))]
-    return looks
-
-
 def surfaces(host: RigHost, secret: str) -> list[str]:
     """Return where on a host the secret shows now."""
-    script = f"python3 - <<'EOF'\nNEEDLES = {needles(secret)!r}\n{SEARCH}\nEOF"
-    return json.loads(host.check(script).splitlines()[-1])
+    return json.loads(host.check(f"python3 - <<'EOF'\n{search([secret])}\nEOF").splitlines()[-1])
 
 
 class Watch:
