@@ -7,7 +7,7 @@ from __future__ import annotations
 from ansible.module_utils.basic import AnsibleModule
 
 
-class SecretiveModule(AnsibleModule):
+class SecretiveModule(AnsibleModule):  # type: ignore[misc]
     """A module whose options hold secrets.
 
     Ansible writes the options of every run to the system log. There it looks for a secret's own text to mask it, and
