@@ -32,8 +32,9 @@ def unit_set(version: int, **changes: Any) -> dict[str, Any]:
     """A service that runs, a job and its timer, in a version that shows in each file, each link and each process."""
     start = f"/bin/sh -c 'exit {version}'"
     targets = "timers.target" if version % 2 else "multi-user.target"
-    keeper = "[Unit]\nStartLimitIntervalSec=0\n"  # it is started more often here than any service should be
-    keeper += f"[Service]\nEnvironment=UNIT={version}\nExecStart={LIB}/keep\n[Install]\nWantedBy=multi-user.target\n"
+    calendar = f"OnCalendar=2099-01-{version:02d}"
+    often = "[Unit]\nStartLimitIntervalSec=0\n"  # more often than systemd.unit(5) lets anything be started
+    keeper = f"[Service]\nEnvironment=UNIT={version}\nExecStart={LIB}/keep\n[Install]\nWantedBy=multi-user.target\n"
     return {
         "directories": [{"path": LIB}, {"path": ETC, "mode": "0750"}],
         "files": [
@@ -43,9 +44,9 @@ def unit_set(version: int, **changes: Any) -> dict[str, Any]:
         ],
         "secrets": [{"path": f"{ETC}/secret", "value": f"value {version}"}],
         "units": [
-            {"name": KEEPER, "content": keeper},
+            {"name": KEEPER, "content": f"{often}{keeper}"},
             {"name": JOB, "content": f"[Service]\nType=oneshot\nExecStart={start}\n"},
-            {"name": CLOCK, "content": f"[Timer]\nOnCalendar=2099-01-{version:02d}\n[Install]\nWantedBy={targets}\n"},
+            {"name": CLOCK, "content": f"{often}[Timer]\n{calendar}\n[Install]\nWantedBy={targets}\n"},
         ],
         "enabled": [KEEPER, CLOCK],
         "started": [KEEPER, CLOCK],

@@ -61,7 +61,7 @@ class Fleet:
         return self.hosts[name]
 
     def _write_inventory(self) -> None:
-        rig = json.loads((self.folder / "inventory.yml").read_text())["openclaw"]
+        rig = json.loads((self.folder / "inventory.yml").read_text())["all"]
         known = {name: {**variables, "ansible_user": DEPLOYER} for name, variables in rig["hosts"].items()}
         settings = {
             **rig["vars"],

@@ -17,8 +17,8 @@ USER = "mover"
 SETUP = r"""
 export DEBIAN_FRONTEND=noninteractive
 command -v docker-registry >/dev/null || {
-  apt-get -qq update </dev/null
-  apt-get -qq install -y --no-install-recommends docker-registry >/dev/null 2>&1 </dev/null
+  apt-get -qq -o DPkg::Lock::Timeout=120 update </dev/null
+  apt-get -qq -o DPkg::Lock::Timeout=120 install -y --no-install-recommends docker-registry </dev/null >/dev/null
 }
 cd /etc/docker/registry
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test-ca \
