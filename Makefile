@@ -14,7 +14,7 @@ tools: ## the pinned tools in .venv (every target below makes them first)
 sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 	@tools/sandbox $(ARGS)
 
-# faults, hostile, transfer and rollout join when each was seen green on one machine by itself.
+# faults, hostile, transfer and rollout join when each was seen green as a whole, and all of it fits into 90 minutes.
 test: tools ## lint, unit, sanity, browser, mutants and molecule, all of them, with a summary
 	@tests/run lint unit sanity browser mutants molecule
 
