@@ -12,7 +12,8 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._look_kernel import Kernel, MountPoint, Process
+from ansible_collections.openclaw.hardening.plugins.module_utils._look_kernel import Kernel, Process
+from ansible_collections.openclaw.hardening.plugins.module_utils._mount_table import MountPoint
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import (
     Allowed,
     Judgement,

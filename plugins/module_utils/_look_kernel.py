@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._mount_table import MountPoint, mount_table
 
 PROC = "/proc"
 SYS = "/sys"
@@ -59,25 +60,6 @@ class Process:
 
 
 @dataclass(frozen=True)
-class MountPoint:
-    """One line of mountinfo (proc_pid_mountinfo(5)); ``root`` is what of the file system is mounted."""
-
-    path: str
-    kind: str
-    source: str
-    root: str
-    options: tuple[str, ...]
-    super_options: tuple[str, ...]
-    # shared:N, master:N, …
-    propagation: tuple[str, ...] = ()
-
-    @property
-    def writable(self) -> bool:
-        """Say whether the mount and its file system both take writes."""
-        return "ro" not in self.options and "ro" not in self.super_options
-
-
-@dataclass(frozen=True)
 class Limits:
     """Limits of the container's control group, of version 1 or 2; 0: none. Sizes in bytes."""
 
@@ -104,7 +86,6 @@ class Kernel:
     engine_group: int = 0
 
 
-_OCTAL = re.compile(r"\\([0-7]{3})")
 # A process that ends while it is read; reading a zombie's links says ENOENT, too.
 _GONE = (FileNotFoundError, ProcessLookupError)
 # Version 1 says "no limit" with a number near 2^63.
@@ -324,25 +305,6 @@ def _engine_group() -> int:
         return os.stat(ENGINE_SOCKET).st_gid
     except FileNotFoundError:
         return 0
-
-
-# --- mounts -------------------------------------------------------------------------------------------------------
-
-
-def mount_table(content: bytes) -> tuple[MountPoint, ...]:
-    """Translate a mountinfo file (proc_pid_mountinfo(5))."""
-    return tuple(_mount_point(line) for line in _text(content).split("\n") if line)
-
-
-def _mount_point(line: str) -> MountPoint:
-    # Blanks within a field are octal escapes, so no field can pass for the dash.
-    mount, _dash, system = line.partition(" - ")
-    _id, _parent, _device, root, path, options, *propagation = mount.split(" ")
-    kind, source, super_options = (*system.split(" "), "")[:3]
-    root, path, source = (_OCTAL.sub(lambda match: chr(int(match[1], 8)), text) for text in (root, path, source))
-    return MountPoint(
-        path, kind, source, root, tuple(options.split(",")), tuple(super_options.split(",")), tuple(propagation)
-    )
 
 
 # --- limits -------------------------------------------------------------------------------------------------------

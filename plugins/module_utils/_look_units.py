@@ -82,7 +82,7 @@ _STATE = (
 )
 _WANTED = (*_STATE, *(f"{name}Ex" for name in EXEC), *SANDBOX)
 # A program that runs for a moment only may end while it is looked at.
-_LOOKS = 3
+_LOOKS = 4
 _COMMAND = re.compile(r"\{ path=(\S+) ; argv\[\]=(.*?) ; flags=(.*?) ; start_time=")
 _INTERPRETER = re.compile(r"(?:python[0-9.]*|perl|ruby|node|nodejs|sh|bash|dash|ksh|zsh|env)")
 _TIME = re.compile(r"[A-Z][a-z]{2} ([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}) UTC")
@@ -305,14 +305,16 @@ def look(module: AnsibleModule, names: Collection[str]) -> Units:
     loaded = [name for name, got in shown.items() if got.get("LoadState") == "loaded"]
     exposures, fault = _exposures(module, [name for name in loaded if name.endswith(".service")])
     lines = _systemd.complaints(module, loaded)
-    units = {name: _facts(name, got, exposures.get(name), lines) for name, got in shown.items()}
-    for _attempt in range(_LOOKS):
+    units: dict[str, UnitFacts] = {}
+    passing: list[str] = []
+    for attempt in range(_LOOKS):
+        if attempt:
+            time.sleep(0.1)
+            shown = _systemd.properties(module, passing, _WANTED)
+        units |= {name: _facts(name, got, exposures.get(name), lines) for name, got in shown.items()}
         passing = [name for name, unit in units.items() if unit.unread]
         if not passing:
             break
-        time.sleep(0.1)
-        again = _systemd.properties(module, passing, _WANTED)
-        units |= {name: _facts(name, got, exposures.get(name), lines) for name, got in again.items()}
     return Units(units, fault, time.time())
 
 

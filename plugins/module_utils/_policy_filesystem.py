@@ -21,7 +21,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._rule import (
 
 if TYPE_CHECKING:
     from ansible_collections.openclaw.hardening.plugins.module_utils._look_image import ImageFacts
-    from ansible_collections.openclaw.hardening.plugins.module_utils._look_kernel import Kernel, MountPoint
+    from ansible_collections.openclaw.hardening.plugins.module_utils._look_kernel import Kernel
+    from ansible_collections.openclaw.hardening.plugins.module_utils._mount_table import MountPoint
     from ansible_collections.openclaw.hardening.plugins.module_utils._settings import Mount, Settings
 
 STATE = ".openclaw"

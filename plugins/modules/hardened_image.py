@@ -251,6 +251,8 @@ ARGUMENTS = {
 def recipe(module: AnsibleModule) -> Recipe:
     """Read what the image is made from; judged before anything is touched."""
     options, base = module.params, module.params["base"]
+    if options["image_id"]:
+        _image_archive.image_id("image_id", options["image_id"])
     return Recipe(
         name=options["name"],
         dockerfile=options["dockerfile"],
@@ -271,8 +273,6 @@ def recipe(module: AnsibleModule) -> Recipe:
 def settings(module: AnsibleModule) -> Settings:
     """Read where and how; judged before anything is touched."""
     options = module.params
-    if options["image_id"]:
-        _image_archive.image_id("image_id", options["image_id"])
     return Settings(
         docker_host=docker_host(options["docker_host"]),
         app_path=_text.absolute_path("app_path", options["app_path"]),

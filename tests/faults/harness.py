@@ -14,7 +14,7 @@ from typing import Any
 
 from rig_host import CHECKOUT, RigHost, playbook, rig
 
-RIG = os.environ.get("FAULTS_RIG", "faults-light")  # another name: a second run beside the first
+RIG = "faults-light"
 NAME = "gateway"
 RESULTS = CHECKOUT / "build/faults"  # not the rig's folder: that goes with the rig
 LONG = os.environ.get("FAULTS") == "long"

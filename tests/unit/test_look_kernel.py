@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils import _look_kernel
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_kernel import Kernel, Limits, look
+from ansible_collections.openclaw.hardening.plugins.module_utils._mount_table import mount_table
 
 ID = "c0ffee" + "0" * 58
 HOST = {kind: f"{kind}:[1]" for kind in _look_kernel.NAMESPACES}
@@ -368,7 +369,7 @@ def test_the_group_of_the_socket(tree):
 
 
 def test_a_mount_table_is_translated():
-    root, odd, empty = _look_kernel.mount_table(
+    root, odd, empty = mount_table(
         ROOT_MOUNT.encode()
         + b"1 2 3:4 /a\\040b /c\\134d\\011\xff ro,nosuid shared:1 master:2 - fuse.x src\\040y rw,a=b\\040c\n"
         + b"1 2 0:5 / /e rw - tmpfs  rw\n"

@@ -8,12 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils import _policy_filesystem as policy
-from ansible_collections.openclaw.hardening.plugins.module_utils._look_kernel import (
-    Kernel,
-    Limits,
-    MountPoint,
-    mount_table,
-)
+from ansible_collections.openclaw.hardening.plugins.module_utils._look_kernel import Kernel, Limits
+from ansible_collections.openclaw.hardening.plugins.module_utils._mount_table import MountPoint, mount_table
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import Allowed, Judgement
 from ansible_collections.openclaw.hardening.plugins.module_utils._settings import Mount, Settings
 from unit.test_settings import RECORDED, compose, inspect

@@ -12,9 +12,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._look_kernel im
     NAMESPACES,
     Kernel,
     Limits,
-    MountPoint,
     Process,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._mount_table import MountPoint
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import Allowed, Judgement
 from ansible_collections.openclaw.hardening.plugins.module_utils._settings import Mount, Settings
 
