@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 SUFFIX = "_candidate"  # no instance is called so: its names have no underscore
+_ADDRESS_PATIENCE = 5.0
 # What belongs to the one that serves: its name, its port, its place in the network, its company, its return.
 _LEFT_OUT = (
     "container_name",
@@ -121,11 +123,19 @@ class Candidate:
         address = _address(self.container())
         return Probe(address, port, probe.paths if address else (), probe.timeout)
 
-    def prove(self, probe: Probe) -> Health:
+    def prove(self, port: int, probe: Probe) -> Health:
         """Wait until the host gets its answers from the candidate's own address."""
-        if not probe.paths:
-            raise HardeningError(f"the candidate of {self.service}", "no address", "a container that is ready")
-        return wait(probe, Watch(self.container, probe.port))
+        watch = Watch(self.container, port)
+        end = time.monotonic() + _ADDRESS_PATIENCE
+        # One that is just ending has lost its address, and does not have its exit code yet.
+        while not (own := self.probe(port, probe)).paths:
+            reason = watch()
+            if reason or time.monotonic() >= end:
+                raise HardeningError(
+                    f"the candidate of {self.service}", reason or "no address", "a container that is ready"
+                )
+            time.sleep(0.1)
+        return wait(own, watch)
 
     def container(self) -> Container | None:
         """Return its container, running or not."""

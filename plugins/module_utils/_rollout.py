@@ -177,7 +177,7 @@ class Rollout:
         whole = _candidate.definition(resolved, self.wanted.service, compose.project, image_id, stand_ins)
         try:
             candidate.start(whole, files)
-            candidate.prove(candidate.probe(port, self.wanted.probe))
+            candidate.prove(port, self.wanted.probe)
         except Exception as error:
             own = candidate.probe(port, self.wanted.probe)
             failure = self.explainer.of(candidate.container(), error, own, stand_ins)

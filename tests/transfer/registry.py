@@ -14,12 +14,14 @@ REPOSITORY = f"{HOST}/team/openclaw"
 CA = f"/etc/docker/certs.d/{HOST}/ca.crt"
 USER = "mover"
 
-SETUP = r"""
+INSTALL = """
 export DEBIAN_FRONTEND=noninteractive
 command -v docker-registry >/dev/null || {
   apt-get -qq -o DPkg::Lock::Timeout=120 update </dev/null
   apt-get -qq -o DPkg::Lock::Timeout=120 install -y --no-install-recommends docker-registry </dev/null >/dev/null
 }
+"""
+SETUP = r"""
 cd /etc/docker/registry
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test-ca \
   -keyout ca.key -out ca.crt 2>/dev/null
@@ -55,8 +57,9 @@ class Registry:
     def __init__(self, fleet: Fleet) -> None:
         self.host: RigHost = fleet.builder
         self.password = f"canary-{secrets.token_hex(12)}"
+        self.host.check(INSTALL)  # first: the package brings an htpasswd of its own, and asks about one that is there
         self.host.check(
-            f"mkdir -p /etc/docker/registry\npython3 - <<'EOF'\nUSER, PASSWORD = {USER.encode()!r}, "
+            f"python3 - <<'EOF'\nUSER, PASSWORD = {USER.encode()!r}, "
             f"{self.password.encode()!r}\n{HASH}\nEOF\n{SETUP}"
         )
         for host in fleet.hosts.values():

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils._candidate import container_port, definition
+from ansible_collections.openclaw.hardening.plugins.module_utils._candidate import (
+    Candidate,
+    container_port,
+    definition,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Container
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe
 
 RESOLVED = json.loads((Path(__file__).parent / "recorded/compose-hardened.json").read_text())
 SERVICE, PROJECT, IMAGE = "openclaw-gateway", "openclaw_candidate", "sha256:" + "b" * 64
@@ -79,3 +87,22 @@ def test_the_port_inside_is_the_one_that_is_published():
     ports = {"services": {"s": {"ports": [{"target": 9, "published": "1"}, {"target": 18789, "published": "80"}]}}}
     assert container_port(ports, "s", 80) == 18789
     assert container_port({"services": {"s": {}}}, "s", 80) == 80
+
+
+def seen(status: str, exit_code: int = 0) -> Container:
+    return Container("id", "n", IMAGE, status, "", exit_code, False, attrs={"NetworkSettings": {"Networks": {}}})
+
+
+class Ending(Candidate):
+    """A candidate that is looked at again and again while it ends."""
+
+    states: ClassVar = [seen("running"), seen("running"), seen("exited", 78)]
+
+    def container(self) -> Container:
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+
+def test_one_that_is_just_ending_is_waited_for_until_it_has_an_exit_code():
+    ending = Ending(None, None, SERVICE, "")
+    with pytest.raises(HardeningError, match="exit code 78"):
+        ending.prove(18789, Probe("127.0.0.1", 18789, ("/readyz",), 30))

@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fleet import CHECKOUT, NAMES, RIG, FaultHost, RigHost, Rollout, probing  # noqa: E402
+from fleet import CHECKOUT, GATEWAY, NAMES, RIG, FaultHost, RigHost, Rollout, probing  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +42,7 @@ def command(reports) -> Callable[..., list[str]]:
 
     def make(playbook: str, *options: str, **variables: Any) -> list[str]:
         settings = {
+            **GATEWAY,
             "openclaw_image_build_host": "builder",
             "openclaw_rollout_soak_seconds": 5,
             "openclaw_rollout_report_dir": str(reports),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,9 @@ from rig_host import RigHost  # noqa: E402
 
 RIG = "rollout"
 NAMES = ("one", "two", "three", "four")
+LONG = os.environ.get("ROLLOUT") == "long"
+# Which gateway converge.yml rolled out: the real OpenClaw in the long form, the light one in the short.
+GATEWAY = {} if LONG else {"openclaw_image_source": "checkout", "openclaw_image_checkout_path": "/root/checkout"}
 # What makes another image of the same OpenClaw within a minute: one small package more.
 SECOND = {"openclaw_image_packages": ["less"]}
 

@@ -12,7 +12,7 @@ import sys
 
 import engine
 import hosts
-from shell import RigError, say
+from shell import RigError, one_at_a_time, say
 
 
 def main() -> int:
@@ -29,19 +29,25 @@ def main() -> int:
     commands.add_parser("clean", help="take every rig of this checkout away")
     arguments = parser.parse_args()
     try:
-        if arguments.command == "up":
-            engine.ensure()
-            hosts.up(arguments.rig, arguments.hosts, aside=arguments.aside, bare=arguments.bare)
-        elif arguments.command == "down":
-            hosts.down(arguments.rig)
-            engine.stop_if_ours()
-        else:
-            hosts.clean()
-            engine.stop_if_ours()
+        with one_at_a_time():
+            act(arguments)
     except RigError as error:
         say(f"error: {error}")
         return 1
     return 0
+
+
+def act(arguments: argparse.Namespace) -> None:
+    """Do what the command line says."""
+    if arguments.command == "up":
+        engine.ensure()
+        hosts.up(arguments.rig, arguments.hosts, aside=arguments.aside, bare=arguments.bare)
+        return
+    if arguments.command == "down":
+        hosts.down(arguments.rig)
+    else:
+        hosts.clean()
+    engine.stop_if_ours()
 
 
 if __name__ == "__main__":

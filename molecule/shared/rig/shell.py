@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -13,6 +16,15 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "open
 
 class RigError(Exception):
     """Something the person at the keyboard can act on."""
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Wait for whoever else makes or removes hosts: the first makes the image, the last stops the Docker Engine."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def say(text: str) -> None:
