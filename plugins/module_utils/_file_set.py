@@ -15,7 +15,6 @@ import json
 import os
 import posixpath
 import re
-import secrets
 import stat
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -24,6 +23,15 @@ from functools import partial
 from ansible_collections.openclaw.hardening.plugins.module_utils import _files
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import FileState, ManagedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._replace import (
+    abandoned,
+    completed,
+    sweep,
+    take_place,
+    temporary_name,
+    write_all,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._walk import failures, parent
 
 _ROOT = (0,)
 # systemd and run-parts pass over names with a dot in front.
@@ -68,8 +76,8 @@ def litter(paths: Iterable[str]) -> tuple[str, ...]:
     """Return those of ``paths`` beside which a killed run left something."""
     found = []
     for path in paths:
-        with suppress(OSError, HardeningError), _files._parent(path, _ROOT) as (folder, name):
-            if any(_stat(folder, left) for left in _names(name)) or any(_files._abandoned(folder, _beside(name))):
+        with suppress(OSError, HardeningError), parent(path, _ROOT) as (folder, name):
+            if any(_stat(folder, left) for left in _names(name)) or any(abandoned(folder, _beside(name))):
                 found.append(path)
     return tuple(found)
 
@@ -91,31 +99,32 @@ def exchange(
         places: _Places = {}
         ready = []
         for path in paths:
-            with _files._failures(path):
-                places[path] = stack.enter_context(_files._parent(path, _ROOT))
+            with failures(path):
+                places[path] = stack.enter_context(parent(path, _ROOT))
         for file in write:
-            with _files._failures(file.path):
+            with failures(file.path):
                 folder, name = places[file.path]
-                _files._sweep(folder, _beside(name))
-                fill = partial(_files._write_all, content=file.content)
-                ready.append((file.path, *stack.enter_context(_files._completed(folder, name, file, fill))))
+                sweep(folder, _beside(name))
+                fill = partial(write_all, content=file.content)
+                new = completed(folder, name, fill, mode=file.mode, uid=file.uid, gid=file.gid)
+                ready.append((file.path, *stack.enter_context(new)))
         _keep({path: places[path] for path in paths if path not in unconfirmed}, place, sorted({*paths, *unconfirmed}))
         for path, temporary, handle in ready:
-            with _files._failures(path):
-                _files._take_place(places[path][0], temporary, places[path][1], handle, path)
+            with failures(path):
+                take_place(places[path][0], temporary, places[path][1], handle, path)
         for path in remove:
-            with _files._failures(path):
+            with failures(path):
                 os.unlink(places[path][1], dir_fd=places[path][0])
         _sync(places)
 
 
 def put_back(path: str) -> bool:
     """Let lie at ``path`` what is kept of it, which stays kept; tell whether anything changed."""
-    with _files._failures(path), _files._parent(path, _ROOT) as (folder, name):
+    with failures(path), parent(path, _ROOT) as (folder, name):
         before, nothing = _names(name)
         here, old = _stat(folder, name), _stat(folder, before)
         if old is not None and not (here and os.path.samestat(here, old)):
-            temporary = _files._temporary(name, secrets.token_hex(8))
+            temporary = temporary_name(name)
             os.link(before, temporary, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
             os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         elif old is None and here is not None and _stat(folder, nothing) is not None:
@@ -131,8 +140,8 @@ def settle(records: Iterable[str], paths: Iterable[str]) -> None:
     for place in records:
         _files.remove(place)
     for path in paths:
-        with suppress(FileNotFoundError), _files._parent(path, _ROOT) as (folder, name), _files._failures(path):
-            _files._sweep(folder, _beside(name))
+        with suppress(FileNotFoundError), parent(path, _ROOT) as (folder, name), failures(path):
+            sweep(folder, _beside(name))
             _forget(folder, name)
             os.fsync(folder)
 
@@ -142,7 +151,7 @@ def _keep(places: _Places, place: str, touched: list[str]) -> None:
     try:
         for path, (folder, name) in places.items():
             before, nothing = _names(name)
-            with _files._failures(path):
+            with failures(path):
                 _forget(folder, name)
                 here = _stat(folder, name)
                 if here is None:
@@ -167,7 +176,7 @@ def _forget(folder: int, name: str) -> None:
 
 def _sync(places: _Places) -> None:
     for path, (folder, _name) in places.items():
-        with _files._failures(path):
+        with failures(path):
             os.fsync(folder)
 
 

@@ -21,6 +21,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils import (
     _image_record,
     _image_verify,
     _lock,
+    _walk,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 
@@ -68,7 +69,7 @@ class ImageManager:
             return work()
         except _docker.DAEMON_ERRORS as error:
             if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
-                raise _files.failed(str(error.filename or self.settings.record_dir), error) from error
+                raise _walk.failed(str(error.filename or self.settings.record_dir), error) from error
             raise _docker.lost(self.settings.docker_host, error) from error
 
     def _run(self) -> dict[str, Any]:

@@ -20,11 +20,11 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     ManagedFile,
     ensure_directory,
     look,
-    open_directory,
     write,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe
 from ansible_collections.openclaw.hardening.plugins.module_utils._snapshot import remove_tree
+from ansible_collections.openclaw.hardening.plugins.module_utils._walk import open_directory
 
 # Nothing of the service was touched yet: a candidate runs beside it, and what is going to be replaced is copied.
 PREPARING = "preparing"

@@ -21,7 +21,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import open_directory
+from ansible_collections.openclaw.hardening.plugins.module_utils._walk import open_directory
 
 # Every level keeps descriptors open.
 _DEEPEST = 200

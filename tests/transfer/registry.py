@@ -59,8 +59,7 @@ class Registry:
         self.password = f"canary-{secrets.token_hex(12)}"
         self.host.check(INSTALL)  # first: the package brings an htpasswd of its own, and asks about one that is there
         self.host.check(
-            f"python3 - <<'EOF'\nUSER, PASSWORD = {USER.encode()!r}, "
-            f"{self.password.encode()!r}\n{HASH}\nEOF\n{SETUP}"
+            f"python3 - <<'EOF'\nUSER, PASSWORD = {USER.encode()!r}, {self.password.encode()!r}\n{HASH}\nEOF\n{SETUP}"
         )
         for host in fleet.hosts.values():
             host.check(f"grep -q registry.test /etc/hosts || echo '{self.host.address} registry.test' >> /etc/hosts")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import resource
 import signal
@@ -197,7 +198,7 @@ def test_what_a_killed_run_left_is_swept_and_nothing_else(tmp_path):
         left.add(name)
     living = tmp_path / f".file.{'a' * 16}.hardening-tmp"
     with living.open("w") as handle:
-        _files.fcntl.flock(handle, _files.fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_EX)
         write(managed(target))
     assert target.read_bytes() == b"new\n"
     assert sorted(os.listdir(tmp_path)) == sorted(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils import _files, _journal
+from ansible_collections.openclaw.hardening.plugins.module_utils import _files, _journal, _walk
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import FileState, ManagedFile
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe
@@ -41,7 +41,7 @@ CONTENTS = (FileState("file", b"as it was", 0o640, 1, 2, 1), None)
 @pytest.fixture
 def places(tmp_path, monkeypatch) -> Places:
     # Root's own folders are demanded for root's files; the tests may run as somebody else below a shared /tmp.
-    monkeypatch.setattr(_files, "_vet", lambda *_: None)
+    monkeypatch.setattr(_walk, "_vet", lambda *_: None)
     monkeypatch.setattr(_journal, "ensure_directory", lambda path, *_: Path(path).mkdir(exist_ok=True))
     monkeypatch.setattr(_journal, "write", lambda file: _files.write(replace(file, uid=os.getuid(), gid=os.getgid())))
     return Places(str(tmp_path / "records"))

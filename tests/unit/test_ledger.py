@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils import _files, _json_file
+from ansible_collections.openclaw.hardening.plugins.module_utils import _files, _json_file, _walk
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile, look
 from ansible_collections.openclaw.hardening.plugins.module_utils._ledger import (
     absolve,
@@ -27,7 +27,7 @@ def mine(file: ManagedFile) -> ManagedFile:
 
 @pytest.fixture
 def records(tmp_path, monkeypatch) -> str:
-    monkeypatch.setattr(_files, "_vet", lambda *_: None)
+    monkeypatch.setattr(_walk, "_vet", lambda *_: None)
     monkeypatch.setattr(_json_file, "differences", lambda existing, file: _files.differences(existing, mine(file)))
     monkeypatch.setattr(_json_file, "write", lambda file: _files.write(mine(file)))
     return str(tmp_path)
