@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,18 @@ def playbook(rig_name: str, path: Path, *options: str, **variables: Any) -> subp
         "RECORDER_DIR": str(CHECKOUT / "build" / rig_name / "records"),
     }
     return subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all below it: Ansible's workers are in sessions of their own, and wait forever without it."""
+    found = [pid]
+    for parent in found:
+        with suppress(OSError):
+            for children in Path(f"/proc/{parent}/task").glob("*/children"):
+                found += map(int, children.read_text().split())
+    for each in found:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
 
 
 class RigHost:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 from crafted import OTHER, written
 from fleet import BUILDER, DEPLOYER, IMAGE, RECORD, RIG, SOURCE, Fleet, forget, image_id, images, litter
-from rig_host import RigHost
+from rig_host import RigHost, kill_tree
 
 BUILT = "openclaw-hardening-build:openclaw"
 BUILD_RECORD = "/var/lib/openclaw-hardening-build/image.json"
@@ -164,7 +163,7 @@ def test_a_killed_controller_leaves_nothing_that_the_next_run_does_not_tidy_up(w
     cached(without_image).unlink(missing_ok=True)
     running = without_image.start("move.yml", "--limit", "beta")
     wait_for(without_image[where], sign)
-    os.killpg(running.pid, signal.SIGKILL)
+    kill_tree(running.pid)
     if module_too:
         end_modules(without_image[where])
     running.wait()

@@ -6,12 +6,12 @@ The tests go on from each other, in this order.
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import time
 
 import pytest
 from fleet import CHECKOUT, NAMES, RIG, SECOND, containers, images, lasting
+from rig_host import kill_tree
 
 BAD_TREE = "/root/bad-checkout"
 BAD_GATEWAY = """export function run() { console.error("cannot start"); process.exit(3); }\n"""
@@ -112,7 +112,7 @@ def test_a_controller_that_is_killed_is_followed_by_a_run_that_finishes(command,
             wait_for(lambda: log.read_text().count("Run the gateway from this definition") >= 2, 300, log)
             time.sleep(4)
         finally:
-            process.send_signal(signal.SIGKILL)
+            kill_tree(process.pid)
             process.wait()
     made = rollout(openclaw_rollout_batches=["100%"], **changed)
     assert made.rc == 0, made.output[-6000:]
