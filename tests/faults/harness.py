@@ -167,7 +167,9 @@ class FaultHost(RigHost):
 
     def is_up(self) -> bool:
         """Say whether it can be reached."""
-        return self.run("true", timeout=20).returncode == 0
+        with suppress(subprocess.TimeoutExpired):
+            return self.run("true", timeout=20).returncode == 0
+        return False
 
     def answers(self) -> bool:
         """Say whether the gateway is ready, asked from the host."""

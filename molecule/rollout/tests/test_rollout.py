@@ -26,7 +26,7 @@ def seen() -> dict:
 def test_the_first_version_is_the_same_image_everywhere(hosts, builder, seen):
     seen["first"] = images(hosts)
     assert len(set(seen["first"].values())) == 1
-    assert builder.check("docker inspect -f '{{.Id}}' openclaw:hardened") == seen["first"]["one"]
+    assert builder.check("docker inspect -f '{{.Id}}' openclaw-hardening-build:openclaw") == seen["first"]["one"]
     # Built once: the targets have neither a base nor a build's log.
     assert all(host.run("test -e /var/lib/openclaw-hardening/build.log").returncode for host in hosts.values())
 
