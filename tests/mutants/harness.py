@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from rig_host import CHECKOUT, RigHost, playbook, rig
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-# Of the same environment as this Python.
-TOOLS = Path(sys.executable).parent
 RIG = "mutants"
 BUILD = CHECKOUT / "build" / RIG
 COMPOSE = "/etc/openclaw/docker-compose.hardened.yml"
@@ -82,11 +76,8 @@ docker_again() {
 def up(count: int) -> list[str]:
     """Boot hosts with a good deployment, or bring those that run up to date; return their names."""
     names = [f"gateway{number}" for number in range(count)]
-    subprocess.run([sys.executable, str(CHECKOUT / "molecule/shared/rig"), "up", "--rig", RIG, *names], check=True)
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg")}
-    argv = [str(TOOLS / "ansible-playbook"), "--inventory", str(BUILD / "inventory.yml"),
-            str(CHECKOUT / "tests/deploy_light_gateway.yml")]  # fmt: skip
-    deployed = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
+    rig("up", "--rig", RIG, *names)
+    deployed = playbook(RIG, CHECKOUT / "tests/deploy_light_gateway.yml")
     if deployed.returncode != 0:
         down()
         raise RuntimeError(f"the good deployment failed:\n{deployed.stdout[-6000:]}{deployed.stderr}")
@@ -96,7 +87,7 @@ def up(count: int) -> list[str]:
 def down() -> None:
     """Take the hosts away; MUTANTS_KEEP=1 keeps them for the next run."""
     if os.environ.get("MUTANTS_KEEP") != "1":
-        subprocess.run([sys.executable, str(CHECKOUT / "molecule/shared/rig"), "down", "--rig", RIG], check=True)
+        rig("down", "--rig", RIG)
 
 
 @dataclass
@@ -183,23 +174,16 @@ class Audit:
         return next((check["severity"] for check in self.checks if check["id"] == identity), "?")
 
 
-class Host:
+class Host(RigHost):
     """A host with the good deployment on it, and one fault at most."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        variables = json.loads((BUILD / "inventory.yml").read_text())["all"]["hosts"][name]
-        self._sockets = tempfile.TemporaryDirectory()
-        self.ssh = ["ssh", *variables["ansible_ssh_common_args"].split(), "-o", "LogLevel=ERROR",
-                    "-o", "ControlMaster=auto", "-o", "ControlPersist=600",
-                    "-o", f"ControlPath={self._sockets.name}/ssh",
-                    "-i", variables["ansible_ssh_private_key_file"], f"root@{variables['ansible_host']}"]  # fmt: skip
+        super().__init__(RIG, name)
         self.facts = {
-            "address": variables["ansible_host"],
+            "address": self.address,
             "docker": self.check("getent group docker | cut -d: -f3"),
             "token": self.check("cat $TOKEN"),
         }
-        self._prepared: dict[str, str] = {}
         self._good = yaml.safe_load(
             self.check(f"[ -e /root/good.yml ] || cp {COMPOSE} /root/good.yml; cat /root/good.yml")
         )
@@ -207,24 +191,9 @@ class Host:
         self._good["services"]["openclaw-gateway"]["healthcheck"].update(interval="1s", retries=2, start_period="3s")
         self._running = ""
 
-    def run(self, script: str, *, quick: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run shell on the host."""
-        argv = [*self.ssh, "bash", "-s"]
-        return subprocess.run(
-            argv, input=WORDS + script, capture_output=True, text=True, check=False, timeout=20 if quick else 300
-        )
-
-    def check(self, script: str) -> str:
-        """Run shell that has to succeed."""
-        result = self.run(script)
-        if result.returncode != 0:
-            raise AssertionError(f"{script}\nended with {result.returncode}: {result.stderr or result.stdout}")
-        return result.stdout.strip()
-
-    def write(self, path: str, text: str) -> None:
-        """Write a file over what is there: its owner and mode stay."""
-        result = subprocess.run([*self.ssh, f"cat > {path}"], input=text, text=True, check=False)
-        assert result.returncode == 0
+    def run(self, script: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """Run shell on the host, which may use WORDS."""
+        return super().run(WORDS + script, timeout)
 
     def definition(self) -> Definition:
         """Return the good definition, to be changed."""
@@ -250,35 +219,13 @@ class Host:
         self._running = text if start and not before and not image else ""
 
     def audit(self, **options: Any) -> Audit:
-        """Run hardening_info; the program that Ansible sends for these options is kept on the host and used again."""
-        wanted = json.dumps({**GOOD_OPTIONS, **options}, sort_keys=True)
-        if wanted not in self._prepared:
-            self._prepared[wanted] = self._prepare(wanted)
+        """Run hardening_info."""
         start = time.monotonic()
-        result = self.run(f"python3 {self._prepared[wanted]}")
+        answer = self.module("hardening_info", {**GOOD_OPTIONS, **options}, diff=False)
         seconds = time.monotonic() - start
-        answer = json.loads(result.stdout)
         if answer.get("failed"):
             raise AssertionError(answer["msg"])
         return Audit(answer["checks"], seconds)
-
-    def _prepare(self, options: str) -> str:
-        folder = f"/root/.audit/{len(self._prepared)}"
-        self.check(f"rm -rf {folder}")
-        environment = {
-            **os.environ,
-            "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
-            "ANSIBLE_KEEP_REMOTE_FILES": "1",
-            "ANSIBLE_PIPELINING": "0",
-        }
-        argv = [str(TOOLS / "ansible"), self.name, "--inventory", str(BUILD / "inventory.yml"), "--module-name",
-                "openclaw.hardening.hardening_info", "--args", options,
-                "--extra-vars", json.dumps({"ansible_remote_tmp": folder})]  # fmt: skip
-        result = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
-        program = self.run(f"ls {folder}/*/AnsiballZ_hardening_info.py").stdout.strip()
-        if not program:
-            raise AssertionError(f"Ansible did not send hardening_info: {result.stdout}{result.stderr}")
-        return program
 
     @contextmanager
     def having(self, mutant: Mutant) -> Iterator[dict[str, Any]]:
