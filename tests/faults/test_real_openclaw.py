@@ -27,7 +27,8 @@ login = "canary-login" in str(database.execute("SELECT * FROM config_machine_sta
 print(json.dumps([version, login]))
 PYTHON"""
 PASTE = f"""printf 'sk-ant-oat01-canary-login-%060d' 0 |
-docker exec --interactive --env OPENCLAW_CONFIG_PATH=/tmp/login.json {CONTAINER} node openclaw.mjs models auth paste-token --provider anthropic --expires-in 1h
+docker exec --interactive --env OPENCLAW_CONFIG_PATH=/tmp/login.json {CONTAINER} \\
+node openclaw.mjs models auth paste-token --provider anthropic --expires-in 1h
 """
 PATIENT = {"timeout": 240, "settle": 10}
 
