@@ -17,8 +17,8 @@ class Prober:
     """Asks in a thread of its own while a block runs; counts what failed, and for how long."""
 
     def __init__(self, probe: Probe) -> None:
-        """Ask the first path of ``probe``: whether it serves at all."""
-        self._probe = Probe(probe.host, probe.port, probe.paths[:1], probe.timeout)
+        """Ask every path of ``probe``: one that lives and is not ready yet serves nobody."""
+        self._probe = probe
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.asked = self.failed = 0

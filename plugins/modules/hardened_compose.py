@@ -313,7 +313,7 @@ image_id:
   sample: sha256:af5ec7bde6d0
 probes:
   description:
-    - What the host was answered at the first of O(health.paths) while the service was changed, asked every 0.1 seconds.
+    - What the host was answered at O(health.paths) while the service was changed, all of them asked every 0.1 seconds.
     - Also part of a failure. Empty when nothing was to be done.
   returned: always
   type: dict
@@ -323,7 +323,7 @@ probes:
       type: int
       sample: 312
     failed:
-      description: How often the answer was not 200.
+      description: How often an answer was not 200.
       type: int
       sample: 98
     seconds_failed:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe, ask, settle, wait
+from ansible_collections.openclaw.hardening.plugins.module_utils._prober import Prober
 
 
 class Gateway(BaseHTTPRequestHandler):
@@ -110,3 +112,11 @@ def test_settling_ends_when_the_container_has(gateway):
 @pytest.mark.parametrize("host", [" ", "a\0b", "x" * 64, "\u00e4" * 64, "-x", "["])
 def test_a_name_that_no_host_can_have_is_an_answer_not_an_error(host):
     assert not ask(Probe(host, 1, ("/healthz",), 1)).ok
+
+
+def test_a_gateway_that_lives_and_is_not_ready_yet_counts_as_not_answering(gateway):
+    gateway.RequestHandlerClass.ready_after = 3
+    with Prober(probe(gateway.server_port)) as prober:
+        time.sleep(1)
+    assert prober.result["asked"] > prober.result["failed"] == 3
+    assert prober.result["seconds_failed"] > 0.2
