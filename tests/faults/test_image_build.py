@@ -127,6 +127,7 @@ class Images:
     def kill_when(self, condition: str, process: subprocess.Popen[str]) -> bool:
         """Kill the module, not what it started, as soon as the condition holds; tell whether it was still there."""
         done = self.host.run(f"""
+          for _ in $(seq 1000); do {MODULE} >/dev/null && break; sleep 0.01; done
           while pid=$({MODULE}) && ! {{ {condition}; }}; do sleep 0.01; done
           kill -9 $pid""")
         process.communicate(timeout=60)
