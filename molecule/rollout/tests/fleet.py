@@ -20,7 +20,12 @@ RIG = "rollout"
 NAMES = ("one", "two", "three", "four")
 LONG = os.environ.get("ROLLOUT") == "long"
 # Which gateway converge.yml rolled out: the real OpenClaw in the long form, the light one in the short.
-GATEWAY = {} if LONG else {"openclaw_image_source": "checkout", "openclaw_image_checkout_path": "/root/checkout"}
+LIGHT = {
+    "openclaw_image_source": "checkout",
+    "openclaw_image_checkout_path": "/root/checkout",
+    "openclaw_gateway_settle_seconds": 3,
+}
+GATEWAY = {} if LONG else LIGHT
 # What makes another image of the same OpenClaw within a minute: one small package more.
 SECOND = {"openclaw_image_packages": ["less"]}
 
