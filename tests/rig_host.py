@@ -67,6 +67,7 @@ def kill_tree(pid: int) -> None:
     found = [pid]
     for parent in found:
         with suppress(OSError):
+            os.kill(parent, signal.SIGSTOP)  # it makes no more of them
             for children in Path(f"/proc/{parent}/task").glob("*/children"):
                 found += map(int, children.read_text().split())
     for each in found:
