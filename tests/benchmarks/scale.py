@@ -173,9 +173,9 @@ def main() -> None:
     try:
         for count in parser.parse_args().hosts:
             found += measure(count)
+            write(found)  # each time: the larger counts take long
     finally:
         rig("down", "--rig", RIG)
-    write(found)
 
 
 if __name__ == "__main__":
