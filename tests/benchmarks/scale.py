@@ -121,15 +121,14 @@ def _share(folder: Path, session: int) -> int:
 
 
 def longest(tasks: list[dict[str, Any]]) -> dict[str, float]:
-    """Return the tasks that took longest: from the end of the one before to the end of their last host."""
-    ends: dict[str, float] = {}
-    for task in tasks:
-        ends[task["task"]] = max(ends.get(task["task"], 0.0), task["at"])
-    spans, before = {}, 0.0
-    for name, end in sorted(ends.items(), key=lambda pair: pair[1]):
-        spans[name] = round(end - before, 1)
-        before = end
-    return dict(sorted(spans.items(), key=lambda pair: -pair[1])[:5])
+    """Return the tasks that took longest, over all batches: each answer ends a span that the answer before it began."""
+    spans: dict[str, float] = {}
+    before = 0.0
+    for task in sorted(tasks, key=lambda task: task["at"]):
+        name = task["task"].removeprefix("openclaw.hardening.")
+        spans[name] = spans.get(name, 0.0) + task["at"] - before
+        before = task["at"]
+    return {name: round(spans[name], 1) for name in sorted(spans, key=lambda name: -spans[name])[:5]}
 
 
 def table(found: list[Measured]) -> str:
