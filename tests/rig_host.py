@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,26 @@ def playbook(rig_name: str, path: Path, *options: str, **variables: Any) -> subp
         "RECORDER_DIR": str(CHECKOUT / "build" / rig_name / "records"),
     }
     return subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
+
+
+def deploy_light_gateway(rig_name: str, *hosts: str, **variables: Any) -> None:
+    """Boot the hosts of a rig and deploy the light gateway on them, or bring those that were kept up to date.
+
+    :raises RuntimeError: the deployment failed.
+    """
+    rig("up", "--rig", rig_name, *hosts)
+    deployed = playbook(rig_name, CHECKOUT / "tests/deploy_light_gateway.yml", **variables)
+    if deployed.returncode != 0:
+        raise RuntimeError(f"the good deployment failed:\n{deployed.stdout[-6000:]}{deployed.stderr}")
+
+
+def wait_until(condition: Callable[[], object], what: str, patience: float = 20) -> None:
+    """Wait for a condition."""
+    end = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not within {patience:g} s")
+        time.sleep(0.1)
 
 
 def kill_tree(pid: int) -> None:

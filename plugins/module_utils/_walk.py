@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 
-INTERFERED = "nobody to interfere; stop what runs there, look at it, and run this again"
+_INTERFERED = "nobody to interfere; stop what runs there, look at it, and run this again"
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _TYPES = {
     stat.S_IFREG: "file",
@@ -91,7 +91,7 @@ def opened(folder: int, name: str, path: str, flags: int) -> Iterator[int]:
         found = lstat(folder, name, path)
         if flags & os.O_DIRECTORY and not stat.S_ISDIR(found.st_mode):
             raise HardeningError(path, f"a {kind(found)}", "a directory, or nothing at all; move it away") from None
-        raise HardeningError(path, "something that was exchanged while it was opened", INTERFERED) from None
+        raise HardeningError(path, "something that was exchanged while it was opened", _INTERFERED) from None
     try:
         yield handle
     finally:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rig_host import CHECKOUT, RigHost, playbook, rig
+from rig_host import CHECKOUT, RigHost, deploy_light_gateway, rig, wait_until
 
 RIG = "faults-light"
 NAME = "gateway"
@@ -30,10 +30,7 @@ KEPT = (*OF_THE_IMAGE, "deploy.lock", "deployed.json", "rejected.json", "previou
 
 def up() -> FaultHost:
     """Boot the host and deploy on it, or bring one that was kept up to date."""
-    rig("up", "--rig", RIG, NAME)
-    deployed = playbook(RIG, CHECKOUT / "tests/deploy_light_gateway.yml")
-    if deployed.returncode != 0:
-        raise RuntimeError(f"the good deployment failed:\n{deployed.stdout[-6000:]}{deployed.stderr}")
+    deploy_light_gateway(RIG, NAME)
     return FaultHost(RIG, NAME)
 
 
@@ -233,12 +230,3 @@ class FaultHost(RigHost):
             state = self.run("systemctl is-system-running; docker version >/dev/null && echo docker", timeout=10).stdout
             return state in ("running\ndocker\n", "degraded\ndocker\n")
         return False
-
-
-def wait_until(condition: Any, what: str, patience: float = 20) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {patience:g} s")
-        time.sleep(0.1)

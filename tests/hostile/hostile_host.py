@@ -28,10 +28,7 @@ VARIABLES: dict[str, Any] = {
 
 def deploy() -> None:
     """Boot the host, deploy, and keep what the roles asked of the modules."""
-    rig_host.rig("up", "--rig", RIG, HOST)
-    deployed = rig_host.playbook(RIG, CHECKOUT / "tests/deploy_light_gateway.yml", **VARIABLES)
-    if deployed.returncode != 0:
-        raise RuntimeError(f"the good deployment failed:\n{deployed.stdout[-6000:]}{deployed.stderr}")
+    rig_host.deploy_light_gateway(RIG, HOST, **VARIABLES)
     newest = max((BUILD / "records").glob("*-run.json"))
     REQUESTS.write_text(newest.read_text())
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from rig_host import CHECKOUT, RigHost, playbook, rig
+from rig_host import CHECKOUT, RigHost, deploy_light_gateway, rig, wait_until
 
 RIG = "mutants"
 BUILD = CHECKOUT / "build" / RIG
@@ -76,11 +76,11 @@ docker_again() {
 def up(count: int) -> list[str]:
     """Boot hosts with a good deployment, or bring those that run up to date; return their names."""
     names = [f"gateway{number}" for number in range(count)]
-    rig("up", "--rig", RIG, *names)
-    deployed = playbook(RIG, CHECKOUT / "tests/deploy_light_gateway.yml")
-    if deployed.returncode != 0:
+    try:
+        deploy_light_gateway(RIG, *names)
+    except RuntimeError:
         down()
-        raise RuntimeError(f"the good deployment failed:\n{deployed.stdout[-6000:]}{deployed.stderr}")
+        raise
     return names
 
 
@@ -272,12 +272,3 @@ class Host(RigHost):
         """Put the good definition in force and judge it."""
         self.deploy(self.definition())
         return self.audit()
-
-
-def wait_until(condition: Callable[[], bool], what: str, patience: float = 20) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {patience:g} s")
-        time.sleep(0.2)
