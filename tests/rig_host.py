@@ -106,6 +106,7 @@ class RigHost:
         self._unpacked: set[str] = set()
         known = json.loads((self.build / "inventory.yml").read_text())["all"]["hosts"][name]
         self.address = known["ansible_host"]
+        self.container = known["rig_container"]
         options = ["-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "ControlMaster=auto", "-o", "ControlPersist=60",
                    "-o", f"ControlPath=/tmp/rig-%C-{os.getpid()}"]  # fmt: skip
         self.ssh = ["ssh", *known["ansible_ssh_common_args"].split(), *options,

@@ -68,9 +68,9 @@ def measure(count: int) -> list[Measured]:
         found.append(run(count, step, {**SETTINGS, **changes}))
         print(f"{count:3} hosts  {step:20} {found[-1].seconds:7.1f} s  {found[-1].controller_mib} MiB", flush=True)
     for name in names:
-        container, volume = f"openclaw-rig-{RIG}-{name}", f"openclaw-rig-{RIG}-{name}-docker"
+        container = RigHost(RIG, name).container
         subprocess.run(["docker", "rm", "--force", container], check=True, capture_output=True)
-        subprocess.run(["docker", "volume", "rm", volume], check=True, capture_output=True)
+        subprocess.run(["docker", "volume", "rm", f"{container}-docker"], check=True, capture_output=True)
     return found
 
 

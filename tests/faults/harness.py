@@ -212,16 +212,14 @@ class FaultHost(RigHost):
 
     def lose_power(self) -> None:
         """End every process of the host at once, from outside."""
-        container = f"openclaw-rig-{self.rig_name}-{self.name}"
-        subprocess.run(["docker", "kill", container], check=True, capture_output=True)
+        subprocess.run(["docker", "kill", self.container], check=True, capture_output=True)
         with suppress(subprocess.SubprocessError):  # the connection that is kept open leads nowhere now
             subprocess.run([*self.ssh, "-O", "exit"], capture_output=True, check=False, timeout=10)
 
     def boot(self) -> float:
         """Start the host again; return how many seconds it took until Docker answered."""
-        container = f"openclaw-rig-{self.rig_name}-{self.name}"
         start = time.monotonic()
-        subprocess.run(["docker", "start", container], check=True, capture_output=True)
+        subprocess.run(["docker", "start", self.container], check=True, capture_output=True)
         wait_until(self._booted, "the host did not boot", 90)
         return time.monotonic() - start
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import image
 import mirrors
-from shell import CHECKOUT, RigError, answers, run, say
+from shell import CHECKOUT, CHECKOUT_ID, RigError, answers, run, say
 
 LABEL = "openclaw.hardening.rig"
-PREFIX = "openclaw-rig"
+CHECKOUT_LABEL = "openclaw.hardening.rig.checkout"
+PREFIX = f"openclaw-rig-{CHECKOUT_ID}"
 STATE = CHECKOUT / "build"
 # --privileged is refused where the machine itself lacks CAP_SYS_RESOURCE; this asks for everything else it gives.
 CONTAINER = [
@@ -43,42 +44,52 @@ def up(rig: str, names: list[str], *, aside: Sequence[str] = (), bare: bool = Fa
     tag = image.ensure()
     if not answers("docker", "network", "inspect", f"{PREFIX}-{rig}"):
         mtu = f"com.docker.network.driver.mtu={_mtu()}"
-        run("docker", "network", "create", "--label", f"{LABEL}={rig}", "--opt", mtu, f"{PREFIX}-{rig}")
+        run("docker", "network", "create", *_labels(rig), "--opt", mtu, f"{PREFIX}-{rig}")
     everybody = [*names, *aside]
     say(f"booting {', '.join(everybody)}")
     with ThreadPoolExecutor() as pool:
         addresses = list(pool.map(lambda name: _host(rig, name, tag, key, bare), everybody))
-    _write_inventory(folder, key, dict(zip(everybody, addresses)), aside)
+    _write_inventory(rig, folder, key, dict(zip(everybody, addresses)), aside)
     _write_shell(folder, key, addresses[0])
     say(f"ready: {folder / 'inventory.yml'}")
 
 
 def down(rig: str) -> None:
     """Take the hosts of a rig away, with their volumes and network."""
-    _remove(f"{LABEL}={rig}")
+    _remove(*_labels(rig))
     shutil.rmtree(STATE / rig, ignore_errors=True)
 
 
 def clean() -> None:
-    """Take every rig away."""
-    _remove(LABEL)
+    """Take every rig of this checkout away."""
+    _remove(*_labels())
     for key in STATE.glob("*/id_ed25519"):
         shutil.rmtree(key.parent)
 
 
 def any_left() -> bool:
     """Tell whether any host of any rig exists."""
-    return bool(_ids("container", LABEL))
+    return bool(_ids("container", "--filter", f"label={LABEL}"))
+
+
+def _labels(rig: str = "") -> list[str]:
+    """Return the labels of what belongs to a rig, or to any rig of this checkout: as options of docker create."""
+    return [f"--label={CHECKOUT_LABEL}={CHECKOUT_ID}", *([f"--label={LABEL}={rig}"] if rig else [])]
+
+
+def container_of(rig: str, name: str) -> str:
+    """Return the container that is a host."""
+    return f"{PREFIX}-{rig}-{name}"
 
 
 def _host(rig: str, name: str, tag: str, key: Path, bare: bool) -> str:
-    container = f"{PREFIX}-{rig}-{name}"
+    container = container_of(rig, name)
     new = not answers("docker", "container", "inspect", container)
     if new:
         volume = f"{container}-docker"
-        run("docker", "volume", "create", "--label", f"{LABEL}={rig}", volume)
+        run("docker", "volume", "create", *_labels(rig), volume)
         run("docker", "create", "--name", container, "--hostname", name, "--network", f"{PREFIX}-{rig}",
-            "--label", f"{LABEL}={rig}", f"--volume={volume}:/var/lib/docker", *CONTAINER, tag)  # fmt: skip
+            *_labels(rig), f"--volume={volume}:/var/lib/docker", *CONTAINER, tag)  # fmt: skip
         _furnish(container)
     # Every time: the key is new when somebody removed build/ and kept the host.
     _put(container, "/root/.ssh/authorized_keys", key.with_suffix(".pub").read_text(), 0o600)
@@ -141,12 +152,13 @@ def _mtu() -> int:
     return min(1500, int(file.read_text())) if device and file.exists() else 1500
 
 
-def _write_inventory(folder: Path, key: Path, addresses: dict[str, str], aside: Sequence[str]) -> None:
+def _write_inventory(rig: str, folder: Path, key: Path, addresses: dict[str, str], aside: Sequence[str]) -> None:
     known = folder / "known_hosts"
     known.unlink(missing_ok=True)
     hosts = {
         name: {
             "ansible_host": address,
+            "rig_container": container_of(rig, name),
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(key),
             "ansible_python_interpreter": "/usr/bin/python3",
@@ -178,16 +190,17 @@ def _write_shell(folder: Path, key: Path, address: str) -> None:
     script.chmod(0o755)
 
 
-def _ids(kind: str, label: str) -> list[str]:
+def _ids(kind: str, *filters: str) -> list[str]:
     everything = ["--all"] if kind == "container" else []
-    return run("docker", kind, "ls", "--quiet", *everything, "--filter", f"label={label}", check=False).split()
+    return run("docker", kind, "ls", "--quiet", *everything, *filters, check=False).split()
 
 
-def _remove(label: str) -> None:
+def _remove(*labels: str) -> None:
     if not answers("docker", "version"):
         return
-    say(f"removing hosts, volumes and networks ({label})")
+    say(f"removing hosts, volumes and networks ({', '.join(label.partition('=')[2] for label in labels)})")
+    filters = [f"--filter={label.removeprefix('--')}" for label in labels]
     for kind, options in (("container", ["--force", "--volumes"]), ("volume", []), ("network", [])):
-        found = _ids(kind, label)
+        found = _ids(kind, *filters)
         if found:
             run("docker", kind, "rm", *options, *found)
