@@ -1,19 +1,20 @@
-// A gateway that keeps a state and misbehaves as its image says (STUB): laid over the one of tests/checkout.
+// A gateway that keeps a state and misbehaves as its image says (STUB): laid over the one of tests/checkout, whose
+// answers.mjs it uses, with what can be set there.
 //
 //   version    of the state that it writes; an older one is migrated, a newer one refused, as OpenClaw does
 //   exit       ends at once with this code
 //   listen     address instead of the one that the configuration asks for
-//   ready      false: /readyz answers 503 for ever
 //   slow, stop seconds before it listens, and before it ends on SIGTERM
 //   die        seconds after it listens, then it ends with code 1
 //   alone      only where it has no way out (a candidate) it behaves well: no exit, no death
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 
+import { answer, behaviour } from "./answers.mjs";
 import { load } from "./config.mjs";
 
 const DEFAULT_ROUTE = /^\S+\t0{8}\t/m;
-const stub = { version: 1, slow: 0, stop: 0, ...JSON.parse(process.env.STUB ?? "{}") };
+const stub = { version: 1, slow: 0, stop: 0, ...behaviour({}) };
 const log = (text) => console.log(`${new Date().toISOString()} [gateway] ${text}`);
 const end = (code, reason) => {
   console.error(reason);
@@ -30,22 +31,13 @@ export function run(path, port) {
   setTimeout(() => serve(served, spared), stub.slow * 1000);
 }
 
-function serve({ host, port, token, open }, spared) {
-  createServer(({ method, url, headers }, response) => {
-    const [code, body] = answer(method, url, open || (token && headers.authorization === `Bearer ${token}`));
-    response.writeHead(code, { "content-type": "application/json" });
-    response.end(JSON.stringify(body));
-  }).listen(port, stub.listen ?? host, () => log(`ready, version ${stub.version}`));
+function serve(served, spared) {
+  createServer((request, response) => {
+    const [code, body, kind] = answer(request, served, { ...served.stub, ...stub });
+    response.writeHead(code, { "content-type": kind });
+    response.end(body);
+  }).listen(served.port, stub.listen ?? served.host, () => log(`ready, version ${stub.version}`));
   if (stub.die !== undefined && !spared) setTimeout(() => end(1, "this image dies after a while"), stub.die * 1000);
-}
-
-function answer(method, url, known) {
-  if (url === "/healthz") return [200, { ok: true, version: stub.version }];
-  if (url === "/readyz") return [stub.ready === false ? 503 : 200, { ready: stub.ready !== false, version: stub.version }];
-  if (url === "/") return [200, { ok: true }];
-  if (url !== "/tools/invoke" || method !== "POST") return [404, { ok: false }];
-  if (known) return [200, { ok: true, result: [] }];
-  return [401, { ok: false, error: { type: "unauthorized", message: "Unauthorized" } }];
 }
 
 // The state: its version, and sessions that every migration rewrites.
