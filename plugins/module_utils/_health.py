@@ -11,9 +11,9 @@ from __future__ import annotations
 import http.client
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 
+from ansible_collections.openclaw.hardening.plugins.module_utils import _http
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 
 _POLL = 0.5
@@ -99,9 +99,6 @@ def settle(probe: Probe, hopeless: Callable[[], str], poll: float = _POLL) -> No
 
 def _answer(probe: Probe, path: str) -> str:
     try:
-        # An address that cannot be one is refused by the constructor, a name that cannot be one when it is looked up.
-        with closing(http.client.HTTPConnection(probe.host, probe.port, timeout=_ANSWER_TIMEOUT)) as connection:
-            connection.request("GET", path)
-            return str(connection.getresponse().status)
+        return str(_http.request(probe.host, probe.port, path, timeout=_ANSWER_TIMEOUT).status)
     except (OSError, ValueError, http.client.HTTPException) as error:
         return str(error) or type(error).__name__

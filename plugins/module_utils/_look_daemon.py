@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _systemd, _users
+from ansible_collections.openclaw.hardening.plugins.module_utils import _http, _systemd, _users
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_units import Entry, read_text, trace
 
@@ -281,32 +281,27 @@ def _probe(address: str, port: int) -> str:
 
 
 def _ask(host: str, port: int) -> str:
-    if _is_api(http.client.HTTPConnection(host, port, timeout=_PROBE_SECONDS)):
+    if _is_api(host, port):
         return "plain"
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
-        answered = _is_api(http.client.HTTPSConnection(host, port, timeout=_PROBE_SECONDS, context=context), True)
+        answered = _is_api(host, port, context)
     except ssl.SSLError as error:
         # A server without TLS does not know the record; one with TLS says that it misses a certificate.
         return "tls" if "CERTIFICATE" in str(error.reason or "") else "other"
     return "anyone" if answered else "other"
 
 
-def _is_api(connection: http.client.HTTPConnection, strict: bool = False) -> bool:
+def _is_api(host: str, port: int, tls: ssl.SSLContext | None = None) -> bool:
     try:
-        connection.request("GET", "/_ping")
-        answer = connection.getresponse()
-        return bool(answer.getheader("Api-Version")) or (answer.getheader("Server") or "").startswith("Docker/")
+        answer = _http.request(host, port, "/_ping", timeout=_PROBE_SECONDS, tls=tls)
+        return bool(answer.header("Api-Version")) or answer.header("Server").startswith("Docker/")
     except ssl.SSLError:
-        if strict:
-            raise
-        return False
+        raise
     except (OSError, http.client.HTTPException):
         return False
-    finally:
-        connection.close()
 
 
 # --- who else ------------------------------------------------------------------------------------------------------

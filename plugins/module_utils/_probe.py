@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from ansible_collections.openclaw.hardening.plugins.module_utils import _http
+
 INVOKE = "/tools/invoke"
 # Keys of the answers to a POST there.
 WITHOUT, WITH, WRONG = "without a token", "with the token", "with another token"
@@ -143,26 +145,30 @@ def knock(address: str, port: int, token: str) -> dict[str, Answer]:
 
 
 def _request(scheme: str, address: str, port: int, method: str, path: str, token: str = "") -> Answer:
-    connection: http.client.HTTPConnection
+    context = None
     if scheme == "https":
         # The certificate may be the gateway's own; the address is one of this host.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        connection = http.client.HTTPSConnection(address, port, timeout=_ANSWER_TIMEOUT, context=context)
-    else:
-        connection = http.client.HTTPConnection(address, port, timeout=_CONNECT_TIMEOUT)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     body = None
     if method == "POST":
         headers["Content-Type"] = "application/json"
         body = _BODY
     try:
-        connection.connect()
-        connection.sock.settimeout(_ANSWER_TIMEOUT)
-        connection.request(method, path, body=body, headers=headers)
-        response = connection.getresponse()
-        kind = (response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+        response = _http.request(
+            address,
+            port,
+            path,
+            timeout=_ANSWER_TIMEOUT,
+            connect_timeout=_CONNECT_TIMEOUT,
+            method=method,
+            headers=headers,
+            body=body,
+            tls=context,
+        )
+        kind = response.header("Content-Type").partition(";")[0].strip().lower()
         return Answer(response.status, kind, "", scheme)
     except socket.timeout:
         return Answer(error=TIMEOUT, scheme=scheme)
@@ -173,5 +179,3 @@ def _request(scheme: str, address: str, port: int, method: str, path: str, token
     except (http.client.HTTPException, ValueError) as error:
         # Only the kind: the text of http.client shows the header that it refuses, or what the peer wrote.
         return Answer(error=f"no HTTP ({type(error).__name__})", scheme=scheme)
-    finally:
-        connection.close()

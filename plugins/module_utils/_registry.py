@@ -7,13 +7,12 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
-import socket
 import ssl
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _files, _text
+from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _files, _http, _text
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----")
 _LARGEST_CA = 256 << 10
 _LARGEST_PASSWORD = 64 << 10
+_LOOKUP_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def is_open(host: str, addresses: Collection[str], settings: dict[str, Any]) -> 
 
 def _addresses(host: str) -> list[str]:
     try:
-        return sorted({str(found[4][0]) for found in socket.getaddrinfo(host, None)})
+        return sorted({str(address[0]) for _family, address in _http.addresses(host, None, _LOOKUP_TIMEOUT)})
     except OSError:
         return []  # the daemon will say so
 
