@@ -23,18 +23,19 @@ export function answer({ method, url, headers, socket }, { token, open }, stub =
   const detailed = known || ["127.0.0.1", "::1", "::ffff:127.0.0.1"].includes(socket?.remoteAddress);
   const starting = stub.ready === false || seconds() < (stub.starting ?? 0);
   const uptimeMs = Date.now() - began;
-  if (url === "/healthz") return json(200, { ok: true, status: "live" });
+  const { version } = stub; // of an image: the tests see by it who answers
+  if (url === "/healthz") return json(200, { ok: true, status: "live", version });
   if (url === "/startupz") {
     if (stub.startupz === "missing") return json(404, { ok: false });
     if (stub.startupz === "page") return [200, PAGE, "text/html; charset=utf-8"];
     const status = starting ? "starting" : "started";
-    return json(starting ? 503 : 200, { ok: !starting, status, ...(detailed ? { uptimeMs } : {}) });
+    return json(starting ? 503 : 200, { ok: !starting, status, version, ...(detailed ? { uptimeMs } : {}) });
   }
   if (url === "/readyz") {
     const dead = seconds() >= (stub.failing_after ?? 0) ? (stub.failing ?? []) : [];
     const failing = starting ? ["startup-sidecars"] : dead;
     const ready = failing.length === 0;
-    return json(ready ? 200 : 503, { ready, ...(detailed ? { failing, uptimeMs } : {}) });
+    return json(ready ? 200 : 503, { ready, version, ...(detailed ? { failing, uptimeMs } : {}) });
   }
   if (url === "/") return json(200, { ok: true });
   if (url !== "/tools/invoke" || method !== "POST") return json(404, { ok: false });
