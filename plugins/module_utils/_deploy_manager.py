@@ -84,6 +84,8 @@ class DeployManager:
         restorer, ref = Restorer(self._service(api), self.places), self.wanted.image_ref
         named = _docker.find_image(api, ref) if ref else None
         recovered = restorer.recover()
+        for warning in restorer.warnings:
+            self.module.warn(warning)
         if recovered and named is not None:
             restorer.name_image(named.id, ref)
         return recovered

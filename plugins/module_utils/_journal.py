@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ansible_collections.openclaw.hardening.plugins.module_utils._descent import remove_tree
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     FileState,
@@ -23,7 +24,6 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     write,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe
-from ansible_collections.openclaw.hardening.plugins.module_utils._snapshot import remove_tree
 from ansible_collections.openclaw.hardening.plugins.module_utils._walk import open_directory
 
 # Nothing of the service was touched yet: a candidate runs beside it, and what is going to be replaced is copied.

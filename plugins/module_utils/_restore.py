@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _candidate, _journal, _ledger
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
@@ -40,6 +40,8 @@ class Restorer:
 
     service: Service
     places: Places
+    # What the operator has to know besides.
+    warnings: list[str] = field(default_factory=list)
 
     def recover(self) -> str:
         """Undo or finish what an earlier run did not; say what was done, or nothing."""
@@ -84,7 +86,9 @@ class Restorer:
         if journal.restore_state:
             self.service.stop()
             state = self.places.state(self.places.attempt)
-            Mirror(state, before.state_dir, before.state_excludes, exact=True).run()
+            mirror = Mirror(state, before.state_dir, before.state_excludes, restoring=True)
+            mirror.run()
+            self.warnings.extend(filter(None, [mirror.warning()]))
         for saved, managed in _journal.saved_files(self.places.attempt, before):
             _put_back(saved.path, managed)
         self.name_image(before.image_id, before.image_ref)

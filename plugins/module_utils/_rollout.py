@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 # What a second gateway takes for its start; with less at hand it could cost the first one its life.
 _CANDIDATE_MEMORY = 1200 << 20
+# The kernel takes a lease from a process that does not give it back (/proc/sys/fs/lease-break-time, 45 seconds).
+_LEASE_PATIENCE = 50.0
 _UNTOUCHED, _RESTORED, _STRANDED, _UNFINISHED = "untouched", "restored", "stranded", "unfinished"
 
 
@@ -59,6 +61,14 @@ class Rollout:
     @property
     def _api(self) -> DockerClient:
         return self.service.api
+
+    @property
+    def _restorer(self) -> Restorer:
+        return Restorer(self.service, self.places, self.warnings)
+
+    def _warn(self, mirror: Mirror) -> None:
+        if mirror.left_count:
+            self.warnings.append(mirror.warning())
 
     def apply(self, plan: Plan) -> Health:
         """Take the steps of ``plan``.
@@ -85,7 +95,8 @@ class Rollout:
             size = measure(self.wanted.state_dir, self.wanted.state_excludes)
             ensure_directory(self.places.record_dir, 0o700, 0, 0)
             what = f"copies of {self.wanted.state_dir}"
-            need_space(self.places.record_dir, size * ((mirror is not None) + with_candidate), what, "record_dir")
+            copies = size.times((mirror is not None) + with_candidate)
+            need_space(self.places.record_dir, copies, what, "record_dir")
         paths = [file.path for file in before.files]
         journal = Journal(
             _journal.PREPARING, before, self.wanted.image_id or self.found.image_id, plan.remove, plan.replaces
@@ -141,7 +152,7 @@ class Rollout:
     def _snapshot(self) -> Mirror:
         target, earlier = self.places.state(self.places.attempt), self.places.state(self.places.previous)
         reuse = earlier if os.path.isdir(earlier) else ""
-        return Mirror(self.wanted.state_dir, target, self.wanted.state_excludes, reuse)
+        return Mirror(self.wanted.state_dir, target, self.wanted.state_excludes, reuse, marks=True)
 
     # --- the candidate --------------------------------------------------------------------------------------------
 
@@ -216,7 +227,8 @@ class Rollout:
                 if plan.container in ("recreate", "restart"):
                     self.service.stop()
                 if mirror:
-                    mirror.run()
+                    mirror.run_rested(_LEASE_PATIENCE)
+                    self._warn(mirror)
             journal = _journal.advance(
                 self.places,
                 replace(journal, phase=_journal.STARTING, restore_state=disturbing and journal.before.state_saved),
@@ -230,7 +242,7 @@ class Rollout:
         except Exception as error:
             raise self._undone(journal, error) from error
         try:
-            Restorer(self.service, self.places).finish(journal)
+            self._restorer.finish(journal)
         except Exception as error:
             found = f"the new deployment serves and is proven, but what it replaced could not be put away: {error}"
             raise HardeningError(
@@ -241,9 +253,12 @@ class Rollout:
     def _start(self, plan: Plan) -> None:
         self.service.remove_strays()
         if self.wanted.state_source:
-            Mirror(self.wanted.state_source, self.wanted.state_dir, self.wanted.state_excludes, exact=True).run()
+            source, target = self.wanted.state_source, self.wanted.state_dir
+            mirror = Mirror(source, target, self.wanted.state_excludes, restoring=True)
+            mirror.run()
+            self._warn(mirror)
         if self.wanted.rolling_back:
-            Restorer(self.service, self.places).name_image(self.wanted.image_id, self.wanted.image_ref)
+            self._restorer.name_image(self.wanted.image_id, self.wanted.image_ref)
         self._compose.up(self.wanted.service, recreate=plan.container == "recreate")
 
     def _wait(self) -> Health:
@@ -292,7 +307,7 @@ class Rollout:
             failure = self.explainer.of(self._find(), error)  # now, while what failed is still there
         else:
             failure = self.explainer.plain(error)
-        restorer = Restorer(self.service, self.places)
+        restorer = self._restorer
         guilty = isinstance(error, Explained) or journal.phase == _journal.STARTING
         try:
             serves = restorer.undo(journal)

@@ -3,37 +3,48 @@
 """Copies of a service's state: of one that runs (for a candidate), of one that rests (to go back to), and back again.
 
 The service owns what is copied and may plant anything in it: every step goes through directory descriptors, no link is
-followed, nothing is changed in place. Sockets, pipes and devices are neither copied nor removed; they belong to a
-running program. Hard links become files of their own.
+followed, no mount point crossed, nothing is changed in place. What cannot be read is left out and reported, so that the
+owner of a state cannot hold up the next image. Sockets, pipes and devices are neither copied nor removed; they belong
+to a running program. Hard links become files of their own.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
-import secrets
 import stat
 import time
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
+from ansible_collections.openclaw.hardening.plugins.module_utils import _snapshot_entry as entry
+from ansible_collections.openclaw.hardening.plugins.module_utils._descent import (
+    DIRECTORY,
+    READ,
+    Descent,
+    Level,
+    look,
+    open_here,
+    remove_tree,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._walk import open_directory
+from ansible_collections.openclaw.hardening.plugins.module_utils._mount_table import MountPoint, mount_table
+from ansible_collections.openclaw.hardening.plugins.module_utils._walk import failed, open_directory
 
-# Every level keeps descriptors open.
-_DEEPEST = 200
-# Left free on the file system that takes a copy.
-_RESERVE = 64 << 20
-_FICLONE = 0x40049409  # ioctl_ficlone(2)
-_PIECE = 1 << 20
-# A file that changed so short a time before it was looked at can change again and show the same time.
-_TICK_NS = 20_000_000
 _PASSES = 6
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# Files (inodes) left free on the file system that takes a copy.
+_RESERVED_FILES = 1000
+# The clock of the system may be adjusted by so much without having been set back.
+_CLOCK_NS = 1_000_000
+# Local file systems that change a file's times when it is written through a mapping.
+_TRACKING = frozenset({"btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "xfs"})
+# What the host itself is short of; not the fault of the entry that was touched.
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+# What keeps an entry of a live state from being exchanged: immutable, a mount point, filled again by a process.
+_STUCK = (errno.EPERM, errno.EACCES, errno.EBUSY, errno.EXDEV, errno.ENOTEMPTY, errno.ETXTBSY, errno.ESTALE)
+_NAMED = 10
 
 
 @dataclass
@@ -42,29 +53,46 @@ class Mirror:
 
     :param excluded: names directly in both directories that are left alone.
     :param reuse: an earlier copy; a file that is the same there becomes one more hard link (copies are never changed).
-    :param exact: what looks the same in the target (size, time, owner, mode) is copied nevertheless.
+    :param restoring: the target is the live state: what cannot be exchanged there is left and reported.
+    :param marks: what is left out leaves a mark in the copy, so that a way back leaves it alone.
+    :param kept: paths, from the top, that are left alone in the target.
     """
 
     source: str
     target: str
     excluded: Collection[str] = ()
     reuse: str = ""
-    exact: bool = False
-    _seen: dict[tuple[str, ...], tuple[int, ...]] = field(default_factory=dict)
-    copied: int = 0
+    restoring: bool = False
+    marks: bool = False
+    kept: Collection[str] = ()
+    # Of the last run: what was left out and why, at most a few by name; how many; whether waiting may help.
+    left: list[str] = field(default_factory=list)
+    left_count: int = 0
+    busy: bool = False
+    _changed: int = 0
+    # By the inode of the copy's directory, then by name: the signature of what was copied.
+    _seen: dict[int, dict[str, bytes]] = field(default_factory=dict)
+    _placer: entry.Placer = field(default_factory=entry.Placer)
+    _clock: int | None = None
 
     def run(self) -> int:
-        """Copy what differs, remove what is too much; return how many files were copied."""
-        self.copied = 0
+        """Copy what differs, remove what is too much; return how many files are not surely as at the last run."""
+        self._changed, self.left_count, self.busy = 0, 0, False
+        self.left.clear()
+        refuse_foreign_mount(self.source)
+        refuse_foreign_mount(self.target)
+        self._doubt()
         try:
             with ExitStack() as stack:
-                source, target = (stack.enter_context(open_directory(path)) for path in (self.source, self.target))
-                old = stack.enter_context(open_directory(self.reuse)) if self.reuse else None
-                self._tree(source, target, old, ())
-                _sync(target)
+                paths = [self.source, self.target] + ([self.reuse] if self.reuse else [])
+                tops = [stack.enter_context(open_directory(path)) for path in paths]
+                descent = stack.enter_context(Descent(tops))
+                self._enter(descent, os.listdir(tops[0]))
+                self._walk(descent)
+                _sync(tops[1])
         except OSError as error:
             raise _failed(self.source, self.target, error) from error
-        return self.copied
+        return self._changed
 
     def run_live(self) -> bool:
         """Copy from a service that goes on writing, until one pass finds nothing new: then the copy is of one moment.
@@ -74,237 +102,267 @@ class Mirror:
         for _number in range(_PASSES):
             if self.run() == 0:
                 return True
-            time.sleep(2 * _TICK_NS / 1e9)
+            time.sleep(2 * entry.TICK_NS / 1e9)
         return False
 
-    def _tree(self, source: int, target: int, old: int | None, place: tuple[str, ...]) -> None:
-        if len(place) > _DEEPEST:
-            raise HardeningError(self.source, f"directories deeper than {_DEEPEST}", "a state that is not nested so")
-        kept = () if place else tuple(self.excluded)
-        names = sorted(set(os.listdir(source)) - set(kept))
-        for name in set(os.listdir(target)) - set(kept) - set(names):
-            if _copied(_lstat(target, name)):
-                remove_tree(target, name)
-        for name in names:
-            with suppress(FileNotFoundError):  # a running service removed it meanwhile
-                self._entry(source, target, old, (*place, name))
-        _dress(target, os.fstat(source))
+    def run_rested(self, patience: float) -> None:
+        """Copy from a service that was stopped; wait so many seconds for what another process holds (a lease)."""
+        end = time.monotonic() + patience
+        self.run()
+        while self.busy and time.monotonic() < end:
+            time.sleep(1)
+            self.run()
 
-    def _entry(self, source: int, target: int, old: int | None, place: tuple[str, ...]) -> None:
-        name = place[-1]
-        found = os.stat(name, dir_fd=source, follow_symlinks=False)
-        there = _lstat(target, name)
-        if there and stat.S_IFMT(there.st_mode) != stat.S_IFMT(found.st_mode):
-            remove_tree(target, name)
-            there = None
-        if stat.S_ISDIR(found.st_mode):
-            self._directory(source, target, old, place)
-        elif stat.S_ISREG(found.st_mode):
-            self._file(source, target, old, place, there)
-        elif stat.S_ISLNK(found.st_mode):
-            _link(source, target, name, found, there)
+    def warning(self) -> str:
+        """Return what the last run left out, by name, for the operator; empty when it was nothing."""
+        if not self.left_count:
+            return ""
+        more = f" and {self.left_count - len(self.left)} more" if self.left_count > len(self.left) else ""
+        if self.restoring:
+            return f"{self.target}: could not be brought back and stays as it is: {', '.join(self.left)}{more}"
+        return f"{self.source}: left out of the copy, a rollback leaves it as it is: {', '.join(self.left)}{more}"
 
-    def _directory(self, source: int, target: int, old: int | None, place: tuple[str, ...]) -> None:
-        name = place[-1]
-        with suppress(FileExistsError):
-            os.mkdir(name, 0o700, dir_fd=target)
-        with ExitStack() as stack:
-            inner = [_open(stack, name, folder) for folder in (source, target)]
-            before = None
-            if old is not None:
+    # --- the walk -------------------------------------------------------------------------------------------------
+
+    def _doubt(self) -> None:
+        """Forget what was seen where the kernel's change times do not prove that nothing was written since."""
+        clock = entry.clock_offset()
+        mount = _mount_of(self.source)
+        set_back = self._clock is not None and clock < self._clock - _CLOCK_NS
+        if set_back or mount is None or mount.kind not in _TRACKING:
+            self._seen.clear()
+        self._clock = clock if self._clock is None else max(clock, self._clock)
+
+    def _walk(self, descent: Descent) -> None:
+        while True:
+            here = descent.here
+            if here.names:
+                self._entry(descent, here.names.pop())
+                continue
+            try:
+                entry.dress(here.handles[1], os.fstat(here.handles[0]))
+            except OSError as error:
+                self._stuck(descent.path() or ".", error)
+            if descent.deep == 0:
+                return
+            for level in descent.up()[1:]:
+                self._leave_out(descent.path(level.name), OSError(errno.ESTALE, "moved while it was copied"))
+
+    def _enter(self, descent: Descent, names: Collection[str]) -> None:
+        """Begin with a directory: remove what is too much in the target, note what is to be copied."""
+        here, kept = descent.here, set(() if descent.deep else self.excluded)
+        wanted = {name for name in names if name not in kept and not entry.is_temporary(name)}
+        there = set(os.listdir(here.handles[1]))
+        for name in there - wanted - kept:
+            if not (self.kept and self._keeps(descent.path(name))):
+                self._remove(descent, name, always=not self.restoring or entry.is_temporary(name))
+        here.names, here.there = sorted(wanted, reverse=True), there
+
+    def _entry(self, descent: Descent, name: str) -> None:
+        if self.kept and descent.path(name) in self.kept:
+            return
+        try:
+            found = look(name, descent.here.handles[0])
+        except FileNotFoundError:  # a running service removed it meanwhile
+            return
+        except OSError as error:
+            self._unread(descent, name, error)
+            return
+        try:
+            if stat.S_ISDIR(found.st_mode):
+                self._directory(descent, name)
+            elif stat.S_ISREG(found.st_mode):
+                self._file(descent, name, found)
+            elif stat.S_ISLNK(found.st_mode):
+                self._replaceable(descent, name, stat.S_IFLNK)
+                handles = descent.here.handles
+                self._changed += entry.copy_link(handles[0], name, found, handles[1])
+            elif not self.restoring and name in descent.here.there:
+                self._remove(descent, name, always=True)
+        except entry.UnreadableError as error:
+            self._unread(descent, name, error)
+        except OSError as error:
+            self._stuck(descent.path(name), error)
+
+    def _directory(self, descent: Descent, name: str) -> None:
+        here = descent.here
+        handles: list[int] = []
+        try:
+            handles.append(entry.from_source(open_here, name, DIRECTORY, here.handles[0]))
+            names = entry.from_source(os.listdir, handles[0])
+            self._replaceable(descent, name, stat.S_IFDIR)
+            with suppress(FileExistsError):
+                os.mkdir(name, 0o700, dir_fd=here.handles[1])
+            handles.append(open_here(name, DIRECTORY, here.handles[1]))
+            if len(here.handles) > 2:
                 with suppress(OSError):
-                    before = _open(stack, name, old)
-            self._tree(inner[0], inner[1], before, place)
+                    handles.append(open_here(name, DIRECTORY, here.handles[2]))
+        except BaseException:
+            for handle in handles:
+                os.close(handle)
+            raise
+        descent.down(name, handles)
+        self._enter(descent, names)
 
-    def _file(
-        self, source: int, target: int, old: int | None, place: tuple[str, ...], there: os.stat_result | None
-    ) -> None:
-        name = place[-1]
-        with ExitStack() as stack:
-            handle = os.open(name, _READ, dir_fd=source)
-            stack.callback(os.close, handle)
+    def _file(self, descent: Descent, name: str, found: os.stat_result) -> None:
+        here = descent.here
+        seen = self._seen.setdefault(here.found[1].st_ino, {})
+        known = seen.get(name)
+        if known and name in here.there and known == entry.signature(found, time.time_ns()):
+            return
+        handle = entry.from_source(open_here, name, READ, here.handles[0])
+        try:
+            since = time.time_ns()
+            if not self.restoring:
+                entry.write_back(handle)
             found = os.fstat(handle)
-            if not stat.S_ISREG(found.st_mode):
-                return
-            seen = _signature(found)
-            if there and self._has(place, seen, found, there):
-                return
-            self._seen[place] = seen
-            self.copied += 1
-            before = _lstat(old, name) if old is not None else None
-            if before and old is not None and stat.S_ISREG(before.st_mode) and _same(found, before):
-                _replace_by_link(old, target, name)
-            else:
-                _replace_by_copy(handle, found, target, name)
+            if stat.S_ISREG(found.st_mode):
+                self._changed += self._put(here, handle, found, name)
+                seen[name] = entry.signature(found, since)
+        finally:
+            os.close(handle)
 
-    def _has(self, place: tuple[str, ...], seen: tuple[int, ...], found: os.stat_result, there: os.stat_result) -> bool:
-        if place in self._seen:
-            return self._seen[place] == seen
-        return not self.exact and _same(found, there)
+    def _put(self, here: Level, handle: int, found: os.stat_result, name: str) -> bool:
+        """Let the target have this file; say whether it may have had another one."""
+        target = here.handles[1]
+        if name in here.there:
+            if entry.equals(handle, found, name, target):
+                return not self.restoring
+            with suppress(FileNotFoundError):
+                if stat.S_ISDIR(look(name, target).st_mode):
+                    remove_tree(target, name)
+        old = here.handles[2] if len(here.handles) > 2 and not self._placer.clones else None
+        if old is not None and entry.equals(handle, found, name, old):
+            with suppress(OSError):  # such as too many links
+                entry.link(old, target, name)
+                return True
+        self._placer.copy(handle, found, target, name)
+        return True
+
+    def _keeps(self, path: str) -> bool:
+        return any(f"{kept}/".startswith(f"{path}/") for kept in self.kept)
+
+    # --- what is not copied ---------------------------------------------------------------------------------------
+
+    def _replaceable(self, descent: Descent, name: str, kind: int) -> None:
+        """Remove what is of another kind in the target."""
+        here = descent.here
+        if name in here.there:
+            with suppress(FileNotFoundError):
+                if stat.S_IFMT(look(name, here.handles[1]).st_mode) != kind:
+                    remove_tree(here.handles[1], name)
+
+    def _remove(self, descent: Descent, name: str, *, always: bool) -> None:
+        """Remove from the target what the source does not have; of a live state not what belongs to a program."""
+        target = descent.here.handles[1]
+        try:
+            if always or stat.S_IFMT(look(name, target).st_mode) in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
+                remove_tree(target, name)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._stuck(descent.path(name), error)
+
+    def _stuck(self, path: str, error: OSError) -> None:
+        """Leave in a live state what cannot be exchanged there; anything else is a failure."""
+        if not self.restoring or error.errno not in _STUCK:
+            raise error
+        self._leave_out(path, error)
+
+    def _unread(self, descent: Descent, name: str, error: OSError) -> None:
+        if error.errno == errno.ENOENT:  # removed meanwhile
+            return
+        if self.restoring or error.errno in _EXHAUSTED:
+            raise OSError(error.errno, error.strerror, descent.path(name)) from error
+        self.busy = self.busy or error.errno == errno.EAGAIN
+        self._leave_out(descent.path(name), error)
+        if self.marks:
+            target = descent.here.handles[1]
+            remove_tree(target, name)
+            entry.place_mark(target, name)
+
+    def _leave_out(self, path: str, error: OSError) -> None:
+        self.left_count += 1
+        if len(self.left) < _NAMED:
+            reason = "a mount point" if error.errno == errno.EXDEV else error.strerror
+            reason = "held by another process" if error.errno == errno.EAGAIN else reason
+            self.left.append(f"{_shown(path)} ({reason})")
 
 
-def measure(path: str, excluded: Collection[str] = ()) -> int:
-    """Return the bytes that a directory takes on disk."""
-    total = 0
+# --- room ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a tree takes on its file system: bytes on disk, and inodes."""
+
+    size: int = 0
+    files: int = 0
+
+    def times(self, number: int) -> Size:
+        """Return what so many copies take."""
+        return Size(self.size * number, self.files * number)
+
+
+def measure(path: str, excluded: Collection[str] = ()) -> Size:
+    """Return what a directory takes; what cannot be read takes nothing, for it is not copied either."""
+    size, files = 0, 1
+    refuse_foreign_mount(path)
     try:
-        with open_directory(path) as top:
-            for _place, folders, files, handle in os.fwalk(".", dir_fd=top, follow_symlinks=False):
-                if _place == ".":
-                    folders[:] = [name for name in folders if name not in excluded]
-                for name in files:
-                    with suppress(FileNotFoundError):
-                        total += os.stat(name, dir_fd=handle, follow_symlinks=False).st_blocks * 512
+        with open_directory(path) as top, Descent([top]) as descent:
+            descent.here.names = [name for name in os.listdir(top) if name not in excluded]
+            while descent.deep or descent.here.names:
+                here = descent.here
+                if not here.names:
+                    descent.up()
+                    continue
+                name = here.names.pop()
+                with suppress(OSError):
+                    found = look(name, here.handles[0])
+                    size, files = size + found.st_blocks * 512, files + 1
+                    if stat.S_ISDIR(found.st_mode):
+                        inner = open_here(name, DIRECTORY, here.handles[0])
+                        descent.down(name, [inner]).names = os.listdir(inner)
     except OSError as error:
         raise _failed(path, path, error) from error
-    return total
+    return Size(size, files)
 
 
-def need_space(path: str, size: int, what: str, option: str) -> None:
-    """Refuse when the file system of ``path`` has no room for ``size`` bytes more."""
+def need_space(path: str, size: Size, what: str, option: str) -> None:
+    """Refuse when the file system of ``path`` has no room for so much more."""
     found = os.statvfs(path)
     free = found.f_bavail * found.f_frsize
-    if free < size + _RESERVE:
-        needed = f"{_mib(size + _RESERVE)} MiB for {what}"
+    if free < size.size + entry.RESERVE:
+        needed = f"{_mib(size.size + entry.RESERVE)} MiB for {what}"
         raise HardeningError(path, f"{_mib(free)} MiB free", f"{needed}; free some, or use another place", option)
+    # Some file systems have no fixed number of inodes, and say 0.
+    if found.f_files and found.f_favail < size.files + _RESERVED_FILES:
+        needed = f"{size.files + _RESERVED_FILES} for {what}; remove files, or use another place"
+        raise HardeningError(path, f"{found.f_favail} inodes free", needed, option)
 
 
-def remove_tree(folder: int, name: str) -> None:
-    """Remove whatever lies at ``name``; a link is removed, not followed."""
-    names = [name]
-    while names:
-        _remove(folder, names.pop(), folder, names, 0)
+# --- the world ----------------------------------------------------------------------------------------------------
 
 
-def _remove(top: int, name: str, folder: int, deeper: list[str], depth: int) -> None:
+def refuse_foreign_mount(path: str) -> None:
+    """Refuse a file system that another user mounted over a directory (FUSE): it may never answer, not even root."""
+    mount = _mount_of(path)
+    options = dict(option.partition("=")[::2] for option in mount.super_options) if mount else {}
+    if mount and mount.kind.startswith("fuse") and options.get("user_id", "0") != "0":
+        found = f"a file system ({mount.kind}) that user {options['user_id']} mounted at {mount.path}"
+        raise HardeningError(path, found, f"the directory itself; run umount --lazy -- {_shown(mount.path)}")
+
+
+def _mount_of(path: str) -> MountPoint | None:
+    """Return what is mounted where ``path`` is, without asking the file system itself."""
     try:
-        os.unlink(name, dir_fd=folder)
-        return
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        if error.errno not in (errno.EISDIR, errno.EPERM):
-            raise
-    if depth > _DEEPEST:  # nested on purpose: brought up, and removed by itself
-        deeper.append(_temporary())
-        os.rename(name, deeper[-1], src_dir_fd=folder, dst_dir_fd=top)
-        return
-    with ExitStack() as stack:
-        inner = _open(stack, name, folder)
-        for entry in os.listdir(inner):
-            _remove(top, entry, inner, deeper, depth + 1)
-    with suppress(FileNotFoundError):
-        os.rmdir(name, dir_fd=folder)
-
-
-# --- one entry ----------------------------------------------------------------------------------------------------
-
-
-def _signature(found: os.stat_result) -> tuple[int, ...]:
-    """What changes when a file changes; one that has just changed is never taken for the same."""
-    fresh = time.time_ns() - found.st_ctime_ns < _TICK_NS
-    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, time.monotonic_ns() if fresh else 0)
-
-
-def _same(one: os.stat_result, other: os.stat_result) -> bool:
-    return _looks(one) == _looks(other)
-
-
-def _looks(found: os.stat_result) -> tuple[int, ...]:
-    return (found.st_size, found.st_mtime_ns, found.st_mode, found.st_uid, found.st_gid)
-
-
-def _replace_by_copy(handle: int, found: os.stat_result, target: int, name: str) -> None:
-    temporary = _temporary()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    copy = os.open(temporary, flags, 0o600, dir_fd=target)
-    try:
-        _content(handle, copy)
-        _dress(copy, found)
-        os.rename(temporary, name, src_dir_fd=target, dst_dir_fd=target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary, dir_fd=target)
-        raise
-    finally:
-        os.close(copy)
-
-
-def _replace_by_link(old: int, target: int, name: str) -> None:
-    temporary = _temporary()
-    os.link(name, temporary, src_dir_fd=old, dst_dir_fd=target, follow_symlinks=False)
-    os.rename(temporary, name, src_dir_fd=target, dst_dir_fd=target)
-
-
-def _content(source: int, target: int) -> None:
-    """Copy by reference where the file system can (reflink), else what is not a hole."""
-    with suppress(OSError):
-        fcntl.ioctl(target, _FICLONE, source)
-        return
-    size = os.fstat(source).st_size
-    start = 0
-    while start < size:
-        try:
-            start = os.lseek(source, start, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # a hole up to the end
-                break
-            raise
-        end = os.lseek(source, start, os.SEEK_HOLE)
-        while start < end:
-            piece = os.pread(source, min(_PIECE, end - start), start)
-            if not piece:
-                end = size = start  # it became shorter
-                break
-            written = os.pwrite(target, piece, start)
-            start += written
-    os.ftruncate(target, size)
-
-
-def _dress(handle: int, found: os.stat_result) -> None:
-    """Give owner, mode and times; the mode last but for the times, because chown takes setuid away."""
-    os.fchown(handle, found.st_uid, found.st_gid)
-    os.fchmod(handle, stat.S_IMODE(found.st_mode))
-    os.utime(handle, ns=(found.st_atime_ns, found.st_mtime_ns))
-
-
-def _link(source: int, target: int, name: str, found: os.stat_result, there: os.stat_result | None) -> None:
-    points_to = os.readlink(name, dir_fd=source)
-    if (
-        there
-        and os.readlink(name, dir_fd=target) == points_to
-        and (there.st_uid, there.st_gid)
-        == (
-            found.st_uid,
-            found.st_gid,
-        )
-    ):
-        return
-    temporary = _temporary()
-    os.symlink(points_to, temporary, dir_fd=target)
-    os.chown(temporary, found.st_uid, found.st_gid, dir_fd=target, follow_symlinks=False)
-    os.rename(temporary, name, src_dir_fd=target, dst_dir_fd=target)
-
-
-def _temporary() -> str:
-    # Whatever bears such a name in a copy's target and not in its source goes with the next run.
-    return f".{secrets.token_hex(16)}.hardening-tmp"
-
-
-def _open(stack: ExitStack, name: str, folder: int) -> int:
-    handle = os.open(name, _DIRECTORY, dir_fd=folder)
-    stack.callback(os.close, handle)
-    return handle
-
-
-def _copied(found: os.stat_result | None) -> bool:
-    return found is not None and stat.S_IFMT(found.st_mode) in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
-
-
-def _lstat(folder: int, name: str) -> os.stat_result | None:
-    try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
+        with open("/proc/self/mountinfo", "rb") as file:
+            mounts = mount_table(file.read())
+    except OSError:
         return None
+    above = [mount for mount in mounts if f"{path}/".startswith(f"{mount.path.rstrip('/')}/")]
+    # Of two at the same place the later one is seen.
+    return max(reversed(above), key=lambda mount: len(mount.path), default=None)
 
 
 def _sync(folder: int) -> None:
@@ -313,10 +371,17 @@ def _sync(folder: int) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
+def _shown(path: str) -> str:
+    """Return a path of another user in one line of printable characters, in quotes, not longer than 120."""
+    text = ascii(path)
+    return text if len(text) <= 120 else f"{text[:60]}…{text[-59:]}"
+
+
 def _mib(size: int) -> int:
     return -(-size // (1 << 20))
 
 
 def _failed(source: str, target: str, error: OSError) -> HardeningError:
     where = f"{source} to {target}" if source != target else source
-    return HardeningError(f"copy of {where}", f"{error.strerror} (errno {error.errno})", "a copy of the state")
+    at = f" at {_shown(error.filename)}" if isinstance(error.filename, str) else ""
+    return failed(f"copy of {where}{at}", error)
