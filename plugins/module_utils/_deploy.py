@@ -71,6 +71,8 @@ class Wanted:
     # On the way back on purpose: the state that matches the image, and the image is taken whatever its name means now.
     state_source: str = ""
     rolling_back: bool = False
+    # Whether the present logins stay when an older state comes back.
+    keep_logins: bool = False
 
     @property
     def everything(self) -> tuple[ManagedFile, ...]:

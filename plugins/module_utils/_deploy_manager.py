@@ -22,6 +22,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import e
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health
 from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Places
 from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lock
+from ansible_collections.openclaw.hardening.plugins.module_utils._logins import Logins
 from ansible_collections.openclaw.hardening.plugins.module_utils._prober import Prober
 from ansible_collections.openclaw.hardening.plugins.module_utils._restore import Restorer
 from ansible_collections.openclaw.hardening.plugins.module_utils._rollout import Rollout
@@ -163,7 +164,16 @@ class DeployManager:
         if deployment.rolled_back:
             self.module.warn(f"this host went back already, at {deployment.replaced_at}; to go forward deploy again")
             return None
-        return back_to(self.wanted, self.places, deployment)
+        back = back_to(self.wanted, self.places, deployment)
+        if back.state_source and back.keep_logins:
+            Logins(back.state_dir, back.state_source, self.places.logins).check()
+        elif back.state_source:
+            self.module.warn(
+                f"the state of {deployment.replaced_at} comes back, with the logins of then: refresh tokens that were "
+                "renewed since are spent, channels may have to be linked again, devices that were removed since are "
+                "back; set 'keep_logins' (openclaw_gateway_rollback_keep_logins) to keep the present ones"
+            )
+        return back
 
     def _compose(self) -> Compose:
         path = self.wanted.definition.path

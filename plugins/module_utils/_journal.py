@@ -100,10 +100,11 @@ class Places:
     attempt: str = field(init=False)
     previous: str = field(init=False)
     retired: str = field(init=False)
+    logins: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Derive the names."""
-        for name in ("attempt", "previous", "retired"):
+        for name in ("attempt", "previous", "retired", "logins"):
             object.__setattr__(self, name, f"{self.record_dir}/{name}")
 
     def state(self, of: str) -> str:
@@ -174,6 +175,7 @@ def clear(places: Places) -> None:
     """Forget the attempt; the journal goes first, so that nobody undoes a half of it."""
     _unlink(places.attempt, "journal.json")
     _remove(places.record_dir, "attempt")
+    _remove(places.record_dir, "logins")
 
 
 def drop(places: Places, *names: str) -> None:
@@ -201,6 +203,7 @@ def keep(places: Places, journal: Journal) -> None:
 
 def sweep(places: Places) -> None:
     """Remove what a run that was cut off while it cleaned up has left."""
+    _remove(places.record_dir, "logins")
     if os.path.isdir(places.previous):
         _unlink(places.previous, "journal.json")
         _remove(places.record_dir, "retired")

@@ -27,6 +27,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, settle, wait
 from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Deployment, Journal, Places, SavedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._logins import Logins
 from ansible_collections.openclaw.hardening.plugins.module_utils._restore import Restorer
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import ALIVE, Service
 from ansible_collections.openclaw.hardening.plugins.module_utils._snapshot import Mirror, measure, need_space
@@ -254,9 +255,14 @@ class Rollout:
         self.service.remove_strays()
         if self.wanted.state_source:
             source, target = self.wanted.state_source, self.wanted.state_dir
-            mirror = Mirror(source, target, self.wanted.state_excludes, restoring=True)
+            logins = Logins(self.places.state(self.places.attempt), source, self.places.logins)
+            kept = logins.files() if self.wanted.keep_logins else []
+            mirror = Mirror(source, target, self.wanted.state_excludes, restoring=True, kept=kept)
             mirror.run()
             self._warn(mirror)
+            if self.wanted.keep_logins:
+                logins.bring(target)
+                self.warnings.append(logins.report())
         if self.wanted.rolling_back:
             self._restorer.name_image(self.wanted.image_id, self.wanted.image_ref)
         self._compose.up(self.wanted.service, recreate=plan.container == "recreate")

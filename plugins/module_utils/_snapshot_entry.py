@@ -161,10 +161,10 @@ class Placer:
             else:
                 self.clones = True
                 return
-        _copy_data(source, target)
+        copy_data(source, target)
 
 
-def _copy_data(source: int, target: int) -> None:
+def copy_data(source: int, target: int) -> None:
     size = os.fstat(source).st_size
     place, unchecked = 0, 0
     while place < size:

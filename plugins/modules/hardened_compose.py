@@ -206,6 +206,8 @@ options:
       - The directory that the service writes to, and that another image migrates. Empty means none.
       - A candidate gets a copy of it. Before another image is started it is copied into O(record_dir), and it comes
         back with the previous image. Where the file system can, copies share blocks (reflink) or files (hard link).
+      - What cannot be read, such as a mount point or a file that another process holds, is left out of the copy with a
+        warning that names it, and is left alone when the state comes back.
     type: str
     default: ""
   state_excludes:
@@ -213,6 +215,17 @@ options:
     type: list
     elements: str
     default: []
+  keep_logins:
+    description:
+      - With O(state=previous), keep the present logins where the state of before comes back. Refresh tokens that were
+        renewed and channel sessions that went on since are spent in the older state; a device that was removed since
+        would be back.
+      - Kept are the login profiles, the tokens of MCP servers and the paired devices in OpenClaw's databases, row by
+        row, an older C(auth-profiles.json), and each account below C(credentials/). It is refused before anything
+        changes when the two versions do not keep them in the same form.
+      - Without it, a warning says so, also in check mode.
+    type: bool
+    default: false
   candidate:
     description:
       - Whether a change of a healthy service is tried in a second container first.
