@@ -171,7 +171,7 @@ class DeployManager:
             self.module.warn(
                 f"the state of {deployment.replaced_at} comes back, with the logins of then: refresh tokens that were "
                 "renewed since are spent, channels may have to be linked again, devices that were removed since are "
-                "back; set 'keep_logins' (openclaw_gateway_rollback_keep_logins) to keep the present ones"
+                "back; set 'keep_logins' to keep the present ones"
             )
         return back
 
