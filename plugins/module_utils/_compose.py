@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import cli
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._program import find_program
 from ansible_collections.openclaw.hardening.plugins.module_utils._run import Output, run
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import spoken
 
@@ -49,7 +49,7 @@ class Compose:
     def available(self) -> bool:
         """Say whether Compose is there at all; it reads a definition without a daemon, too."""
         # run_command ends the module when there is no such program.
-        if shutil.which("docker") is None:
+        if find_program("docker") is None:
             return False
         return run(self.module, [*cli(self.docker_host), "compose", "version"], check=False).rc == 0
 

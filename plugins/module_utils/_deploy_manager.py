@@ -104,7 +104,7 @@ class DeployManager:
                 "image_id": "",
                 "probes": {},
             }
-        return self._run(_docker.try_client(self.docker_host))
+        return self._run(_docker.client_if_installed(self.docker_host))
 
     def _run(self, api: DockerClient | None) -> dict[str, Any]:
         checking = self.module.check_mode

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.openclaw.hardening.plugins.module_utils import _docker_access
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless
 
@@ -20,12 +20,14 @@ try:
     from docker.errors import APIError, DockerException, ImageNotFound, NotFound
     from requests.exceptions import RequestException
     from urllib3.exceptions import HTTPError
-except ImportError:
+except ImportError as import_error:
     HAS_DOCKER = False
+    DOCKER_IMPORT_REASON = str(import_error)
     DOCKER_IMPORT_ERROR: str | None = traceback.format_exc()
     DAEMON_ERRORS: tuple[type[Exception], ...] = (OSError,)
 else:
     HAS_DOCKER = True
+    DOCKER_IMPORT_REASON = ""
     DOCKER_IMPORT_ERROR = None
     # What the SDK raises when the daemon goes away in the middle; requests' own errors are OSErrors.
     DAEMON_ERRORS = (OSError, DockerException)
@@ -115,30 +117,21 @@ def client(host: str = DEFAULT_HOST, *, timeout: int = 60) -> DockerClient:
     :raises HardeningError: the SDK is missing or the daemon does not answer.
     """
     if not HAS_DOCKER:
-        raise HardeningError(
-            "Python package 'docker'",
-            "no usable installation",
-            missing_required_lib("docker"),
-            exception=DOCKER_IMPORT_ERROR,
-        )
+        raise _docker_access.missing_package("docker", "python3-docker", DOCKER_IMPORT_REASON, DOCKER_IMPORT_ERROR)
     try:
         # version="auto" asks the daemon for its version, so a dead one is noticed here.
         return docker.DockerClient(base_url=docker_host(host), version="auto", timeout=timeout)
-    except DockerException as error:
-        raise HardeningError(
-            f"Docker at {host}",
-            f"no answer ({error})",
-            "a running Docker daemon (systemctl start docker)",
-            "docker_host",
-        ) from error
+    # A socket that answers with something else is a ValueError, one that is lost in between an OSError.
+    except (DockerException, OSError, ValueError) as error:
+        raise _docker_access.unavailable(host, error) from error
 
 
-def try_client(host: str = DEFAULT_HOST, *, timeout: int = 60) -> DockerClient | None:
-    """Connect to the daemon, or return None: for check mode on a host that has no Docker yet."""
-    try:
-        return client(host, timeout=timeout)
-    except HardeningError:
-        return None
+def client_if_installed(host: str = DEFAULT_HOST, *, timeout: int = 60) -> DockerClient | None:
+    """Connect to the daemon, or return None on a host without Docker, where nothing can be.
+
+    :raises HardeningError: there is, or may be, a Docker that cannot be asked.
+    """
+    return None if _docker_access.not_installed(docker_host(host)) else client(host, timeout=timeout)
 
 
 def find_image(api: DockerClient, ref: str) -> Image | None:

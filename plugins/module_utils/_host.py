@@ -4,16 +4,19 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import os
 import re
-import shutil
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker import cli
+from ansible_collections.openclaw.hardening.plugins.module_utils import _docker_access
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import DEFAULT_HOST, cli
+from ansible_collections.openclaw.hardening.plugins.module_utils._program import find_program
 from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless, spoken
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -34,7 +37,12 @@ DISTRIBUTIONS: dict[tuple[str, str], list[str] | None] = {
     ("ubuntu", "24.04"): ["docker.io", "docker-compose-v2", "docker-buildx"],
 }
 REPOSITORY_PACKAGES = ["docker-ce", "docker-ce-cli", "docker-compose-plugin", "docker-buildx-plugin"]
+# Import name to the distribution's package, and to the name that pip knows.
 PYTHON_PACKAGES = {"docker": "python3-docker", "yaml": "python3-yaml"}
+_PIP = {"docker": "docker", "yaml": "PyYAML"}
+# Where those packages install to: only an interpreter that reads it has them then.
+DIST_PACKAGES = "/usr/lib/python3/dist-packages"
+DOCKER_UNIT = "docker.service"
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,15 @@ class Host:
     engine: Version | None
     compose: Version | None
     buildx: Version | None
-    missing_python: tuple[str, ...] = field(default=())
+    missing_python: tuple[str, ...] = ()
+    # Import name to why a package that is there cannot be imported.
+    broken_python: tuple[tuple[str, str], ...] = ()
+    interpreter: str = "/usr/bin/python3"
+    # Whether the distribution's Python packages count for it.
+    reads_dist_packages: bool = True
+    uid: int = 0
+    # Why an installed engine does not answer; empty: it does, or its unit only has to be started.
+    engine_fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +83,9 @@ class Wanted:
 def look(module: AnsibleModule, docker_host: str, disk_path: str) -> Host:
     """Read the host; starts nothing and writes nothing."""
     release = _os_release()
-    installed = shutil.which("docker") is not None
+    installed = find_program("docker") is not None
+    engine, silence = _engine(module, docker_host) if installed else (None, "")
+    missing, broken = _python_packages()
     return Host(
         distribution=release.get("ID", "unknown"),
         release=release.get("VERSION_ID", ""),
@@ -76,11 +94,16 @@ def look(module: AnsibleModule, docker_host: str, disk_path: str) -> Host:
         systemd=_systemd(module),
         memory_mib=_memory_mib(),
         disk_free_mib=_disk_free_mib(disk_path),
-        engine_installed=installed and shutil.which("dockerd") is not None,
-        engine=_engine(module, docker_host) if installed else None,
+        engine_installed=installed and find_program("dockerd") is not None,
+        engine=engine,
         compose=_answered(module, ["docker", "compose", "version", "--short"]) if installed else None,
         buildx=_answered(module, ["docker", "buildx", "version"]) if installed else None,
-        missing_python=tuple(name for name in PYTHON_PACKAGES if importlib.util.find_spec(name) is None),
+        missing_python=missing,
+        broken_python=broken,
+        interpreter=_docker_access.interpreter(),
+        reads_dist_packages=DIST_PACKAGES in map(os.path.realpath, sys.path),
+        uid=os.geteuid(),
+        engine_fault=_engine_fault(module, docker_host, silence) if installed and engine is None else "",
     )
 
 
@@ -88,6 +111,8 @@ def problems(host: Host, wanted: Wanted) -> list[str]:
     """Return why this host cannot be a target, worst first: found, needed, cure. Empty: it can."""
     system = f"{host.distribution} {host.release}".strip()
     found: list[str] = []
+    if host.uid != 0:
+        found.append(f"account: found uid {host.uid}, needed root; set become: true")
     if host.systemd is None:
         found.append(
             "systemd: found another PID 1, needed a host that systemd booted; "
@@ -106,7 +131,7 @@ def problems(host: Host, wanted: Wanted) -> list[str]:
     ):
         if size < minimum:
             found.append(f"{what}: found {size} MiB, needed {minimum} MiB; enlarge the host, or lower {option}")
-    return found + _engine_problems(host, wanted, system)
+    return found + _python_problems(host) + _engine_problems(host, wanted, system)
 
 
 def missing_packages(host: Host, engine_source: str) -> list[str]:
@@ -124,6 +149,24 @@ def show(version: Version | None) -> str:
     return ".".join(map(str, version)) if version else ""
 
 
+def _python_problems(host: Host) -> list[str]:
+    """Validate the interpreter: what it lacks must be what apt installs for it."""
+    option = "ansible_python_interpreter"
+    found = [
+        f"Python package {name!r}: found one that {host.interpreter} cannot import ({why}), needed one that works; "
+        f"repair or remove it, or set {option} to another interpreter"
+        for name, why in host.broken_python
+    ]
+    if host.missing_python and not host.reads_dist_packages:
+        packages = ", ".join(PYTHON_PACKAGES[name] for name in host.missing_python)
+        found.append(
+            f"Python: found {host.interpreter} without {', '.join(host.missing_python)}, and {packages} would be "
+            f"installed for /usr/bin/python3, which that is not; set {option} to /usr/bin/python3, or install "
+            f"{' '.join(_PIP[name] for name in host.missing_python)} for it (python -m pip install)"
+        )
+    return found
+
+
 def _engine_problems(host: Host, wanted: Wanted, system: str) -> list[str]:
     """Judge Docker: what is installed must be new enough, what is missing must be ours to install."""
     option = "engine_source"
@@ -139,6 +182,18 @@ def _engine_problems(host: Host, wanted: Wanted, system: str) -> list[str]:
     ]
     if not host.engine_installed and wanted.engine_source == "present":
         found.append(f"Docker Engine: found none, needed one that runs; install it, or set {option} to 'distribution'")
+    if host.engine_installed and wanted.engine_source == "present":
+        found += [
+            f"{what}: found none that answers to 'docker {name} version', needed {show(minimum)} or newer; "
+            f"install its package, or set {option} to 'distribution' or 'repository'"
+            for what, name, version, minimum in (
+                ("Docker Compose", "compose", host.compose, COMPOSE_MINIMUM),
+                ("Docker Buildx", "buildx", host.buildx, BUILDX_MINIMUM),
+            )
+            if version is None
+        ]
+    if host.engine_installed and host.engine is None and host.engine_fault:
+        found.append(f"Docker Engine: {host.engine_fault}")
     known = (host.distribution, host.release) in DISTRIBUTIONS
     if (
         not found
@@ -166,13 +221,61 @@ def _systemd(module: AnsibleModule) -> Version | None:
     return _answered(module, ["systemctl", "--version"]) if os.path.isdir("/run/systemd/system") else None
 
 
-def _engine(module: AnsibleModule, docker_host: str) -> Version | None:
-    """Return the version of the daemon that answers on the socket, else None."""
+def _engine(module: AnsibleModule, docker_host: str) -> tuple[Version | None, str]:
+    """Return the version of the daemon that answers on the socket; else None, and what the program says."""
     output = run(module, [*cli(docker_host), "version", "--format", "{{json .Server}}"], check=False)
     if output.rc != 0:
-        return None
-    server = json.loads(output.stdout) or {}
-    return parse_version(str(server.get("Version", "")))
+        return None, spoken(output.stderr or output.stdout)
+    try:
+        server = json.loads(output.stdout)
+    except ValueError:
+        return None, "an answer that is not JSON"
+    return parse_version(str((server or {}).get("Version", ""))), ""
+
+
+def _engine_fault(module: AnsibleModule, docker_host: str, silence: str) -> str:
+    """Return why an installed engine does not answer; nothing when starting its unit is all that is missing."""
+    state = _unit(module)
+    startable = state.get("LoadState") == "loaded" and state.get("ActiveState") in ("inactive", "failed")
+    others = _docker_access.elsewhere(docker_host)
+    if docker_host == DEFAULT_HOST and startable and not others:
+        return ""
+    unit = f"{DOCKER_UNIT} is {state.get('LoadState') or 'unknown'}, {state.get('ActiveState') or 'unknown'}"
+    told = "; ".join([unit, *others, *([harmless(silence)] if silence else [])])
+    return (
+        f"found no answer at {docker_host} ({told}), needed the system's own daemon; "
+        "start or repair it (systemctl status docker), or set docker_host to its address"
+    )
+
+
+def _unit(module: AnsibleModule) -> dict[str, str]:
+    """Return what systemd says of Docker's unit; nothing without systemd."""
+    if not os.path.isdir("/run/systemd/system"):
+        return {}
+    argv = ["systemctl", "show", "--property=LoadState,ActiveState", "--", DOCKER_UNIT]
+    lines = run(module, argv, check=False).stdout.splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def _python_packages() -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Import what the modules need: names of what is not there, and of what is there and broken, with the reason."""
+    missing, broken = [], []
+    for name in PYTHON_PACKAGES:
+        try:
+            # A folder of that name is a package without a file, and no Python package of that kind.
+            there = importlib.import_module(name).__file__ is not None
+        except ModuleNotFoundError as error:
+            there = error.name != name
+            reason = str(error)
+        except Exception as error:  # whatever an old or half-removed package raises
+            there, reason = True, f"{type(error).__name__}: {error}"
+        else:
+            reason = ""
+        if not there:
+            missing.append(name)
+        elif reason:
+            broken.append((name, harmless(reason)[:200]))
+    return tuple(missing), tuple(broken)
 
 
 def _answered(module: AnsibleModule, argv: list[str]) -> Version | None:

@@ -174,25 +174,36 @@ def decide(recipe: Recipe, wanted: str, existing: Existing) -> Plan:
 
 
 def stage(recipe: Recipe, folder: str) -> None:
-    """Write the build context; the daemon sees this folder and nothing else of the host."""
+    """Write the build context; the daemon sees this folder and nothing else of the host.
+
+    Modes go into the image: they are the same under every umask, and only the executable bit is the source's.
+    """
     for name, text in {**recipe.context, "Dockerfile": recipe.dockerfile}.items():
         with open(os.path.join(folder, name), "x", encoding="utf-8") as handle:
             handle.write(text if text.endswith("\n") else f"{text}\n")
+            os.fchmod(handle.fileno(), 0o644)
     if not recipe.checkout:
         return
     before = tree_hash(recipe.checkout)
     target = os.path.join(folder, SOURCE)
-    os.mkdir(target, 0o755)
+    _folder(target)
     for relative, found in _tree(recipe.checkout):
         source, copy = os.path.join(recipe.checkout, relative), os.path.join(target, relative)
         if stat.S_ISDIR(found.st_mode):
-            os.mkdir(copy, 0o755)
+            _folder(copy)
         else:
             shutil.copy2(source, copy, follow_symlinks=False)
+            if stat.S_ISREG(found.st_mode):
+                os.chmod(copy, 0o755 if found.st_mode & 0o100 else 0o644)  # noqa: S103
     if tree_hash(target) != before:
         raise HardeningError(
             "checkout_path", "a tree that changed while it was read", "a tree at rest", "checkout_path"
         )
+
+
+def _folder(path: str) -> None:
+    os.mkdir(path)
+    os.chmod(path, 0o755)  # noqa: S103
 
 
 def tree_hash(top: str) -> str:

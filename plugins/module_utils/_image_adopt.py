@@ -153,7 +153,7 @@ class Adoption:
         :param how: what ``bring`` is called among the actions.
         :param bring: makes the image be there, without a name; without it an image that is missing is only reported.
         """
-        connect = _docker.try_client if self.module.check_mode else _docker.client
+        connect = _docker.client_if_installed if self.module.check_mode else _docker.client
         api = connect(self.docker_host, timeout=max(60, self.timeout))
         existing = look(api, self.wanted) if api else Existing()
         plan = decide(self.wanted, existing)

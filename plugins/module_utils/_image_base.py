@@ -10,7 +10,6 @@ import os
 import platform
 import re
 import shlex
-import shutil
 import tempfile
 import time
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _docker
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._program import find_program
 from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 REPOSITORY = "openclaw-hardening-base"
 DIGEST_LABEL = "io.openclaw.hardening.base-digest"
-# Of working folders with random names; apt's own user has to get in, so no private one.
-PLACE = "/var/tmp"  # noqa: S108
+# Of working folders with random names; apt's own user has to get in, so no private one. Hardened hosts mount the first
+# noexec and nodev (CIS), and mmdebstrap runs the new system's programs there.
+PLACES = ("/var/tmp", "/var/cache", "/var/lib")  # noqa: S108
 WORKING = "openclaw-base-"
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]{1,63}")
 _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>\S.*)")
@@ -143,14 +144,14 @@ def make(
     """
     host = distribution()
     sources = apt_sources(host.codename)
-    if shutil.which("mmdebstrap") is None:
+    if find_program("mmdebstrap") is None:
         environment = {"DEBIAN_FRONTEND": "noninteractive"}
         apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]
         # What was killed in the middle of an installation stands in the way of the next.
         run(module, ["dpkg", "--configure", "-a"], env=environment)
         run(module, [*apt, "update"], env=environment)
         run(module, [*apt, "install", "-y", "--no-install-recommends", "mmdebstrap"], env=environment)
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=PLACE) as folder:
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=_place()) as folder:
         os.chmod(folder, 0o755)  # noqa: S103
         archive = os.path.join(folder, "base.tar")
         # mmdebstrap makes every mount it sees private, and systemd then hands over no credentials: show it a copy.
@@ -167,6 +168,15 @@ def make(
             if existing is not None:
                 _docker.remove_unused(api, existing.id)
     return digest
+
+
+def _place() -> str:
+    """Return the first place whose mount lets programs and devices be used."""
+    for place in PLACES:
+        if os.path.isdir(place) and not os.statvfs(place).f_flag & (os.ST_NOEXEC | os.ST_NODEV):
+            return place
+    needed = "one without noexec and nodev for the time of a build, or the base image 'registry'"
+    raise HardeningError("mounts", f"{', '.join(PLACES)} mounted noexec or nodev", needed, "base.source")
 
 
 def _digest(path: str) -> str:

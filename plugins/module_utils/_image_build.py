@@ -15,7 +15,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _image, _image_verify, _lock
+from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _image, _image_verify, _lock, _program
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _run(argv: list[str], log: str, timeout: int) -> int | None:
 
     When this process is killed, the build goes on, and holds the lock until its end.
     """
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "DOCKER_BUILDKIT": "1"}
+    environment = {**os.environ, **_program.environment(), "LC_ALL": "C.UTF-8", "DOCKER_BUILDKIT": "1"}
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": descriptor, "stderr": descriptor}
     try:

@@ -32,7 +32,9 @@ class Leftovers:
 
 def find(api: DockerClient, name: str, record_dir: str) -> Leftovers:
     """Look for what the image of this name, with its records there, would not have if nothing had been killed."""
-    folders = [*_folders(record_dir, _image_build.CONTEXT), *_folders(_image_base.PLACE, base_prefix(record_dir))]
+    folders = _folders(record_dir, _image_build.CONTEXT)
+    for place in _image_base.PLACES:
+        folders += _folders(place, base_prefix(record_dir))
     built = _docker.images_by_label(api, _image.CONTENT_LABEL)
     candidates = {tag for image in built for tag in image.tags if tag.endswith(_image_build.candidate_suffix(name))}
     if _docker.find_image(api, name) and _docker.find_image(api, retired(name)):

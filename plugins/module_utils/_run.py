@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _lock
+from ansible_collections.openclaw.hardening.plugins.module_utils import _lock, _program
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import spoken
 
@@ -39,15 +39,22 @@ def run(
     :param env: added to the environment; never a place for a secret.
     :param data: standard input.
     """
-    rc, stdout, stderr = module.run_command(
-        argv,
-        cwd=cwd,
-        environ_update={"LC_ALL": "C.UTF-8", **(env or {})},
-        data=data,
-        use_unsafe_shell=False,
-        expand_user_and_vars=False,  # an argument is what it says, also with a ~ or a $
-        pass_fds=_lock.held(),
-    )
+    environment = {**_program.environment(), "LC_ALL": "C.UTF-8", **(env or {})}
+    try:
+        rc, stdout, stderr = module.run_command(
+            argv,
+            cwd=cwd,
+            environ_update=environment,
+            data=data,
+            use_unsafe_shell=False,
+            expand_user_and_vars=False,  # an argument is what it says, also with a ~ or a $
+            pass_fds=_lock.held(),
+            umask=0o022,  # what packages and images are made of is for everybody; no program writes a secret
+            handle_exceptions=False,
+        )
+    except OSError as error:
+        found = f"{error.strerror or error} (PATH {environment['PATH']})"
+        raise HardeningError(f"program {argv[0]}", found, "one that can be run: install its package") from error
     if check and rc != 0:
         raise HardeningError(
             " ".join(argv[:3]),

@@ -13,7 +13,7 @@ description:
   - Reads the service's container and the records that M(openclaw.hardening.hardened_compose) keeps.
   - Names what is not as it was when the last deployment was proven (drift), the images that were taken back here, and a
     deployment that was cut off.
-  - Changes nothing.
+  - Changes nothing. What cannot be looked at, such as a Docker that does not answer, is an error, and never absent.
 extends_documentation_fragment:
   - openclaw.hardening.attributes
   - openclaw.hardening.docker
@@ -105,7 +105,7 @@ interrupted:
   type: str
   sample: ""
 engine:
-  description: Whether a Docker daemon answers; without one all that it would tell is empty.
+  description: Whether Docker is installed. Without it nothing can run; a Docker that cannot be asked is an error.
   returned: always
   type: bool
   sample: true
@@ -142,7 +142,7 @@ class DeploymentInfo:
 
     def run(self) -> dict[str, Any]:
         """Return what is deployed."""
-        api = _docker.try_client(self.docker_host)
+        api = _docker.client_if_installed(self.docker_host)
         container = look_service(api, *self.names)[0] if api else None
         named = _docker.find_image(api, self.image_ref) if api and self.image_ref else None
         image_id = container.image_id if container and container.running else ""

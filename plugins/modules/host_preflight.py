@@ -12,6 +12,9 @@ author: OpenClaw Hardening maintainers (@openclaw)
 description:
   - Looks at systemd, distribution, architecture, memory, free disk, Docker Engine, Compose, Buildx and the Python
     packages that the other modules need.
+  - Refuses a Python interpreter (C(ansible_python_interpreter)) that lacks these packages and for which the
+    distribution's packages do not count, and an installed Docker that does not answer for another reason than a unit
+    that is stopped.
   - Refuses an unsuitable host with one message that names every problem, what was needed and the cure.
   - Changes nothing.
 extends_documentation_fragment:
@@ -78,6 +81,11 @@ missing_packages:
   type: list
   elements: str
   sample: [docker.io, docker-cli, docker-compose, docker-buildx, python3-docker]
+search_path:
+  description: The caller's PATH with the folders of root's programs, for tasks that install packages.
+  returned: success
+  type: str
+  sample: /usr/bin:/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin
 engine_running:
   description: Whether the Docker daemon answers on O(docker_host).
   returned: always
@@ -104,6 +112,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._host import (
     problems,
     show,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._program import search_path
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, integer
 
 HIGHEST_MIB = 2**30
@@ -149,6 +158,7 @@ class HostPreflight:
                 "buildx": show(host.buildx),
             },
             "missing_packages": missing_packages(host, self.wanted.engine_source),
+            "search_path": search_path(),
             "engine_running": host.engine is not None,
         }
 

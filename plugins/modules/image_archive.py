@@ -250,7 +250,9 @@ class Export(_Common):
 
     def run(self) -> dict[str, Any]:
         """Look, decide, act."""
-        api = (_docker.try_client if self.module.check_mode else _docker.client)(self.docker_host, timeout=self.timeout)
+        api = (_docker.client_if_installed if self.module.check_mode else _docker.client)(
+            self.docker_host, timeout=self.timeout
+        )
         image = _docker.find_image(api, self.image) if api and self.image else None
         if image is None:
             if not self.module.check_mode:
@@ -314,7 +316,7 @@ class Import(_Common):
         result.update(ref=self.wanted.name, image_id=self.wanted.image_id, moved_bytes=self.moved)
         if result["missing"]:
             if not self.path and self.layers:
-                api = _docker.try_client(self.docker_host)
+                api = _docker.client_if_installed(self.docker_host)
                 self.known = _image_archive_load.known_layers(api, self.layers) if api else 0
             result["known_layers"] = self.known
         if self.layers:

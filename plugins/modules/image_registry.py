@@ -216,7 +216,7 @@ class _Common:
 
     def client(self) -> Any:
         """Connect; only a prediction may do without."""
-        connect = _docker.try_client if self.module.check_mode else _docker.client
+        connect = _docker.client_if_installed if self.module.check_mode else _docker.client
         return connect(self.docker_host, timeout=max(60, self.timeout))
 
     def trust(self) -> tuple[list[str], list[dict[str, str]]]:

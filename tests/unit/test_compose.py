@@ -8,6 +8,7 @@ import sys
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.openclaw.hardening.plugins.module_utils import _program
 from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 
@@ -82,6 +83,7 @@ def test_a_definition_is_resolved_with_all_profiles(compose, calls):
 def test_compose_is_there_or_not(compose, calls, monkeypatch):
     assert compose.available()
     monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr(_program, "_ROOT", ())
     assert not compose.available()
 
 

@@ -6,6 +6,7 @@ import json
 import os
 
 import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _docker_access
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.modules.deployment_info import DeploymentInfo
 
@@ -17,6 +18,11 @@ OPTIONS = {
     "docker_host": "unix:///nowhere/docker.sock",
 }
 IMAGE = "sha256:" + "a" * 64
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch):
+    monkeypatch.setattr(_docker_access, "not_installed", lambda _host: True)
 
 
 def info(tmp_path, **changes: str) -> dict:
@@ -76,3 +82,12 @@ def test_looking_touches_nothing(tmp_path):
 def test_options_that_cannot_be_meant_are_refused(tmp_path, option, value):
     with pytest.raises(HardeningError, match=option):
         info(tmp_path, **{option: value})
+
+
+def test_a_docker_that_cannot_be_asked_is_an_error_and_nothing_absent(tmp_path, monkeypatch):
+    monkeypatch.setattr(_docker_access, "not_installed", lambda _host: False)
+    with pytest.raises(HardeningError, match=r"no socket /nowhere/docker\.sock"):
+        info(tmp_path)
+    monkeypatch.setattr(_docker, "HAS_DOCKER", False)
+    with pytest.raises(HardeningError, match="ansible_python_interpreter"):
+        info(tmp_path)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
+import sys
+import threading
+from contextlib import suppress
+
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils import _docker
+from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _docker_access
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 
 DIGEST = "sha256:" + "0" * 64
@@ -56,6 +63,94 @@ def test_a_pinned_reference_needs_its_digest():
 
 def test_a_daemon_that_is_not_there_is_named(tmp_path):
     socket = f"unix://{tmp_path}/docker.sock"
-    with pytest.raises(HardeningError, match=r"no answer .*running Docker daemon"):
+    with pytest.raises(HardeningError, match=r"no socket .*running Docker daemon"):
         _docker.client(socket)
-    assert _docker.try_client(socket) is None
+    assert f"no socket {tmp_path}/docker.sock" in refusal(socket)
+
+
+def refusal(host: str) -> str:
+    with pytest.raises(HardeningError) as raised:
+        _docker.client(host)
+    return str(raised.value)
+
+
+def test_a_socket_without_a_listener_is_told_from_one_that_is_not_docker(tmp_path):
+    path = f"{tmp_path}/docker.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        assert f"nothing that listens on {path}" in refusal(f"unix://{path}")
+        server.listen(8)
+        threading.Thread(target=answer_once, args=(server,), daemon=True).start()
+        assert "no answer (" in refusal(f"unix://{path}")
+
+
+def answer_once(server: socket.socket) -> None:
+    for _try in range(4):
+        with server.accept()[0] as peer, suppress(OSError):  # _connect only knocks
+            peer.recv(4096)
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+
+
+def test_without_the_sdk_the_interpreter_is_named_and_nothing_is_absent(monkeypatch):
+    monkeypatch.setattr(_docker, "HAS_DOCKER", False)
+    monkeypatch.setattr(_docker, "DOCKER_IMPORT_REASON", "No module named 'docker'")
+    monkeypatch.setattr(_docker_access, "not_installed", lambda _host: False)
+    with pytest.raises(HardeningError) as raised:
+        _docker.client_if_installed()
+    for words in (sys.executable, f"Python 3.{sys.version_info[1]}", "No module named 'docker'",
+                  "python3-docker is for /usr/bin/python3", "set 'ansible_python_interpreter'"):  # fmt: skip
+        assert words in str(raised.value)
+
+
+@pytest.fixture
+def bare(tmp_path, monkeypatch):
+    """A host without Docker: no program, no process, no socket."""
+    monkeypatch.setattr(_docker_access, "find_program", lambda _name: None)
+    monkeypatch.setattr(_docker_access, "_engines", lambda: ())
+    return f"unix://{tmp_path}/docker.sock"
+
+
+def test_only_a_host_without_program_process_and_listener_has_no_docker(bare):
+    assert _docker_access.not_installed(bare)
+    assert _docker.client_if_installed(bare) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("find_program", lambda _name: "/usr/sbin/dockerd"),
+        ("_engines", lambda: (17,)),
+        # The processes of others are hidden.
+        ("_engines", lambda: None),
+        ("_connect", lambda _path: errno.EACCES),
+        ("_connect", lambda _path: errno.EAGAIN),
+        ("_connect", lambda _path: errno.ETIMEDOUT),
+        ("_connect", lambda _path: 0),
+    ],
+)
+def test_what_cannot_be_seen_is_not_absent(bare, monkeypatch, name, value):
+    monkeypatch.setattr(_docker_access, name, value)
+    assert not _docker_access.not_installed(bare)
+    with pytest.raises(HardeningError, match=r"needed a running Docker daemon|needed root"):
+        _docker.client_if_installed(bare)
+
+
+def test_a_daemon_elsewhere_is_not_absent(bare):
+    assert not _docker_access.not_installed("tcp://192.0.2.1:2375")
+
+
+def test_a_socket_that_is_a_link_left_over_is_nobody(bare):
+    os.symlink("/nonexistent/docker.sock", bare[len("unix://") :])
+    assert _docker_access.not_installed(bare)
+
+
+def test_where_else_docker_is_comes_into_the_message(tmp_path, monkeypatch):
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker/config.json").write_text('{"currentContext": "rootless"}')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DOCKER_HOST", "unix:///run/user/1000/docker.sock")
+    monkeypatch.setattr(_docker_access.glob, "glob", lambda _pattern: ["/run/user/1000/docker.sock"])
+    told = refusal(f"unix://{tmp_path}/docker.sock")
+    for words in ("a rootless Docker of uid 1000", "DOCKER_HOST is unix:///run/user/1000", "the context rootless",
+                  "one of a user or of a context is not used"):  # fmt: skip
+        assert words in told

@@ -42,6 +42,26 @@ def test_a_good_host_has_no_problems_and_lacks_nothing():
         ({"engine": (20, 10, 24)}, ["Docker Engine", "20.10.24", "23.0", "engine_source"]),
         ({"compose": (2, 3)}, ["Docker Compose", "2.3", "2.20"]),
         ({"buildx": (0, 8)}, ["Docker Buildx", "0.8", "0.10"]),
+        ({"uid": 1000}, ["account", "uid 1000", "become"]),
+        (
+            {
+                "missing_python": ("docker", "yaml"),
+                "reads_dist_packages": False,
+                "interpreter": "/opt/venv/bin/python3",
+            },
+            [
+                "/opt/venv/bin/python3",
+                "python3-docker",
+                "/usr/bin/python3",
+                "ansible_python_interpreter",
+                "docker PyYAML",
+            ],
+        ),
+        (
+            {"broken_python": (("docker", "ImportError: x"),)},
+            ["'docker'", "ImportError: x", "ansible_python_interpreter"],
+        ),
+        ({"engine": None, "engine_fault": "found no answer at X"}, ["Docker Engine", "found no answer at X"]),
         ({"release": "12", **BARE}, ["Docker Engine", "debian 12", "'repository'"]),
     ],
 )
@@ -60,6 +80,62 @@ def test_an_absent_engine_is_a_problem_only_where_it_must_be_present():
     bare = dataclasses.replace(GOOD, **BARE)
     assert _host.problems(bare, WANTED) == []
     assert "found none" in _host.problems(bare, dataclasses.replace(WANTED, engine_source="present"))[0]
+
+
+def test_packages_that_apt_brings_are_no_problem_for_the_python_that_reads_them():
+    assert _host.problems(dataclasses.replace(GOOD, missing_python=("docker",)), WANTED) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "word"), [({"compose": None}, "Docker Compose"), ({"buildx": None}, "Docker Buildx")]
+)
+def test_an_engine_that_must_be_present_must_be_complete(change, word):
+    (told,) = _host.problems(dataclasses.replace(GOOD, **change), dataclasses.replace(WANTED, engine_source="present"))
+    assert told.startswith(f"{word}: found none")
+    assert "engine_source" in told
+
+
+@pytest.mark.parametrize(
+    ("state", "docker_host", "silence"),
+    [
+        ("loaded inactive", "unix:///var/run/docker.sock", False),
+        ("loaded failed", "unix:///var/run/docker.sock", False),
+        ("loaded active", "unix:///var/run/docker.sock", True),
+        ("masked inactive", "unix:///var/run/docker.sock", True),
+        ("not-found inactive", "unix:///var/run/docker.sock", True),
+        ("loaded inactive", "unix:///run/other.sock", True),
+    ],
+)
+def test_only_a_stopped_unit_is_started_and_all_else_is_told(monkeypatch, state, docker_host, silence):
+    load, active = state.split()
+    monkeypatch.setattr(_host, "_unit", lambda _module: {"LoadState": load, "ActiveState": active})
+    monkeypatch.setattr(_host._docker_access, "elsewhere", lambda _host: [])
+    told = _host._engine_fault(None, docker_host, "permission denied")
+    assert bool(told) == silence
+    if told:
+        assert all(word in told for word in (load, active, docker_host, "permission denied"))
+
+
+def test_a_rootless_docker_is_named_and_no_second_one_started(monkeypatch):
+    monkeypatch.setattr(_host, "_unit", lambda _module: {"LoadState": "loaded", "ActiveState": "inactive"})
+    monkeypatch.setattr(_host._docker_access, "elsewhere", lambda _host: ["a rootless Docker of uid 1000 is at /x"])
+    assert "a rootless Docker of uid 1000" in _host._engine_fault(None, "unix:///var/run/docker.sock", "")
+
+
+def test_a_package_that_cannot_be_imported_is_not_missing(tmp_path, monkeypatch):
+    (tmp_path / "good_package.py").write_text("")
+    (tmp_path / "broken_package.py").write_text("import no_such_module")
+    (tmp_path / "raising_package.py").write_text("raise RuntimeError('old')")
+    (tmp_path / "only_a_folder").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    names = ("good_package", "broken_package", "raising_package", "only_a_folder", "no_such_package")
+    monkeypatch.setattr(_host, "PYTHON_PACKAGES", dict.fromkeys(names, "x"))
+    missing, broken = _host._python_packages()
+    assert missing == ("only_a_folder", "no_such_package")
+    assert dict(broken) == {
+        "broken_package": "No module named 'no_such_module'",
+        "raising_package": "RuntimeError: old",
+    }
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,11 @@ def test_the_archive_holds_the_collection_and_nothing_of_the_workshop(archive):
     assert sum(name.endswith("playbooks/site.yml") for name in names) == 1
 
 
-def test_the_installed_playbook_is_found_by_its_name_and_targets_this_machine_without_an_inventory(installed):
-    listed = tool("ansible-playbook", "--list-hosts", "openclaw.hardening.site", ANSIBLE_COLLECTIONS_PATH=installed)
+def test_the_installed_playbook_is_found_by_its_name_and_its_target_when_it_is_named(installed):
+    asked = ("-i", "localhost,", "-c", "local")
+    listed = tool(
+        "ansible-playbook", *asked, "--list-hosts", "openclaw.hardening.site", ANSIBLE_COLLECTIONS_PATH=installed
+    )
     assert "localhost" in listed
     tasks = tool("ansible-playbook", "--list-tasks", "openclaw.hardening.site", ANSIBLE_COLLECTIONS_PATH=installed)
     assert "openclaw_gateway" in tasks
