@@ -85,6 +85,11 @@ class Compose:
         answer = self._run([*before, "--file", "-", "config", *options], data=text, check=False)
         if answer.rc != 0:
             found = spoken(answer.stderr or answer.stdout) or f"exit code {answer.rc}"
+            if not self.available():
+                needed = (
+                    "the plugin: docker-compose (Debian), docker-compose-v2 (Ubuntu), docker-compose-plugin (Docker)"
+                )
+                raise HardeningError("docker compose", found, f"{needed}; the role openclaw_engine installs it")
             raise HardeningError("definition", found, "what docker compose config accepts", "definition", rc=answer.rc)
         return answer
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_files import Place, inspect
 from ansible_collections.openclaw.hardening.plugins.module_utils._users import (
     REFUSING_SHELLS,
@@ -133,13 +134,15 @@ def _login_files(home: str) -> Iterator[str]:
     """Files that are there and not empty; a link there is named, too, wherever it leads."""
     for name in LOGIN_FILES:
         place = inspect(posixpath.normpath(f"{home}/{name}"))
+        if place.trouble and place.folders:
+            raise HardeningError(place.path, place.trouble, "a home directory that root can look into")
         if place.link or (place.kind and (place.kind != "file" or place.size)):
             yield place.path
 
 
 def _subordinate(path: str, uid: int) -> str:
     """Return the account to which a range of subuid(5) with ``uid`` belongs."""
-    with suppress(OSError), open(path, encoding="utf-8", errors="replace") as lines:
+    with suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
             row = line.strip().split(":")
             if len(row) == 3 and row[1].isdecimal() and row[2].isdecimal() and 0 <= uid - int(row[1]) < int(row[2]):

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _http, _systemd, _users
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_units import Entry, read_text, trace
 
 if TYPE_CHECKING:
@@ -236,10 +235,7 @@ def _owner(pid: int) -> int:
 
 
 def _nul_separated(path: str) -> list[str]:
-    try:
-        return [word for word in read_text(path).split("\0") if word]
-    except OSError:
-        return []
+    return [word for word in read_text(path).split("\0") if word]
 
 
 # --- where it listens ---------------------------------------------------------------------------------------------
@@ -252,7 +248,7 @@ def _listeners(pid: int) -> tuple[Listener, ...] | None:
         return None
     found = []
     for table in ("tcp", "tcp6"):
-        with suppress(OSError):
+        with suppress(FileNotFoundError):  # no IPv6
             found += parse_listeners(read_text(f"/proc/{pid}/net/{table}"), inodes)
     return tuple(Listener(address, port, _probe(address, port)) for address, port in dict.fromkeys(found))
 
@@ -330,8 +326,7 @@ def _files(module: AnsibleModule, pid: int, options: Mapping[str, Any], config_p
         found += [os.readlink(f"/proc/{pid}/exe")] if pid else []
     found += [str(options[name]) for name in _TLS_FILES if str(options.get(name) or "").startswith("/")]
     if os.path.isdir("/run/systemd/system"):
-        with suppress(HardeningError):
-            wanted = ("Id", "FragmentPath", "DropInPaths", "EnvironmentFiles")
-            for got in _systemd.properties(module, _UNITS, wanted).values():
-                found += [word for name in wanted for word in got.get(name, "").split() if word.startswith("/")]
+        wanted = ("Id", "FragmentPath", "DropInPaths", "EnvironmentFiles")
+        for got in _systemd.properties(module, _UNITS, wanted).values():
+            found += [word for name in wanted for word in got.get(name, "").split() if word.startswith("/")]
     return [path for path in dict.fromkeys(found) if os.path.lexists(path)]

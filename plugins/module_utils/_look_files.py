@@ -144,7 +144,10 @@ def look(settings: Settings, pid: int) -> FileFacts:
 
 def _user(settings: Settings, pid: int) -> tuple[int, int]:
     """Effective uid and gid of the main process, or the numbers of the definition."""
-    with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/status", encoding="utf-8") as lines:
+    with (
+        suppress(FileNotFoundError, ProcessLookupError, ValueError, IndexError),
+        open(f"/proc/{pid}/status", encoding="utf-8") as lines,
+    ):
         rows = {line.split()[0]: line.split() for line in lines if line.startswith(("Uid:", "Gid:"))}
         return int(rows["Uid:"][2]), int(rows["Gid:"][2])
     user, _colon, group = settings.user.partition(":")
@@ -152,7 +155,7 @@ def _user(settings: Settings, pid: int) -> tuple[int, int]:
 
 
 def _environment(pid: int) -> dict[str, str]:
-    with suppress(OSError), open(f"/proc/{pid}/environ", "rb") as content:
+    with suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/environ", "rb") as content:
         text = content.read(MAX_SIZE).decode("utf-8", "replace")
         return dict(row.split("=", 1) for row in text.split("\0") if "=" in row)
     return {}
@@ -225,7 +228,10 @@ def _with_volumes(settings: Settings, pid: int) -> Settings:
 
 def _mount_table(path: str) -> Iterator[tuple[str, str, str]]:
     """Device, root within it, and mount point of each line of mountinfo (proc_pid_mountinfo(5))."""
-    with suppress(OSError), open(path, encoding="utf-8", errors="surrogateescape") as lines:
+    with (
+        suppress(FileNotFoundError, ProcessLookupError),
+        open(path, encoding="utf-8", errors="surrogateescape") as lines,
+    ):
         for line in lines:
             row = [re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), word) for word in line.split()[:5]]
             yield row[2], row[3], row[4]
@@ -338,7 +344,7 @@ def _strangers(state: Place, uid: int, made: set[str], pid: int) -> tuple[tuple[
         return (), 0
     root = f"/proc/{pid}/root" if state.inside else "/"
     strangers, count = [], 0
-    with suppress(OSError):
+    with suppress(FileNotFoundError):
         folder = _reopen(state.path, root)
         try:
             with os.scandir(folder) as entries:

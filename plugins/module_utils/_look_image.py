@@ -207,8 +207,8 @@ def root_uid(pid: int) -> int:
     try:
         with open(f"/proc/{pid}/uid_map", encoding="ascii") as lines:
             maps = [[int(number) for number in line.split()] for line in lines]
-    except (OSError, ValueError):
-        return 0
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return 0  # it ended
     return next((outside for inside, outside, _count in maps if inside == 0), 0)
 
 

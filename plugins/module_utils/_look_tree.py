@@ -198,7 +198,7 @@ class _Finder:
                 continue
             try:
                 found = entry.stat(follow_symlinks=False)
-            except OSError:
+            except FileNotFoundError:
                 continue  # removed meanwhile
             if found.st_mode & 0o6000:
                 self.setuid.append(own)
