@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.openclaw.hardening.plugins.module_utils import _docker_access
 
 RunModule = Callable[..., dict]
 
@@ -33,3 +34,10 @@ def as_root() -> None:
     """Skip where owners cannot be changed."""
     if os.geteuid() != 0:
         pytest.skip("changes owners: needs root")
+
+
+@pytest.fixture
+def without_docker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the machine be one on which Docker is not installed, whatever it is; a stub that listens is there."""
+    monkeypatch.setattr(_docker_access, "find_program", lambda _name: None)
+    monkeypatch.setattr(_docker_access, "_engines", lambda: ())

@@ -20,9 +20,7 @@ OPTIONS = {
 IMAGE = "sha256:" + "a" * 64
 
 
-@pytest.fixture(autouse=True)
-def bare(monkeypatch):
-    monkeypatch.setattr(_docker_access, "not_installed", lambda _host: True)
+pytestmark = pytest.mark.usefixtures("without_docker")
 
 
 def info(tmp_path, **changes: str) -> dict:

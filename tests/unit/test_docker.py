@@ -85,10 +85,11 @@ def test_a_socket_without_a_listener_is_told_from_one_that_is_not_docker(tmp_pat
 
 
 def answer_once(server: socket.socket) -> None:
-    for _try in range(4):
-        with server.accept()[0] as peer, suppress(OSError):  # _connect only knocks
-            peer.recv(4096)
-            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+    with suppress(OSError):  # it is closed in the end
+        while True:
+            with server.accept()[0] as peer, suppress(BrokenPipeError, ConnectionResetError):  # _connect only knocks
+                peer.recv(4096)
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
 
 
 def test_without_the_sdk_the_interpreter_is_named_and_nothing_is_absent(monkeypatch):

@@ -6,6 +6,8 @@ import pytest
 from ansible_collections.openclaw.hardening.plugins.modules import hardened_compose
 from unit.test_settings import RECORDED
 
+pytestmark = pytest.mark.usefixtures("without_docker")
+
 NO_DOCKER = "unix:///nonexistent/docker.sock"
 
 

@@ -21,6 +21,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._image import B
 from ansible_collections.openclaw.hardening.plugins.modules import hardened_image as subject
 from unit.stub_docker import Daemon
 
+pytestmark = pytest.mark.usefixtures("without_docker")
+
 NAME = "openclaw:hardened"
 REF = "registry.example/debian@sha256:" + "1" * 64
 NPMRC = "//registry.example/:_authToken=npm_canary0123456789\n"

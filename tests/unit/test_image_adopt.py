@@ -12,6 +12,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._errors import 
 from ansible_collections.openclaw.hardening.plugins.modules import hardened_image
 from unit.stub_docker import Daemon
 
+pytestmark = pytest.mark.usefixtures("without_docker")
+
 NAME = "openclaw:hardened"
 ONE, TWO = (f"sha256:{digit * 64}" for digit in "12")
 RECORD = {

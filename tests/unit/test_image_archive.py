@@ -15,6 +15,8 @@ from ansible_collections.openclaw.hardening.plugins.modules import image_archive
 from transfer import crafted
 from transfer.crafted import BOMB, BOMB_ARCHIVE, GOOD, IMAGE, LOWER, UPPER, TinyImage, written
 
+pytestmark = pytest.mark.usefixtures("without_docker")
+
 HOSTILE = crafted.hostile()
 LIMIT = 1 << 30
 

@@ -9,6 +9,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils import _registr
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.modules import image_registry
 
+pytestmark = pytest.mark.usefixtures("without_docker")
+
 IDENTITY = f"sha256:{'1' * 64}"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\nAAAA\n-----END CERTIFICATE-----\n"
 CANARY = "canary-0123456789"
