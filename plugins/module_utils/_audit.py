@@ -22,6 +22,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence import look_at_container, look_at_host
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy import (
+    BY_SITE,
     RULES,
     Finding,
     Unseen,
@@ -153,7 +154,7 @@ class Audit:
             "expected": rule.expected,
             "actual": self._safe(finding.actual),
             "evidence": [{"source": self._safe(source), "text": self._safe(text)} for source, text in finding.evidence],
-            "remediation": rule.remediation,
+            "remediation": rule.cure(rule.id in BY_SITE),
             "refs": list(rule.refs),
             "waiver": waiver
             and {

@@ -121,12 +121,13 @@ def refuse(findings: Iterable[Finding], secrets: Collection[str] = ()) -> None:
     for found in findings:
         if found.bad:
             late = f" (its waiver ended on {found.waiver.expires})" if found.expired and found.waiver else ""
-            key = (found.rule.id, found.rule.title, found.actual, late, found.rule.remediation)
+            change = found.rule.change
+            key = (found.rule.id, found.rule.title, found.actual, late, f"; cure: {change}" if change else "")
             broken.setdefault(key, []).append(found.target)
     if not broken:
         return
     lines = [
-        f"- {number} ({title}): {_clean(', '.join(targets), secrets)}: {_clean(actual, secrets)}{late}; cure: {cure}"
+        f"- {number} ({title}): {_clean(', '.join(targets), secrets)}: {_clean(actual, secrets)}{late}{cure}"
         for (number, title, actual, late, cure), targets in broken.items()
     ]
     count = len({number for number, *_rest in broken})

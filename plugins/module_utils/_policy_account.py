@@ -139,9 +139,9 @@ RULES: tuple[Rule, ...] = (
         area="account",
         severity="high",
         expected="the container's uid belongs to an account with a locked password and without a login shell",
-        remediation="make a service account for it: useradd --system --uid UID --shell /usr/sbin/nologin NAME; "
-        "for an account that is there: usermod --lock --shell /usr/sbin/nologin NAME. If it is a person's account, "
-        "run the container with another uid (`user: UID:GID`) and give that its files (chown -R UID:GID)",
+        remediation="run `groupadd --force --gid GID NAME`, `useradd --system --uid UID --gid GID --shell "
+        "/usr/sbin/nologin NAME` where no account has that uid; or run `usermod --lock --shell "
+        "/usr/sbin/nologin NAME` where it is the account of a service",
         refs=(*guide("Using Hardened Systemd Service", "Security Checklist, item 6"), "passwd(5)", "shadow(5)"),
         needs=("account",),
         in_force=judge_login,
@@ -152,7 +152,9 @@ RULES: tuple[Rule, ...] = (
         area="account",
         severity="critical",
         expected=f"not in {', '.join(PRIVILEGED_GROUPS)}; not in sudoers",
-        remediation="gpasswd --delete NAME GROUP for each group; remove its rules with visudo",
+        remediation="run `gpasswd --delete NAME GROUP` for each group that is named; or run `usermod --gid NAME "
+        "NAME` where it is the account's primary group; or run `visudo -f PATH` and delete the lines "
+        "that are named",
         refs=(*guide("openclaw-auth-monitor.service.hardened"), "sudoers(5)", "Docker Engine security: attack surface"),
         needs=("account",),
         in_force=judge_privileges,
@@ -163,8 +165,9 @@ RULES: tuple[Rule, ...] = (
         area="account",
         severity="high",
         expected="one account with the uid, no other account with the gid as its group",
-        remediation="give the other account a number of its own (usermod --uid or --gid, then chown its files), "
-        "or take it out of the group: gpasswd --delete OTHER GROUP",
+        remediation="run `docker stop CONTAINER`, `usermod --uid NUMBER OTHER`, `docker start CONTAINER` with a free "
+        "number for the other account; or run `usermod --gid GROUP OTHER` with another primary group for it; or run "
+        "`gpasswd --delete OTHER GROUP`",
         refs=(*guide("Security Checklist, item 5"), "passwd(5)", "group(5)"),
         needs=("account",),
         in_force=judge_sharing,
@@ -175,7 +178,7 @@ RULES: tuple[Rule, ...] = (
         area="account",
         severity="medium",
         expected="a directory of its own or of root, not writable by others, without authorized_keys and the like",
-        remediation="rm HOME/.ssh/authorized_keys (and what else is named); chown NAME: HOME; chmod go-w HOME",
+        remediation="run `rm PATH` for each file that is named; or run `chown NAME: HOME`, `chmod go-w HOME`",
         refs=(*guide("openclaw-auth-monitor.service.hardened"), "sshd(8)"),
         needs=("account",),
         in_force=judge_home,

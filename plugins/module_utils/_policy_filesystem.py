@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import (
+    RECREATE,
     Allowed,
     Judgement,
     Rule,
@@ -305,8 +306,6 @@ def drift_in_force(image: ImageFacts, kernel: Kernel, _allowed: Allowed) -> Judg
     return verdict(faults, "nothing but mount points", *evidence)
 
 
-_UP = "run `docker compose up -d`"
-
 RULES: tuple[Rule, ...] = (
     Rule(
         "OCH-CTR-06",
@@ -314,7 +313,7 @@ RULES: tuple[Rule, ...] = (
         "container",
         "high",
         "/ is mounted read-only for every process",
-        f"add `read_only: true` to the service, a tmpfs for what it has to write, and {_UP}",
+        "set `read_only: true` in the service (and a tmpfs for each place that it has to write)",
         (*guide("Verify Read-Only Filesystem", "Security Checklist, item 2"), *cis("5.13"), *owasp(8)),
         ("kernel",),
         root_in_force,
@@ -326,7 +325,7 @@ RULES: tuple[Rule, ...] = (
         "container",
         "high",
         "every tmpfs is noexec, nosuid, nodev and has a size",
-        f"write each as `/tmp:noexec,nosuid,nodev,size=100m` below `tmpfs:` of the service and {_UP}",
+        "set each entry of `tmpfs` to `PLACE:noexec,nosuid,nodev,size=100m,uid=UID,gid=GID`",
         (*guide("Read-Only Filesystem"), "man 5 tmpfs"),
         ("kernel",),
         scratch_in_force,
@@ -338,7 +337,7 @@ RULES: tuple[Rule, ...] = (
         "container",
         "high",
         "at most one writable mount, the state directory .openclaw",
-        f"add `read_only: true` to every other volume of the service, or take it away, and {_UP}",
+        "set `read_only: true` in each volume that is named; or remove each volume that is named from the service",
         (*cis("5.6"), *owasp(8)),
         ("kernel",),
         writable_in_force,
@@ -350,7 +349,7 @@ RULES: tuple[Rule, ...] = (
         "container",
         "critical",
         "neither a socket such as docker.sock nor a directory that holds one",
-        f"take that volume (and `use_api_socket`) out of the service and {_UP}",
+        "remove each volume that is named from the service; remove `use_api_socket` from the service",
         (*cis("5.32"), *owasp(1)),
         ("kernel",),
         socket_in_force,
@@ -362,7 +361,7 @@ RULES: tuple[Rule, ...] = (
         "container",
         "critical",
         "single files and directories of OpenClaw's own only",
-        f"mount the one file or directory that is needed instead, and {_UP}",
+        "remove each volume that is named from the service (mount the one file or directory that is needed instead)",
         cis("5.6"),
         ("kernel",),
         sensitive_in_force,
@@ -374,7 +373,7 @@ RULES: tuple[Rule, ...] = (
         "container",
         "medium",
         "no mount propagates to the host (private or slave)",
-        f"take `propagation: shared` or `rshared` out of the volume and {_UP}",
+        "remove `propagation` from each volume that is named",
         (*cis("5.20"), "man 7 mount_namespaces"),
         ("kernel",),
         propagation_in_force,
@@ -386,7 +385,7 @@ RULES: tuple[Rule, ...] = (
         "container",
         "medium",
         "`docker diff` shows mount points only",
-        "find out who changed it, then make the container anew: `docker compose up -d --force-recreate`",
+        f"{RECREATE} (after finding out who changed it)",
         (*guide("immutable filesystem (defense in depth)"), *owasp(8)),
         ("image", "kernel"),
         drift_in_force,

@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_daemon import GROUP, Daemon, Listener
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_units import Entry, faults_of
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import (
+    RECREATE,
     Allowed,
     Judgement,
     Rule,
@@ -245,8 +246,6 @@ def _defaults(daemon: Daemon, allowed: Allowed) -> Judgement:
 
 # --- the rows -----------------------------------------------------------------------------------------------------
 
-_RESTART = "`systemctl restart docker`"
-
 
 def _rule(number: int, severity: str, title: str, judge: Any, expected: str, cure: str, *refs: str) -> Rule:
     return Rule(f"OCH-HST-{number:02}", title, "host", severity, expected, cure, refs, ("daemon",), judge)
@@ -260,100 +259,104 @@ RULES: tuple[Rule, ...] = (
     _rule(
         *(1, "critical", "Docker's API is not on TCP without client certificates", _api),
         "no TCP port of dockerd answers without a client certificate",
-        f"remove tcp:// from `hosts` in daemon.json and dockerd's -H, or set tlsverify and certificates; {_RESTART}",
+        "remove `hosts` from /etc/docker/daemon.json; remove each option that is named from the "
+        "command line of dockerd; run `systemctl daemon-reload`, `systemctl restart docker`",
         *(*cis("2.7"), *owasp(1), "dockerd(8)"),
     ),
     _rule(
         *(2, "high", "Only root and its group can use the engine's socket", _socket),
         "root:docker or root:root, mode 0660 or less, no access control list; containerd's root:root",
-        "`chown root:docker /run/docker.sock && chmod 0660 /run/docker.sock && setfacl -b /run/docker.sock`",
+        "run `chown root:docker /run/docker.sock`, `chmod 0660 /run/docker.sock`; or run "
+        "`systemctl stop docker.service`, `systemctl restart docker.socket`, `systemctl start docker.service` where an "
+        "access control list is named (which makes the socket again)",
         *(*cis("3.15", "3.16", "3.23", "3.24"), *owasp(1)),
     ),
     _rule(
         *(3, "high", f"Nobody is in the group {GROUP} who need not be root", _members),
         "only the members that were allowed",
-        "`gpasswd --delete NAME docker`, or allow that account by `docker_users`",
+        "run `gpasswd --delete NAME docker` for each account that is named; or run `usermod --gid "
+        "GROUP NAME` where docker is its primary group",
         *(*cis("1.1.2"), *owasp(1)),
     ),
     _rule(
         *(4, "high", "Docker keeps the packet filter of its networks", _iptables),
         "iptables is not false",
-        f"remove `iptables` from daemon.json and dockerd's command line; {_RESTART}",
+        "remove `iptables`, `ip6tables` from /etc/docker/daemon.json; run `systemctl restart docker`",
         *cis("2.4"),
     ),
     _rule(
         *(5, "medium", "No registry is trusted without TLS", _registries),
         "no insecure registries but those on loopback",
-        f"remove `insecure-registries` from daemon.json; {_RESTART}",
+        "remove `insecure-registries` from /etc/docker/daemon.json; run `systemctl restart docker`",
         *cis("2.5"),
     ),
     _rule(
         *(6, "low", "The daemon logs at level info", _log_level),
         "log-level info, debug off",
-        f'set `"log-level": "info"` in daemon.json and remove `debug`; {_RESTART}',
+        "remove `log-level`, `debug` from /etc/docker/daemon.json; run `systemctl restart docker`",
         *(*cis("2.3"), *owasp(10)),
     ),
     _rule(
         *(7, "high", "System calls of containers are filtered by default", _seccomp),
         "Docker's built-in seccomp profile, or one that refuses what it does not name",
-        f"remove `seccomp-profile` from daemon.json and dockerd's command line; {_RESTART}; then make the containers "
-        "anew, because they keep the profile that they were made with",
+        "remove `seccomp-profile` from /etc/docker/daemon.json; run `systemctl restart docker`; "
+        f"{RECREATE} (a container keeps the profile that it was made with)",
         *(*cis("2.17"), *owasp(6)),
     ),
     _rule(
         *(8, "low", "Experimental features are off", _experimental),
         "experimental is false",
-        f"remove `experimental` from daemon.json; {_RESTART}",
+        "remove `experimental` from /etc/docker/daemon.json; run `systemctl restart docker`",
         *cis("2.18"),
     ),
     _rule(
         *(9, "medium", "Swarm mode is off", _swarm),
         "inactive",
-        "`docker swarm leave --force`, when nothing needs the swarm",
+        "run `docker swarm leave --force` when nothing needs the swarm",
         *cis("5.1"),
     ),
     _rule(
         *(10, "medium", "The storage driver is maintained", _storage),
         "neither aufs nor devicemapper",
-        f'set `"storage-driver": "overlay2"` in daemon.json (images and containers have to be made anew); {_RESTART}',
+        "",
         *cis("2.6"),
     ),
     _rule(
         *(11, "high", "Only root can change Docker's units, settings and program", _files),
         "root's, and writable by root only, as is the way to them",
-        "`chown root:root FILE && chmod go-w FILE`, for each file and folder that is named",
+        "run `chown root:root PATH`, `chmod go-w PATH` for each file and directory that is named",
         *cis("3.1", "3.2", "3.3", "3.4", "3.5", "3.6", "3.9", "3.11", "3.13", "3.14"),
         *cis("3.17", "3.18", "3.19", "3.20", "3.21", "3.22"),
     ),
     _rule(
         *(12, "high", "The daemon weakens no container by its defaults", _defaults),
         "a runtime that confines, private IPC, and no way around the packet filter",
-        f"remove the options that are named from daemon.json and dockerd's command line; {_RESTART}",
+        "remove each option that is named from /etc/docker/daemon.json; run `systemctl restart docker`",
         *("dockerd(8)", *owasp(5)),
     ),
     _manual(
         *(90, "medium", "Root in a container is not root on the host"),
         "whether the engine could run rootless, or with userns-remap",
-        "see docs.docker.com/engine/security/rootless and docs.docker.com/engine/security/userns-remap",
+        "",
         *(*cis("2.1", "2.9"), *owasp(11)),
     ),
     _manual(
         *(91, "low", "Changes to Docker's files are audited"),
         "`auditctl -l | grep -e docker -e containerd` lists Docker's files, sockets and programs",
-        "add watches such as `-w /etc/docker -k docker` to /etc/audit/rules.d and run `augenrules --load`",
+        "",
         *cis("1.1.3", "1.1.4", "1.1.5", "1.1.6", "1.1.7", "1.1.8", "1.1.9", "1.1.10", "1.1.11", "1.1.12", "1.1.13"),
         *cis("1.1.14", "1.1.15", "1.1.16", "1.1.17", "1.1.18"),
     ),
     _manual(
         *(92, "medium", "Logs are kept on another machine, too"),
         "whether the logs of containers and host reach a place that this host cannot change",
-        "choose a remote log driver, or forward the journal",
+        "",
         *(*cis("2.13"), *guide("Security Checklist, item 10")),
     ),
     _manual(
         *(93, "low", "The engine fits its host"),
         "whether an authorization plugin, live-restore, no userland proxy and a partition for its data are wanted",
-        f'for example `"live-restore": true` and `"userland-proxy": false` in daemon.json; {_RESTART}',
+        "",
         *cis("1.1.1", "2.12", "2.15", "2.16"),
     ),
 )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import BASE_LABEL
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_image import NO_RECORD
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import (
+    RECREATE,
     Allowed,
     Judgement,
     Rule,
@@ -208,7 +209,7 @@ RULES: tuple[Rule, ...] = (
         area="image",
         severity="medium",
         expected="USER in the image, and neither root nor 0",
-        remediation="end the Dockerfile with `USER 1000:1000`, build, and run `docker compose up -d`",
+        remediation=f"add `USER 1000:1000` to the end of the Dockerfile; build the image; {RECREATE}",
         refs=(*cis("4.1"), *owasp(2), *guide("Dockerfile.hardened")),
         needs=("image",),
         in_force=user_in_force,
@@ -219,8 +220,7 @@ RULES: tuple[Rule, ...] = (
         area="image",
         severity="high",
         expected="running image = image of the record = image that the tag means now; the record is root's",
-        remediation="build with a refreshed base, which verifies, names and records the image, and deploy again; "
-        "without it find out who ran `docker tag` or `docker build`: `docker image history NAME`, `docker events`",
+        remediation=f"run `docker tag IMAGE_ID IMAGE` with the verified id; {RECREATE}",
         refs=(*guide("Security Checklist, item 1"), *cis("5.28")),
         needs=("image",),
         in_force=verified_in_force,
@@ -231,8 +231,8 @@ RULES: tuple[Rule, ...] = (
         area="image",
         severity="medium",
         expected=f"a digest in the label {BASE_LABEL} or {OCI_BASE_LABEL}, the same as in the record",
-        remediation="build `FROM name@sha256:…` and with "
-        f"`docker buildx build --label {OCI_BASE_LABEL}=sha256:… .`; `docker image inspect NAME` shows it",
+        remediation="add `LABEL org.opencontainers.image.base.digest=sha256:DIGEST` of the image in FROM to the "
+        f"end of the Dockerfile; build the image; {RECREATE}",
         refs=(*cis("4.2"), *owasp(13)),
         needs=("image",),
         in_force=base_in_force,
@@ -243,8 +243,10 @@ RULES: tuple[Rule, ...] = (
         area="image",
         severity="low",
         expected="HEALTHCHECK in the image, or `healthcheck:` in the definition, and not switched off",
-        remediation='add to the Dockerfile `HEALTHCHECK CMD ["node", "-e", "fetch(\'http://127.0.0.1:18789/healthz\')'
-        '.then(r=>process.exit(r.ok?0:1),()=>process.exit(1))"]`, and take `healthcheck: {disable: true}` away',
+        remediation='add `HEALTHCHECK CMD ["CMD", "node", "-e", '
+        "\"fetch('http://127.0.0.1:18789/healthz').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))\"]` "
+        "to the end of the Dockerfile; remove `healthcheck` from the service; build the image; "
+        f"{RECREATE}",
         refs=(*cis("4.6"), *guide("Dockerfile.hardened")),
         needs=("settings", "image"),
         in_force=healthcheck_in_force,
@@ -255,7 +257,8 @@ RULES: tuple[Rule, ...] = (
         area="image",
         severity="high",
         expected="no setuid or setgid file in the container's own file system (mounts are other rules' matter)",
-        remediation="add to the Dockerfile, as root: `RUN find / -xdev -type f -perm /6000 -exec chmod a-s {} +`",
+        remediation="add `USER 0`, `RUN find / -xdev -type f -perm /6000 -exec chmod a-s {} +`, `USER 1000:1000` "
+        f"to the end of the Dockerfile; build the image; {RECREATE}",
         refs=(*cis("4.8"), *owasp(4)),
         needs=("image",),
         in_force=setuid_in_force,
@@ -266,8 +269,9 @@ RULES: tuple[Rule, ...] = (
         area="image",
         severity="medium",
         expected="none in the container's own file system: no gcc, make, apt, dpkg, npm, pnpm, pip and the like",
-        remediation="build in a stage of its own and copy only the result: `FROM base AS builder`, "
-        "`FROM scratch` with `COPY --from=builder`",
+        remediation="add `AS builder` to the last FROM of the Dockerfile; add `FROM BASE`, `COPY --from=builder "
+        "/app /app` to the end of the Dockerfile, with a base that has none of them; build the image; "
+        f"{RECREATE}",
         refs=(*guide("Verify Capabilities", "Dockerfile.hardened"), *cis("4.3")),
         needs=("image",),
         in_force=tools_in_force,
@@ -279,8 +283,8 @@ RULES: tuple[Rule, ...] = (
         severity="high",
         expected="no value for a name like TOKEN or PASSWORD, and nothing that looks like a key, in environment, "
         "labels and history",
-        remediation="take it out of ARG and ENV, use `RUN --mount=type=secret,id=NAME`, build again without cache, "
-        "and make a new secret: this one is in every copy of the image",
+        remediation=f"remove each ARG, ENV and LABEL that is named from the Dockerfile; build the image; {RECREATE} "
+        "(and make a new secret: this one is in every copy of the image)",
         refs=(*cis("4.10"), *owasp(12)),
         needs=("image",),
         in_force=secrets_in_force,
@@ -291,8 +295,8 @@ RULES: tuple[Rule, ...] = (
         area="image",
         severity="low",
         expected="no ADD from the network, and no update without an installation, in the image's history",
-        remediation="replace `ADD https://…` by COPY of a checked file (or `RUN` with a check of its hash), and write "
-        "`apt-get update && apt-get install …` in one RUN",
+        remediation="replace each ADD of an address in the Dockerfile by COPY of a file whose hash was checked; "
+        f"build the image; {RECREATE}",
         refs=cis("4.7", "4.9"),
         needs=("image",),
         in_force=history_in_force,
@@ -304,8 +308,8 @@ RULES: tuple[Rule, ...] = (
         severity="high",
         expected="the directory with openclaw.mjs (else the working directory), all below and all above it: "
         "root's, and writable by root alone",
-        remediation="copy the program as root and without `--chown`, or add to the Dockerfile, as root: "
-        "`RUN chown -R 0:0 /app && chmod -R go-w /app`",
+        remediation="add `USER 0`, `RUN chown -R 0:0 /app && chmod -R go-w /app`, `USER 1000:1000` to the end of "
+        f"the Dockerfile; build the image; {RECREATE}",
         refs=(*owasp(8), *guide("Read-Only Filesystem")),
         needs=("image",),
         in_force=owner_in_force,
@@ -316,7 +320,7 @@ RULES: tuple[Rule, ...] = (
         area="image",
         severity="medium",
         expected="look at how images come to this host: built here, or pulled by digest or with a checked signature",
-        remediation="pull with `name@sha256:…`, or `export DOCKER_CONTENT_TRUST=1`, or check with `cosign verify`",
+        remediation="",
         refs=cis("4.5"),
     ),
     Rule(
@@ -326,7 +330,7 @@ RULES: tuple[Rule, ...] = (
         severity="medium",
         expected="look at the Dockerfile: packages from signed sources, npm from a lock file with `npm ci`, "
         "no `--allow-unauthenticated`, no `curl … | sh`",
-        remediation="commit package-lock.json, install with `npm ci`, and keep apt's signature checks on",
+        remediation="",
         refs=(*cis("4.11"), *owasp(13)),
     ),
     Rule(
@@ -335,7 +339,7 @@ RULES: tuple[Rule, ...] = (
         area="image",
         severity="low",
         expected="look at whether signatures or provenance of OpenClaw and of the base are checked before a build",
-        remediation="`npm audit signatures` for the packages, `cosign verify` for the base image",
+        remediation="",
         refs=(*cis("4.12"), *owasp(13)),
     ),
 )

@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _judge_isolation as judge
-from ansible_collections.openclaw.hardening.plugins.module_utils._rule import Rule, cis, guide, owasp
-
-_UP = "and run `docker compose up -d`"
+from ansible_collections.openclaw.hardening.plugins.module_utils._rule import RECREATE, Rule, cis, guide, owasp
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -16,8 +14,7 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="critical",
         expected="state running, health healthy",
-        remediation="read `docker logs CONTAINER` and `docker inspect -f '{{json .State}}' CONTAINER`, cure what they "
-        "name, then run `docker compose up -d --wait`",
+        remediation=f"{RECREATE} (first read why: docker logs CONTAINER)",
         refs=guide("Step 2: Verify Functionality", "Security Checklist, item 7"),
         needs=("settings",),
         in_force=judge.healthy,
@@ -28,8 +25,8 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="critical",
         expected="a user that is not root, and no process with uid 0, group 0 or the group of Docker's socket",
-        remediation=f'set `user: "UID:GID"` of an unprivileged account in the service, remove root and docker from '
-        f"`group_add`, {_UP}; end processes that came with `docker exec -u root`",
+        remediation='set `user: "UID:GID"` of an unprivileged account in the service; remove `group_add` from '
+        "the service; run `chown UID:GID PATH` for each secret and the configuration that it reads",
         refs=(*cis("4.1", "5.24"), *owasp(2), *guide("Verify Non-Root User", "Security Checklist, item 6")),
         needs=("kernel",),
         in_force=judge.root_in_force,
@@ -41,8 +38,7 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="critical",
         expected="privileged: false, and no process with the power that it gives",
-        remediation=f"remove `privileged: true` from the service {_UP}; "
-        "end processes that came with `docker exec --privileged`",
+        remediation="remove `privileged` from the service",
         refs=(*cis("5.5"), *owasp(3)),
         needs=("kernel",),
         in_force=judge.privileged_in_force,
@@ -54,7 +50,7 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="high",
         expected="cap_drop ALL, cap_add nothing that was not allowed; all five sets of every process within that",
-        remediation=f"add `cap_drop: [ALL]` to the service and remove what is not needed from `cap_add`, {_UP}",
+        remediation="set `cap_drop: [ALL]` in the service; remove `cap_add` from the service",
         refs=(
             *cis("5.4"),
             *owasp(3),
@@ -71,7 +67,8 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="high",
         expected="security_opt no-new-privileges:true, and NoNewPrivs: 1 for every process",
-        remediation=f"add `security_opt: [no-new-privileges:true]` to the service {_UP}",
+        remediation="remove `no-new-privileges:false` from `security_opt` of the service; add `security_opt: "
+        "[no-new-privileges:true]` to the service",
         refs=(*cis("5.26"), *owasp(4), *guide("Verify no-new-privileges", "Security Checklist, item 2")),
         needs=("kernel",),
         in_force=judge.gains_in_force,
@@ -83,8 +80,8 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="high",
         expected="no seccomp=unconfined, and Seccomp: 2 for every process",
-        remediation=f"remove `seccomp=unconfined` and `privileged` from the service {_UP}; "
-        "never use `docker exec --privileged`",
+        remediation="remove `seccomp:unconfined` from `security_opt` of the service; remove `privileged` from the "
+        "service",
         refs=(*cis("5.22"), *owasp(6)),
         needs=("kernel",),
         in_force=judge.seccomp_in_force,
@@ -96,8 +93,7 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="medium",
         expected="an enforced profile or label for every process, where the host's kernel has one of both",
-        remediation=f"remove `apparmor=unconfined` and `label=disable` from `security_opt` {_UP}; for AppArmor restart "
-        'Docker so that it loads its profile, for SELinux set `"selinux-enabled": true` in /etc/docker/daemon.json',
+        remediation="remove `apparmor:unconfined`, `label:disable` from `security_opt` of the service",
         refs=(*cis("5.2", "5.3"), *owasp(6)),
         needs=("kernel",),
         in_force=judge.confined_in_force,
@@ -109,7 +105,7 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="critical",
         expected="neither the host's network namespace nor another container's",
-        remediation=f"remove `network_mode` from the service, publish its port on 127.0.0.1 instead, {_UP}",
+        remediation='remove `network_mode` from the service; set `ports: ["127.0.0.1:18789:18789"]` in the service',
         refs=(*cis("5.10"), *guide("docker-compose.hardened.yml")),
         needs=("kernel",),
         in_force=judge.own_namespace("net"),
@@ -121,7 +117,7 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="critical",
         expected="neither the host's pid namespace nor another container's",
-        remediation=f"remove `pid` from the service {_UP}",
+        remediation="remove `pid` from the service",
         refs=cis("5.16"),
         needs=("kernel",),
         in_force=judge.own_namespace("pid"),
@@ -133,7 +129,7 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="high",
         expected="an ipc namespace that is neither the host's nor another container's, nor open to others",
-        remediation=f"remove `ipc` from the service, or set `ipc: private`, {_UP}",
+        remediation="remove `ipc` from the service",
         refs=cis("5.17"),
         needs=("kernel",),
         in_force=judge.own_namespace("ipc"),
@@ -145,7 +141,7 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="medium",
         expected="not the host's uts namespace",
-        remediation=f"remove `uts: host` from the service {_UP}",
+        remediation="remove `uts` from the service",
         refs=cis("5.21"),
         needs=("kernel",),
         in_force=judge.own_namespace("uts"),
@@ -157,7 +153,7 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="high",
         expected="no userns_mode: host, which undoes the daemon's userns-remap",
-        remediation=f"remove `userns_mode: host` from the service {_UP}",
+        remediation="remove `userns_mode` from the service",
         refs=cis("5.31"),
         asked=judge.mode_asked("userns_mode", lambda settings: settings.userns_mode, "private"),
     ),
@@ -167,7 +163,7 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="low",
         expected="no cgroup_parent of somebody else's",
-        remediation=f"remove `cgroup_parent` from the service {_UP}",
+        remediation="remove `cgroup_parent` from the service",
         refs=cis("5.25"),
         asked=judge.mode_asked("cgroup_parent", lambda settings: settings.cgroup_parent, *judge.USUAL_PARENTS),
     ),
@@ -177,8 +173,8 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="high",
         expected="no devices, device rules or GPUs, and nothing of the host's /dev mounted",
-        remediation="remove `devices`, `device_cgroup_rules`, `gpus`, reservations of devices and binds of /dev/... "
-        f"from the service {_UP}",
+        remediation="remove `devices`, `device_cgroup_rules`, `gpus`, `deploy` from the service; remove each "
+        "volume of /dev from the service",
         refs=cis("5.18"),
         needs=("kernel",),
         in_force=judge.devices_in_force,
@@ -190,7 +186,8 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="high",
         expected="/proc/sys read-only, /proc/kcore or /proc/keys masked, in every mount namespace",
-        remediation=f"remove `systempaths=unconfined` and `privileged` from the service {_UP}",
+        remediation="remove `systempaths:unconfined` from `security_opt` of the service; remove `privileged` from "
+        "the service",
         refs=("docker run(1), --security-opt systempaths", "OCI runtime specification, maskedPaths and readonlyPaths"),
         needs=("kernel",),
         in_force=judge.masked_in_force,
@@ -202,7 +199,8 @@ RULES: tuple[Rule, ...] = (
         area="container",
         severity="medium",
         expected="no sshd or dropbear among the processes, none in entrypoint or command",
-        remediation="remove the SSH server from image and command; use `docker compose exec` on the host instead",
+        remediation="remove the SSH server from the Dockerfile; remove it from `entrypoint` and `command` of the "
+        f"service; build the image; {RECREATE}",
         refs=cis("5.7"),
         needs=("kernel",),
         in_force=judge.ssh_in_force,
@@ -215,7 +213,7 @@ RULES: tuple[Rule, ...] = (
         severity="medium",
         expected="no use of `docker exec --privileged`, `-u root` or `-u 0` in scripts, cron jobs, shell histories and "
         "audit logs (`ausearch -k docker`, `docker events --filter event=exec_create`)",
-        remediation="use plain `docker compose exec`, which keeps user and limits of the container",
+        remediation="",
         refs=cis("5.23", "5.24"),
     ),
 )

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import (
+    RECREATE,
     Allowed,
     Judgement,
     Rule,
@@ -167,8 +168,6 @@ def init_in_force(kernel: Kernel, _allowed: Allowed) -> Judgement:
     return failed(f"{main.command} is the first process", told)
 
 
-_UP = "run `docker compose up -d`"
-
 RULES: tuple[Rule, ...] = (
     Rule(
         "OCH-CTR-20",
@@ -176,7 +175,7 @@ RULES: tuple[Rule, ...] = (
         "container",
         "medium",
         "a limit of memory, and none that leaves swap open",
-        f"set `mem_limit: 2g` and `memswap_limit: 2g` of the service and {_UP}",
+        "set `mem_limit: 2g`, `memswap_limit: 2g` in the service",
         (*cis("5.11"), *owasp(7)),
         ("kernel",),
         memory_in_force,
@@ -188,7 +187,7 @@ RULES: tuple[Rule, ...] = (
         "container",
         "medium",
         "a limit of processor cores",
-        f'set `cpus: "2"` of the service and {_UP}',
+        'set `cpus: "2"` in the service',
         (*cis("5.12"), *owasp(7)),
         ("kernel",),
         cpu_in_force,
@@ -200,7 +199,7 @@ RULES: tuple[Rule, ...] = (
         "container",
         "medium",
         "a limit of processes and threads",
-        f"set `pids_limit: 512` of the service and {_UP}",
+        "set `pids_limit: 512` in the service",
         (*cis("5.29"), *owasp(7)),
         ("kernel",),
         pids_in_force,
@@ -212,7 +211,7 @@ RULES: tuple[Rule, ...] = (
         "container",
         "medium",
         f"on-failure with 1 to {_MOST_RETRIES} retries, or no restart by Docker",
-        f"set `restart: on-failure:5` of the service and {_UP}",
+        "set `restart: on-failure:5` in the service",
         cis("5.15"),
         asked=restart_asked,
     ),
@@ -222,8 +221,9 @@ RULES: tuple[Rule, ...] = (
         "container",
         "medium",
         "a health check that asks an address of the gateway and ends with its answer",
-        "set `healthcheck.test` of the service, such as "
-        f'`["CMD", "curl", "-fsS", "http://127.0.0.1:18789/healthz"]`, and {_UP}',
+        'set `healthcheck: {test: ["CMD", "node", "-e", '
+        "\"fetch('http://127.0.0.1:18789/healthz').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))\"]}` "
+        "in the service",
         (*guide("health check included"), *cis("5.27")),
         asked=health_asked,
     ),
@@ -233,7 +233,7 @@ RULES: tuple[Rule, ...] = (
         "container",
         "low",
         "OOM killer on, oom_score_adj not negative",
-        f"take `oom_kill_disable` and a negative `oom_score_adj` out of the service and {_UP}",
+        "remove `oom_kill_disable`, `oom_score_adj` from the service",
         ("man 5 proc_pid_oom_score_adj",),
         ("kernel",),
         oom_in_force,
@@ -245,7 +245,7 @@ RULES: tuple[Rule, ...] = (
         "container",
         "low",
         "dumb-init, tini or Docker's own init is PID 1",
-        f"set `init: true` of the service, or start its program by dumb-init, and {_UP}",
+        f"set `init: true` in the service; {RECREATE}",
         guide("dumb-init for proper signal handling"),
         ("kernel",),
         init_in_force,
@@ -256,7 +256,7 @@ RULES: tuple[Rule, ...] = (
         "container",
         "low",
         "look at `docker inspect`, HostConfig.Ulimits, and at default-ulimits of the daemon",
-        "set `ulimits` of the service only where the daemon's default does not fit",
+        "",
         cis("5.19"),
     ),
 )

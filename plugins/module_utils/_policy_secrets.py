@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_files import FileFacts, Place
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_secrets import SecretFacts
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import (
+    RECREATE,
     Allowed,
     Judgement,
     Rule,
@@ -269,13 +270,6 @@ def judge_compose(files: FileFacts, _allowed: Allowed) -> Judgement:
     return verdict(faults, f"{_some(place.path for place in places)}: only root can write", *evidence)
 
 
-_FILE = (
-    "make a file of it (`install -d -m 0711 /etc/openclaw/secrets; umask 077; openssl rand -hex 32 | tr -d '\\n' "
-    "> /etc/openclaw/secrets/gateway_token; chown UID:GID` it; mode 0400), mount it as a compose secret and name it in "
-    'openclaw.json: `gateway.auth.token: {source: "file", provider: "gateway_token", id: "value"}` with '
-    '`secrets.providers.gateway_token: {source: "file", path: "/run/secrets/gateway_token", mode: "singleValue"}`'
-)
-
 RULES: tuple[Rule, ...] = (
     Rule(
         id="OCH-SEC-01",
@@ -283,7 +277,8 @@ RULES: tuple[Rule, ...] = (
         area="secrets",
         severity="critical",
         expected="64 or more random hexadecimal digits, or 40 or more other random characters (a password: 20)",
-        remediation=f"openssl rand -hex 32 makes one; {_FILE}",
+        remediation="run `head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \\n' > PATH` with the path of the "
+        f"token's file; {RECREATE}",
         refs=(*guide("Network Binding", "Security Checklist, item 4"), "OpenClaw docs, gateway/security"),
         needs=("secrets",),
         in_force=judge_strength,
@@ -294,7 +289,7 @@ RULES: tuple[Rule, ...] = (
         area="secrets",
         severity="high",
         expected="no variable or label named like a secret with a value; the path of a file (*_FILE) is fine",
-        remediation=f"take the variable out of `environment:` and `env_file:`; {_FILE}; docker compose up -d",
+        remediation="remove each variable that is named from `environment` and `env_file` of the service",
         refs=(*owasp(12), "proc_pid_environ(5)"),
         needs=("secrets",),
         in_force=judge_environment,
@@ -306,7 +301,7 @@ RULES: tuple[Rule, ...] = (
         area="secrets",
         severity="high",
         expected="no option such as --token or --password with a value in entrypoint, command, health check, processes",
-        remediation=f"take the option out of `command:`; {_FILE}; docker compose up -d",
+        remediation="remove each option that is named, with its value, from `command` of the service",
         refs=(*owasp(12), "proc_pid_cmdline(5)", "OpenClaw documentation, cli/gateway"),
         needs=("secrets",),
         in_force=judge_arguments,
@@ -319,8 +314,10 @@ RULES: tuple[Rule, ...] = (
         severity="high",
         expected="a regular file with one name, no link on the way, owner the container's uid, mode 0400 or 0600, "
         "in directories that only root can write",
-        remediation="mv it to a directory of root such as /etc/openclaw/secrets; chown UID:GID FILE; chmod 0400 FILE; "
-        "for a second name: find / -xdev -samefile FILE, remove it, and replace the secret",
+        remediation="run `chown UID:GID PATH`, `chmod 0400 PATH` for each file that is named; or run `chmod go-w "
+        'PATH` for each directory that is named; or run `cp --remove-destination "$(readlink -f '
+        f'PATH)" PATH`, `chown UID:GID PATH`, `chmod 0400 PATH` for a link; {RECREATE}; or run `find / '
+        "-xdev -samefile PATH ! -path PATH -delete` for a file with a second name",
         refs=(*owasp(12), "OpenClaw documentation, gateway/secrets/secretref-contract"),
         needs=("files",),
         in_force=judge_secret_files,
@@ -332,8 +329,9 @@ RULES: tuple[Rule, ...] = (
         severity="high",
         expected="mounted read-only (or the service's neither to write nor to exchange), not readable by others, "
         "references instead of secrets",
-        remediation="keep openclaw.json in /etc/openclaw, mount it with `read_only: true`, set OPENCLAW_CONFIG_PATH "
-        "to it and OPENCLAW_CONFIG_READONLY=1; chmod 0400; replace literals by references (openclaw secrets configure)",
+        remediation="run `chown UID:GID PATH`, `chmod 0400 PATH`; or set `read_only: true` in each volume that is "
+        f"named; {RECREATE}; or remove each value that is named from openclaw.json, or refer to a "
+        "secret's file there; run `docker restart CONTAINER`",
         refs=("OpenClaw docs, gateway/security", *owasp(8, 12)),
         needs=("files", "secrets"),
         in_force=judge_config,
@@ -345,8 +343,8 @@ RULES: tuple[Rule, ...] = (
         severity="high",
         expected="a real directory, owner the container's uid, no access for others, nothing in it owned by others, "
         "in directories that others cannot write",
-        remediation="chown UID:GID DIRECTORY and what is named in it (chown -h); chmod 0700 DIRECTORY; chmod go-w its "
-        "parents; for a link: move the directory itself there",
+        remediation="run `chown -hR UID:GID PATH`, `chmod 0700 PATH` for the state directory; or run `chmod go-w "
+        "PATH` for each directory above it that is named",
         refs=(*guide("Security Checklist, item 5", "Permission Denied Errors"), "OpenClaw docs, gateway/security"),
         needs=("files",),
         in_force=judge_state,
@@ -357,8 +355,7 @@ RULES: tuple[Rule, ...] = (
         area="secrets",
         severity="medium",
         expected="compose file, the .env beside it and every directory on the way: owner root, not writable by others",
-        remediation="mv them to a directory of root such as /etc/openclaw; chown root:root and chmod go-w each; "
-        "docker compose -f FILE up -d from there",
+        remediation="run `chown root:root PATH`, `chmod go-w PATH` for each file and directory that is named",
         refs=(*guide("Using Hardened Docker Compose"), "Docker Engine security: attack surface"),
         needs=("files",),
         in_force=judge_compose,
@@ -369,7 +366,8 @@ RULES: tuple[Rule, ...] = (
         area="secrets",
         severity="critical",
         expected="not in docker inspect, environment, command lines, compose file, .env, configuration or log",
-        remediation=f"replace the token, because others may have read it: {_FILE}; remove it from what is named",
+        remediation="run `head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \\n' > PATH` with the path of the "
+        f"token's file (others may have read this one); {RECREATE}",
         refs=owasp(12),
         needs=("secrets",),
         in_force=judge_spread,

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import (
+    RECREATE,
     Allowed,
     Judgement,
     Rule,
@@ -145,7 +146,7 @@ RULES: tuple[Rule, ...] = (
         area="upkeep",
         severity="medium",
         expected="built and verified no longer ago than the image may be old (30 days, unless told otherwise)",
-        remediation="build again on a refreshed base (`docker build --pull --no-cache …`) and deploy it",
+        remediation=f"build the image with `--no-cache` on a refreshed base; {RECREATE}",
         refs=(*guide("Security Checklist, item 9"), *cis("4.4"), *owasp(9)),
         needs=("image",),
         in_force=age_in_force,
@@ -156,8 +157,7 @@ RULES: tuple[Rule, ...] = (
         area="upkeep",
         severity="low",
         expected="json-file with max-size and at least two files, or local, or a driver that keeps the log elsewhere",
-        remediation="add `logging: {driver: json-file, options: {max-size: 10m, max-file: '3'}}` to the service "
-        "and run `docker compose up -d`",
+        remediation='set `logging: {driver: json-file, options: {max-size: 10m, max-file: "3"}}` in the service',
         refs=guide("Security Checklist, item 10"),
         asked=rotation_asked,
     ),
@@ -169,8 +169,8 @@ RULES: tuple[Rule, ...] = (
         expected="of the last 2000 lines none about a lockout, a tampered configuration or a security warning, and "
         f"fewer than {REFUSALS} refused logins or foreign web pages (OpenClaw writes none for HTTP); "
         "device pairing requests are told, not judged",
-        remediation="`docker logs --since 24h NAME | grep -E 'unauthorized|closed before connect|anomaly|security'`; "
-        "from inside an attack: new token, `docker restart NAME`; who knocks: `remote=`, and `openclaw devices list`",
+        remediation='set `logging: {driver: json-file, options: {max-size: 10m, max-file: "3"}}` in the '
+        f"service; {RECREATE}",
         refs=guide("Security Checklist, item 10"),
         needs=("log",),
         in_force=events_in_force,
@@ -181,7 +181,7 @@ RULES: tuple[Rule, ...] = (
         area="upkeep",
         severity="medium",
         expected="Docker Engine 23.0 or newer",
-        remediation="upgrade it with the host's package manager, e.g. `apt-get install --only-upgrade docker.io`",
+        remediation="",
         refs=(*cis("1.2.2"), *owasp(0)),
         needs=("daemon",),
         in_force=engine_in_force,
@@ -192,7 +192,7 @@ RULES: tuple[Rule, ...] = (
         area="upkeep",
         severity="high",
         expected="look at whether updates come by themselves, and at restarts that are due",
-        remediation="`apt-get install unattended-upgrades`, or `dnf install dnf-automatic`; restart when asked to",
+        remediation="",
         refs=(*owasp(0), *cis("1.2.1")),
     ),
     Rule(
@@ -201,7 +201,7 @@ RULES: tuple[Rule, ...] = (
         area="upkeep",
         severity="medium",
         expected="look at whether a scanner runs over each build and over the image in use, and who reads its report",
-        remediation="e.g. `trivy image NAME` or `grype NAME` in CI, failing on what is critical and can be fixed",
+        remediation="",
         refs=(*owasp(9), *cis("4.4")),
     ),
     Rule(
@@ -210,7 +210,7 @@ RULES: tuple[Rule, ...] = (
         area="upkeep",
         severity="low",
         expected="try by hand: each channel answers, an agent takes a turn, a command is executed",
-        remediation="`openclaw channels status --probe`, `openclaw agent --agent main --message …`, `docker logs NAME`",
+        remediation="",
         refs=(*guide("Security Checklist, item 7"), *guide("Verify Functionality")),
     ),
 )

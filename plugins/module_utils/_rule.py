@@ -24,6 +24,12 @@ SEVERITIES = ("critical", "high", "medium", "low")
 STATUSES = ("fail", "error", "skip", "pass")
 
 EVERYWHERE = "any"
+# Between two ways to put something right; an operator takes the one that fits.
+OR = "; or "
+# A part of many remediations: the container is made again from its definition, whatever was done to it.
+RECREATE = "run `docker compose -f FILE up -d --force-recreate`"
+# Where this collection deployed the gateway, one run of it puts these right (``BY_SITE``).
+SITE = "run the playbook openclaw.hardening.site, where this collection deployed it"
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,8 @@ class Rule:
     """One row of the policy.
 
     :param needs: names of the parts of the evidence that ``in_force`` gets, in this order, before what is allowed.
-    :param remediation: what an operator can paste, or has to do.
+    :param remediation: what an operator types or sets, in words that the tests carry out (``tests/advice.py``); for a
+        rule with ``asked`` the change of the definition. Empty: none was ever tried, so none is shown.
     :param refs: guide section, CIS Docker Benchmark id with its version, OWASP rule, man page.
     :param in_force: judges the evidence. ``Callable[[*parts, Allowed], Judgement]``.
     :param asked: judges the settings of one container, wanted or existing.
@@ -103,6 +110,22 @@ class Rule:
     needs: tuple[str, ...] = ()
     in_force: Callable[..., Judgement] | None = None
     asked: Callable[[Settings, Allowed], Judgement] | None = None
+
+    def cure(self, by_site: bool) -> str:
+        """Return the remediation of what is there; the gate shows ``change``.
+
+        :param by_site: whether a run of the playbook site puts it right, where this collection deployed the gateway.
+        """
+        ways = [way for way in self.remediation.split(OR) if way]
+        if self.asked is not None:
+            ways = [way if way.startswith("run ") or RECREATE in way else f"{way}; {RECREATE}" for way in ways]
+        return OR.join([SITE, *ways] if by_site else ways)
+
+    @property
+    def change(self) -> str:
+        """The remediation of a definition that is not deployed yet, so that no command has a say in it."""
+        ways = [[part for part in way.split("; ") if not part.startswith("run ")] for way in self.remediation.split(OR)]
+        return OR.join("; ".join(way) for way in ways if way)
 
     @property
     def manual(self) -> bool:

@@ -170,9 +170,12 @@ checks:
           type: str
           sample: "NoNewPrivs: 0"
     remediation:
-      description: The cure.
+      description:
+        - What to set or to type. C(; or) is between different ways, each tried on such a fault. Capitals
+          stand for what C(actual) and C(evidence) name; C(FILE) is the compose file.
+        - Empty where no remediation was tried, as for all checks that are C(manual); C(expected) says what to look at.
       type: str
-      sample: "add no-new-privileges:true to security_opt"
+      sample: "set `pids_limit: 512` in the service; run `docker compose -f FILE up -d --force-recreate`"
     refs:
       description: Where the rule comes from.
       type: list

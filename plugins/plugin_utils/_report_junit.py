@@ -64,7 +64,7 @@ def details(check: Check) -> str:
     if check.waiver:
         until = f" (until {check.waiver.expires})" if check.waiver.expires else ""
         lines.append(f"{'expired waiver' if check.waiver.expired else 'waiver'}: {check.waiver.reason}{until}")
-    if check.state != "pass":
+    if check.state != "pass" and check.remediation:
         lines.append(f"cure: {check.remediation}")
     return "\n".join([*lines, *(f"see: {ref}" for ref in check.refs)])
 

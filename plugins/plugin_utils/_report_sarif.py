@@ -78,7 +78,7 @@ def _rule(check: Check) -> dict[str, Any]:
         "id": check.id,
         "shortDescription": {"text": check.title},
         "fullDescription": {"text": check.expected or check.title},
-        "help": {"text": "\n\n".join([check.remediation, *check.refs]) or check.title},
+        "help": {"text": "\n\n".join([*filter(None, [check.remediation]), *check.refs]) or check.title},
         "defaultConfiguration": {"level": LEVELS[check.severity]},
         "properties": {
             "security-severity": SCORES[check.severity],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import subprocess
 import time
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import advice
 import pytest
 import yaml
 from rig_host import CHECKOUT, RigHost, deploy_light_gateway, rig, wait_until
@@ -30,6 +32,18 @@ UNITS = {
     "openclaw-auth-notifier.service": 1.1,
     "openclaw-auth-monitor.timer": 10,
 }
+# What the capitals of a remediation stand for on these hosts.
+VALUES = {
+    "CONTAINER": "openclaw-gateway",
+    "FILE": COMPOSE,
+    "GID": "1000",
+    "HOME": "/var/lib/openclaw",
+    "IMAGE": "openclaw:hardened",
+    "NAME": "openclaw",
+    "UID": "1000",
+}
+DAEMON_JSON = "/etc/docker/daemon.json"
+CONFIG = "/etc/openclaw/openclaw.json"
 GOOD_OPTIONS: dict[str, Any] = {"account": "openclaw", "record": RECORD, "units": UNITS}
 
 # Words that the shell fragments of the mutants share. The first child of PID 1 is the gateway itself.
@@ -66,6 +80,11 @@ PYTHON
 docker_again() {
   systemctl reset-failed
   systemctl restart docker.service
+  gateway_again
+}
+# A container that was made or started by hand is left to its unit.
+gateway_again() {
+  systemctl reset-failed
   for _ in $(seq 100); do docker version >/dev/null 2>&1 && break; sleep 0.1; done
   systemctl start openclaw-gateway.service openclaw-gateway-firewall.service
   settle
@@ -132,6 +151,8 @@ class Mutant:
     :param start: whether the container is started, not only made.
     :param state: what Docker says about the container before it is judged (health, else status); empty: whatever.
     :param options: for the audit, over the usual ones.
+    :param way: which way of the rule's remediation heals it; None: none of them does, a run of site.yml or nothing.
+    :param values: what the capitals of the remediation stand for here, over VALUES.
     """
 
     name: str
@@ -148,6 +169,8 @@ class Mutant:
     start: bool = True
     state: str = "healthy"
     options: dict[str, Any] = field(default_factory=dict)
+    way: int | None = 0
+    values: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,6 +193,13 @@ class Audit:
         """Say whether a check proves that something is wrong."""
         return any(check["id"] == identity and check["status"] == "fail" for check in self.checks)
 
+    def remediation(self, identity: str) -> str:
+        return next((check["remediation"] for check in self.checks if check["id"] == identity), "")
+
+    def status(self, identity: str) -> str:
+        """Return what a check says, and what it found."""
+        return next((f"{check['status']}: {check['actual']}" for check in self.checks if check["id"] == identity), "?")
+
     def severity(self, identity: str) -> str:
         return next((check["severity"] for check in self.checks if check["id"] == identity), "?")
 
@@ -190,6 +220,8 @@ class Host(RigHost):
         # Docker says sooner that a container is well; nothing else differs from what the role deployed.
         self._good["services"]["openclaw-gateway"]["healthcheck"].update(interval="1s", retries=2, start_period="3s")
         self._running = ""
+        self._faulty = self.definition()
+        self._healed = False
 
     def run(self, script: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run shell on the host, which may use WORDS."""
@@ -234,8 +266,8 @@ class Host(RigHost):
             pytest.skip(f"this host cannot have it: {mutant.needs}")
         definition, options = self.definition(), dict(mutant.options)
         if mutant.image:
-            self._build(mutant.image, mutant.prepare)
-            options["record"] = MUTANT_RECORD
+            self._build(mutant.image.splitlines(), mutant.prepare)
+            options.setdefault("record", MUTANT_RECORD)
         if mutant.compose:
             mutant.compose(definition)
         try:
@@ -243,23 +275,73 @@ class Host(RigHost):
             if mutant.do:
                 self.check(mutant.do)
             self.check(f"{mutant.real}\n")
+            self._faulty, self._healed = definition, False
             yield options
         finally:
-            if mutant.undo:
+            if mutant.undo and self._healed:
+                self.run(f"set +e\n{mutant.undo}")  # what was healed need not be there to be undone
+            elif mutant.undo:
                 self.check(mutant.undo)
+            self._healed = False
             if mutant.anew:
                 self.check("docker rm --force $C")
             if mutant.anew or mutant.before or mutant.state != "healthy" or not mutant.start:
                 self._running = ""
 
-    def _build(self, dockerfile: str, prepare: str) -> None:
+    def heal(self, mutant: Mutant, audit: Audit) -> None:
+        """Do what the audit says about a mutant, to the letter."""
+        way = [way for way in advice.ways(audit.remediation(mutant.expected)) if way != advice.SITE][mutant.way or 0]
+        self._healed, self._running = True, ""
+        image = f"export OPENCLAW_IMAGE={IMAGE if mutant.image else ''}\n"
+        settings = {path: json.loads(self.check(f"cat {path}")) for path in (DAEMON_JSON, CONFIG) if self._has(path)}
+        patient = advice.Patient(
+            copy.deepcopy(self._faulty.gateway),
+            {**VALUES, **mutant.values},
+            mutant.image.splitlines(),
+            copy.deepcopy(settings),
+        )
+
+        def put() -> None:
+            if patient.gateway != self._faulty.gateway:
+                self._faulty.whole["services"]["openclaw-gateway"] = copy.deepcopy(patient.gateway)
+                self.write(COMPOSE, yaml.safe_dump(self._faulty.whole, sort_keys=False))
+            for path, text in settings.items():
+                if text != patient.settings[path]:
+                    settings[path] = copy.deepcopy(patient.settings[path])
+                    self.write(path, json.dumps(settings[path], indent=2))
+
+        def run(command: str) -> None:
+            put()
+            self.check(f"{image}{command} >/dev/null 2>/root/said || {{ cat /root/said >&2; exit 1; }}")
+
+        def build(options: str) -> None:
+            named = patient.values.get("STAGE", "").replace("AS ", "")
+            prepare = "" if mutant.prepare.startswith("export") else mutant.prepare
+            self._build(patient.dockerfile, f"{prepare}\necho data > /root/context/checked", named or "mutant", options)
+
+        patient.run, patient.build = run, build
+        advice.follow(way, patient)
+        put()
+        self.check("gateway_again; healthy healthy")
+        self.facts["token"] = self.check("cat $TOKEN")
+
+    def _has(self, path: str) -> bool:
+        return self.run(f"[ -f {path} ]").returncode == 0
+
+    def _build(self, dockerfile: list[str], prepare: str, stage: str = "mutant", options: str = "") -> None:
         """Build a mutant's image from the good one, and a record that knows it."""
-        lines = f"FROM openclaw:hardened\nUSER 0:0\n{dockerfile}\n"
-        if "\nUSER " not in f"\n{dockerfile}":
+        last_stage = dockerfile[
+            max([number for number, line in enumerate(dockerfile) if line.startswith("FROM ")] or [0]) :
+        ]
+        lines = f"FROM openclaw:hardened AS {stage or 'mutant'}\nUSER 0:0\n" + "".join(
+            f"{line}\n" for line in dockerfile
+        )
+        if not any(line.startswith("USER ") for line in last_stage):
             lines += "USER 1000:1000\n"
         self.check(
             f"rm -rf /root/context; mkdir /root/context\n{prepare}\ncat > /root/Dockerfile <<'EOF'\n{lines}EOF\n"
-            f"docker buildx build --load --quiet --tag {IMAGE} --file /root/Dockerfile /root/context >/dev/null\n"
+            f"docker buildx build --load --quiet {options} --tag {IMAGE} --file /root/Dockerfile /root/context"
+            " >/dev/null\n"
             f"jq --arg id $(docker image inspect -f '{{{{.Id}}}}' {IMAGE}) '.image_id=$id | .ref=\"{IMAGE}\"' {RECORD} "
             f"> {MUTANT_RECORD}; chmod 600 {MUTANT_RECORD}"
         )

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Sequence
 
 import pytest
 from harness import Host, Mutant
+from untried import UNTRIED
+
+# Each way of each remediation is tried on the first mutant that it heals; MUTANTS=long tries it on all of them.
+EVERY = os.environ.get("MUTANTS") == "long"
 
 
-def proof(mutants: Iterable[Mutant]) -> Callable[..., None]:
-    """Return the test that every one of them is found, by the check that is named for it."""
+def proof(mutants: Sequence[Mutant]) -> Callable[..., None]:
+    """Return the test that every one is found by the check that is named for it, and healed by what that one says."""
+    first: dict[tuple[str, int | None], str] = {}
+    for mutant in mutants:
+        first.setdefault((mutant.expected, mutant.way), mutant.name)
 
     @pytest.mark.parametrize("mutant", mutants, ids=lambda mutant: mutant.name.replace(" ", "-"))
     def test_it_is_found(mutant: Mutant, host: Host, note: Callable[..., None]) -> None:
+        healed = ""
         with host.having(mutant) as options:
             audit = host.audit(**options)
-        note(mutant=mutant.name, expected=mutant.expected, severity=audit.severity(mutant.expected), bad=audit.bad)
-        assert audit.found(mutant.expected), f"{mutant.expected} does not say so; it is {audit.bad or 'all well'}"
+            found = audit.found(mutant.expected)
+            tried = EVERY or first[mutant.expected, mutant.way] == mutant.name
+            if found and tried and mutant.way is not None and mutant.expected not in UNTRIED:
+                host.heal(mutant, audit)
+                healed = host.audit(**options).status(mutant.expected)
+        note(
+            mutant=mutant.name,
+            expected=mutant.expected,
+            severity=audit.severity(mutant.expected),
+            bad=audit.bad,
+            remediation=audit.remediation(mutant.expected),
+            healed=healed,
+        )
+        assert found, f"{mutant.expected} does not say so; it is {audit.bad or 'all well'}"
+        assert healed.startswith("pass") or not healed, f"{audit.remediation(mutant.expected)}\ndoes not heal: {healed}"
 
     return test_it_is_found

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from harness import Mutant
 from proof import proof
 
 JSON = "/etc/docker/daemon.json"
+ACL = "system.posix_acl_access"
 DROP_IN = "/etc/systemd/system/docker.service.d"
 INFO = "docker info --format '{{{{{}}}}}' 2>/dev/null"
 
 
-def daemon(name: str, expected: str, settings: dict, real: str) -> Mutant:
+def daemon(name: str, expected: str, settings: dict, real: str, **more: Any) -> Mutant:
     """Return a daemon that was started with other settings."""
     text = json.dumps(settings)
     return Mutant(
         name, expected, real,
         do=f"cp -p {JSON} /root/daemon.json; jq '. + {text}' /root/daemon.json > {JSON}; docker_again",
         # A container keeps some of it, such as the seccomp profile that it was made under.
-        undo=f"cat /root/daemon.json > {JSON}; docker_again", anew=True,
+        undo=f"cat /root/daemon.json > {JSON}; docker_again", anew=True, **more,
     )  # fmt: skip
 
 
 def mode(name: str, expected: str, path: str, wrong: str, right: str) -> Mutant:
     """Return a file with the wrong mode."""
     return Mutant(
-        name, expected, f"[ $(stat -c %a {path}) = {wrong} ]", do=f"chmod {wrong} {path}", undo=f"chmod {right} {path}"
-    )
+        name, expected, f"[ $(stat -c %a {path}) = {wrong} ]", do=f"chmod {wrong} {path}", undo=f"chmod {right} {path}",
+        values={"PATH": path},
+    )  # fmt: skip
 
 
 MUTANTS = (
@@ -37,6 +40,7 @@ MUTANTS = (
         f"-H tcp://127.0.0.1:2375 --containerd=/run/containerd/containerd.sock\\n' > {DROP_IN}/tcp.conf; "
         "systemctl daemon-reload; docker_again",
         undo=f"rm -r {DROP_IN}; systemctl daemon-reload; docker_again",
+        values={"OPTION": "-H tcp://127.0.0.1:2375"},
     ),
     mode("socket for everybody", "OCH-HST-02", "/run/docker.sock", "666", "660"),
     Mutant(
@@ -44,12 +48,28 @@ MUTANTS = (
         do="chgrp users /run/docker.sock", undo="chgrp docker /run/docker.sock",
     ),
     Mutant(
+        "socket with an access control list", "OCH-HST-02",
+        f"python3 -c 'import os; os.getxattr(\"/run/docker.sock\", \"{ACL}\")' 2>/dev/null",
+        # The owner, user 1000, the group, the mask, others (acl(5), linux/posix_acl_xattr.h).
+        do=f"""python3 <<'PYTHON'
+import os, struct
+nobody = 2**32 - 1
+entries = ((1, 6, nobody), (2, 6, 1000), (4, 6, nobody), (16, 6, nobody), (32, 0, nobody))
+acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+os.setxattr("/run/docker.sock", "{ACL}", acl)
+PYTHON""",
+        undo=f"python3 -c 'import os; os.removexattr(\"/run/docker.sock\", \"{ACL}\")'",
+        way=1,
+    ),
+    Mutant(
         "somebody in group docker", "OCH-HST-03", "getent group docker | grep -q :bob",
         do="useradd --no-create-home --groups docker bob", undo="userdel bob",
+        values={"NAME": "bob"},
     ),
     Mutant(
         "somebody with docker as primary group", "OCH-HST-03", "[ $(id -gn bob) = docker ]",
         do="useradd --no-create-home --gid docker bob", undo="userdel bob",
+        way=1, values={"NAME": "bob", "GROUP": "users"},
     ),
     daemon("no firewall rules", "OCH-HST-04", {"iptables": False}, f"jq -e '.iptables == false' {JSON}"),
     daemon(
@@ -74,14 +94,17 @@ MUTANTS = (
     Mutant(
         "folder of Docker's settings of somebody else", "OCH-HST-11", "[ $(stat -c %U /etc/docker) = nobody ]",
         do="chown nobody /etc/docker", undo="chown root /etc/docker",
+        values={"PATH": "/etc/docker"},
     ),
     daemon(
         "another runtime", "OCH-HST-12", {"runtimes": {"mine": {"path": "/srv/runc"}}, "default-runtime": "mine"},
         f"[ $({INFO.format('.DefaultRuntime')}) = mine ]",
+        values={"OPTION": "default-runtime"},
     ),
     daemon(
         "ipc that others may join, for every container", "OCH-HST-12", {"default-ipc-mode": "shareable"},
         f"jq -e '.\"default-ipc-mode\" == \"shareable\"' {JSON}",
+        values={"OPTION": "default-ipc-mode"},
     ),
 )  # fmt: skip
 

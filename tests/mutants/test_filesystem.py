@@ -56,6 +56,7 @@ MUTANTS = (
     Mutant(
         "one more writable mount", "OCH-CTR-10", MOUNTED.format("/data"),
         lambda d: d.mount("/srv/data", "/data"), before="mkdir -p /srv/data", undo="rm -rf /srv/data",
+        values={"TARGET": "/data"},
     ),
     Mutant(
         "one more volume", "OCH-CTR-10", MOUNTED.format("/data"),
@@ -63,49 +64,60 @@ MUTANTS = (
             d.gateway["volumes"].append({"type": "volume", "source": "data", "target": "/data"}),
             d.whole.update(volumes={"data": {}}),
         ),
+        way=1, values={"TARGET": "/data"},
     ),
     Mutant(
         "Docker's socket", "OCH-CTR-11", MOUNTED.format("/run/docker.sock"),
         lambda d: d.mount("/var/run/docker.sock", "/var/run/docker.sock"),
+        values={"TARGET": "/var/run/docker.sock"},
     ),
     Mutant(
         "Docker's socket by another name, read-only", "OCH-CTR-11", "[ -S /proc/$(pid)/root/opt/tools.sock ]",
         lambda d: d.mount("/run/docker.sock", "/opt/tools.sock", read_only=True),
+        values={"TARGET": "/opt/tools.sock"},
     ),
     Mutant(
         "folder of Docker's socket", "OCH-CTR-11", "[ -S /proc/$(pid)/root/host/docker.sock ]",
         lambda d: d.mount("/run", "/host", read_only=True),
+        values={"TARGET": "/host"},
     ),
     Mutant(
         "link to Docker's socket", "OCH-CTR-11", "[ -S /proc/$(pid)/root/opt/tools.sock ]",
         lambda d: d.mount("/srv/tools.sock", "/opt/tools.sock", read_only=True),
         before="ln -s /run/docker.sock /srv/tools.sock", undo="rm /srv/tools.sock",
+        values={"TARGET": "/opt/tools.sock"},
     ),
     Mutant(
         "/etc of the host, read-only", "OCH-CTR-12", "[ -e /proc/$(pid)/root/host/shadow ]",
         lambda d: d.mount("/etc", "/host", read_only=True),
+        values={"TARGET": "/host"},
     ),
     Mutant(
         "/ of the host, read-only", "OCH-CTR-12", "[ -e /proc/$(pid)/root/host/etc/shadow ]",
         lambda d: d.mount("/", "/host", read_only=True),
+        values={"TARGET": "/host"},
     ),
     Mutant(
         "/proc of the host, read-only", "OCH-CTR-12", "[ -e /proc/$(pid)/root/host/cpuinfo ]",
         lambda d: d.mount("/proc", "/host", read_only=True),
+        values={"TARGET": "/host"},
     ),
     Mutant(
         "all of Docker's data, read-only", "OCH-CTR-12", "[ -d /proc/$(pid)/root/host/containers ]",
         lambda d: d.mount("/var/lib/docker", "/host", read_only=True),
+        values={"TARGET": "/host"},
     ),
     Mutant(
         "link to /etc of the host, read-only", "OCH-CTR-12", "[ -e /proc/$(pid)/root/host/shadow ]",
         lambda d: d.mount("/srv/settings", "/host", read_only=True),
         before="ln -s /etc /srv/settings", undo="rm /srv/settings",
+        values={"TARGET": "/host"},
     ),
     Mutant(
         "mount that is shared with the host", "OCH-CTR-24",
         "awk '$5 == \"/home/node/.openclaw\"' /proc/$(pid)/mountinfo | grep -q ' shared:'",
         lambda d: d.gateway["volumes"][0]["bind"].update(propagation="rshared"),
+        values={"TARGET": "/home/node/.openclaw"},
     ),
     Mutant(
         "program changed in the container", "OCH-CTR-28", "docker diff $C | grep -q '/app/dist/gateway.mjs'",

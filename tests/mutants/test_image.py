@@ -31,24 +31,35 @@ MUTANTS = (
     ),
     Mutant(
         "retagged after the build", "OCH-IMG-02", TAG_IS_ANOTHER, do=RETAG, undo=RETAG_BACK,
+        values={"IMAGE_ID": "$(jq -r .image_id /var/lib/openclaw-hardening/image.json)"},
     ),
     Mutant(
         "image replaced", "OCH-IMG-02", f"[ $(container '{{{{.Image}}}}') != $(jq -r .image_id {RECORD}) ]",
         before=RETAG, undo=RETAG_BACK,
+        values={"IMAGE_ID": "$(jq -r .image_id /var/lib/openclaw-hardening/image.json)"},
     ),
     Mutant(
         "record missing", "OCH-IMG-02", f"[ ! -e {RECORD} ]",
         do=f"mv {RECORD} /root/record.json", undo=f"mv /root/record.json {RECORD}",
+        way=None,
     ),
     Mutant(
         "record of another build", "OCH-IMG-02", f"jq -r .image_id {RECORD} | grep -q ^sha256:0000",
         do=f"cp -p {RECORD} /root/record.json; "
         f"jq --arg id sha256:{'0' * 64} '.image_id=$id' /root/record.json > {RECORD}",
         undo=f"cp -p /root/record.json {RECORD}",
+        way=None,
     ),
     Mutant(
         "another base than the verified one", "OCH-IMG-03", LABELLED.format("io.openclaw.hardening.base", "another"),
         image="LABEL io.openclaw.hardening.base=another",
+        way=None,
+    ),
+    Mutant(
+        "base without a digest, no record", "OCH-IMG-03",
+        LABELLED.format("org.opencontainers.image.base.digest", "latest"),
+        image="LABEL io.openclaw.hardening.base= org.opencontainers.image.base.digest=latest",
+        options={"record": ""}, values={"DIGEST": "4242" * 16},
     ),
     Mutant(
         "image without a health check", "OCH-IMG-04", "[ \"$(container '{{.Config.Healthcheck.Test}}')\" = '[NONE]' ]",
@@ -66,10 +77,12 @@ MUTANTS = (
         "package manager", "OCH-IMG-06", INSIDE.format("usr/bin/apt-get", "-type f"),
         image="COPY apt/ /",
         prepare="mkdir -p /root/context/apt; cp --parents /usr/bin/apt-get /root/context/apt",
+        values={"BASE": "openclaw:hardened"},
     ),
     Mutant(
         "compiler", "OCH-IMG-06", INSIDE.format("usr/bin/gcc", "-type f"),
         image="RUN cp /bin/true /usr/bin/gcc",
+        values={"BASE": "openclaw:hardened"},
     ),
     Mutant(
         "secret in the image's environment", "OCH-IMG-07", ENVIRONMENT.format("sk-live-4242"),
@@ -102,6 +115,7 @@ MUTANTS = (
         do=f"cp -p {RECORD} /root/record.json; "
         f"jq '.verified=\"2020-01-01T00:00:00+00:00\"' /root/record.json > {RECORD}",
         undo=f"cp -p /root/record.json {RECORD}",
+        way=None,
     ),
     Mutant(
         "old image", "OCH-UPK-01", "docker image inspect -f '{{.Created}}' $(container '{{.Image}}') | grep -q ^2020",

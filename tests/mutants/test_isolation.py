@@ -31,22 +31,27 @@ MUTANTS = (
             start_period="1s",
         ),
         state="unhealthy",
+        way=None,
     ),
     Mutant(
         "user root", "OCH-CTR-02", "[ $(status Uid | cut -f1) = 0 ]",
         lambda d: d.gateway.update(user="0:0"),
         before=AS_ROOT.format("0:0"), undo=AS_ROOT.format("openclaw:openclaw"),
+        values={"PATH": "/etc/openclaw/secrets/gateway_token /etc/openclaw/openclaw.json"},
     ),
     Mutant(
         "root group", "OCH-CTR-02", "[ $(status Gid | cut -f1) = 0 ]", lambda d: d.gateway.update(user="1000:0"),
+        values={"PATH": "/etc/openclaw/secrets/gateway_token /etc/openclaw/openclaw.json"},
     ),
     Mutant(
         "group docker beside its own", "OCH-CTR-02", "status Groups | grep -qw $(getent group docker | cut -d: -f3)",
         lambda d: d.gateway.update(group_add=[d.facts["docker"]]),
+        values={"PATH": "/etc/openclaw/secrets/gateway_token /etc/openclaw/openclaw.json"},
     ),
     Mutant(
         "root process beside PID 1", "OCH-CTR-02", "docker top $C -eo pid,uid,args | grep -q ' 0 .*sleep 601'",
         do="docker exec --detach --user 0 $C sleep 601; sleep 0.3", undo="kill $(pgrep -x -f 'sleep 601')",
+        values={"PATH": "/etc/openclaw/secrets/gateway_token /etc/openclaw/openclaw.json"},
     ),
     Mutant(
         # The rig is not privileged itself, and cannot start one that is.
@@ -80,6 +85,10 @@ MUTANTS = (
     Mutant(
         "seccomp unconfined", "OCH-CTR-07", "[ $(status Seccomp) = 0 ]",
         lambda d: d.gateway["security_opt"].append("seccomp:unconfined"),
+    ),
+    Mutant(
+        "AppArmor unconfined", "OCH-CTR-08", "container '{{.HostConfig.SecurityOpt}}' | grep -q apparmor",
+        lambda d: d.gateway["security_opt"].append("apparmor:unconfined"),
     ),
     Mutant(
         "host network", "OCH-CTR-13", "! own net",

@@ -74,6 +74,7 @@ MUTANTS = (
     Mutant(
         "stranger on its network", "OCH-NET-06", "docker network inspect openclaw-gateway | grep -q stranger",
         do=STRANGER, undo="docker rm --force stranger",
+        way=1, values={"NETWORK": "openclaw-gateway", "OTHER": "stranger"},
     ),
     Mutant(
         "nobody has to log in", "OCH-NET-07", f"[ $({INVOKE}) = 200 ]",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness import Mutant
 from proof import proof
 
+TOKEN = "/etc/openclaw/secrets/gateway_token"
 CONFIG = "/etc/openclaw/openclaw.json"
 STATE = "/var/lib/openclaw/.openclaw"
 # The file keeps its inode, which is mounted; the gateway reads it when it starts.
@@ -18,51 +19,65 @@ MODE = "[ $(stat -c %a {}) = {} ]"
 HOME = "/var/lib/openclaw"
 
 
-def mode(name: str, expected: str, path: str, wrong: str, right: str) -> Mutant:
+def mode(name: str, expected: str, path: str, wrong: str, right: str, way: int = 0) -> Mutant:
     """Return a file or directory with the wrong mode."""
-    return Mutant(name, expected, MODE.format(path, wrong), do=f"chmod {wrong} {path}", undo=f"chmod {right} {path}")
+    return Mutant(
+        name, expected, MODE.format(path, wrong), do=f"chmod {wrong} {path}", undo=f"chmod {right} {path}",
+        way=way, values={"PATH": path.replace("$TOKEN", TOKEN)},
+    )  # fmt: skip
 
 
 def owner(name: str, expected: str, path: str, wrong: str, right: str) -> Mutant:
     """Return a file or directory of the wrong owner."""
-    return Mutant(name, expected, OWNER.format(path, wrong), do=f"chown {wrong} {path}", undo=f"chown {right} {path}")
+    return Mutant(
+        name, expected, OWNER.format(path, wrong), do=f"chown {wrong} {path}", undo=f"chown {right} {path}",
+        values={"PATH": path.replace("$TOKEN", TOKEN)},
+    )  # fmt: skip
 
 
 MUTANTS = (
     Mutant(
         "weak token", "OCH-SEC-01", "[ $(wc -c < $TOKEN) -lt 20 ]",
         do=TOKEN_BECOMES.format("hunter2hunter2"), undo=TOKEN_BACK,
+        values={"PATH": TOKEN},
     ),
     Mutant(
         "token change-me", "OCH-SEC-01", "grep -q change-me $TOKEN",
         do=TOKEN_BECOMES.format("change-me"), undo=TOKEN_BACK,
+        values={"PATH": TOKEN},
     ),
     Mutant(
         "long token of one letter", "OCH-SEC-01", "grep -q aaaaaaaaaaaa $TOKEN",
         do=TOKEN_BECOMES.format("$(printf 'a%.0s' $(seq 64))"), undo=TOKEN_BACK,
+        values={"PATH": TOKEN},
     ),
     Mutant(
         "token in the environment, too", "OCH-SEC-02", IN_ENVIRONMENT.format("OPENCLAW_GATEWAY_TOKEN"),
         lambda d: d.gateway["environment"].update(OPENCLAW_GATEWAY_TOKEN=d.facts["token"]),
+        values={"VARIABLE": "OPENCLAW_GATEWAY_TOKEN"},
     ),
     Mutant(
         "provider key in the environment", "OCH-SEC-02", IN_ENVIRONMENT.format("ANTHROPIC_API_KEY"),
         lambda d: d.gateway["environment"].update(ANTHROPIC_API_KEY="sk-ant-4242deadbeef"),
+        values={"VARIABLE": "ANTHROPIC_API_KEY"},
     ),
     Mutant(
         "secret in the environment of another process", "OCH-SEC-02",
         "tr '\\0' '\\n' < /proc/$(pgrep -x -f 'sleep 603')/environ | grep -q ^DB_PASSWORD=",
         do="docker exec --detach --env DB_PASSWORD=hunter2hunter2 $C sleep 603; sleep 0.3",
         undo="kill $(pgrep -x -f 'sleep 603')",
+        values={"VARIABLE": "DB_PASSWORD"},
     ),
     Mutant(
         "token on the command line", "OCH-SEC-03", "tr '\\0' ' ' < /proc/$(pid)/cmdline | grep -q -- --token",
         lambda d: d.gateway.update(command=["node", "openclaw.mjs", "gateway", "--token", d.facts["token"]]),
+        values={"OPTION": "--token"},
     ),
     Mutant(
         "password on the command line of another process", "OCH-SEC-03", "pgrep -f 'password=hunter2' >/dev/null",
         do="docker exec --detach $C sh -c 'sleep 604; true' --password=hunter2hunter2; sleep 0.3",
         undo="kill $(pgrep -x -f 'sleep 604')",
+        values={"OPTION": "--password"},
     ),
     mode("token readable by the group", "OCH-SEC-04", "$TOKEN", "440", "400"),
     owner("token of root", "OCH-SEC-04", "$TOKEN", "root", "openclaw"),
@@ -70,18 +85,21 @@ MUTANTS = (
         "token behind a link", "OCH-SEC-04", "[ -L $TOKEN ]",
         do="mv $TOKEN /etc/openclaw/token; ln -s /etc/openclaw/token $TOKEN",
         undo="rm $TOKEN; mv /etc/openclaw/token $TOKEN",
+        way=2, values={"PATH": TOKEN},
     ),
     Mutant(
         "token with a second name", "OCH-SEC-04", "[ $(stat -c %h $TOKEN) = 2 ]",
         do="ln $TOKEN /etc/openclaw/token", undo="rm /etc/openclaw/token",
+        way=3, values={"PATH": TOKEN},
     ),
-    mode("secrets directory writable", "OCH-SEC-04", "/etc/openclaw/secrets", "777", "711"),
+    mode("secrets directory writable", "OCH-SEC-04", "/etc/openclaw/secrets", "777", "711", way=1),
     Mutant(
         "config mounted writable", "OCH-SEC-05",
         "awk '$5 == \"/etc/openclaw/openclaw.json\" {print $6}' /proc/$(pid)/mountinfo | grep -q ^rw",
         lambda d: next(
             mount for mount in d.gateway["volumes"] if mount["target"] == "/etc/openclaw/openclaw.json"
         ).update(read_only=False),
+        way=1, values={"TARGET": "/etc/openclaw/openclaw.json"},
     ),
     mode("config readable by others", "OCH-SEC-05", CONFIG, "444", "400"),
     owner("directory of the settings is the service's", "OCH-SEC-07", "/etc/openclaw", "openclaw", "root"),
@@ -92,6 +110,7 @@ cp -p {CONFIG} /root/openclaw.json
 jq '.models.providers.anthropic.apiKey="sk-ant-4242deadbeef4242deadbeef"' /root/openclaw.json > {CONFIG}
 """,
         undo=f"cat /root/openclaw.json > {CONFIG}",
+        way=2, values={"SETTING": "models.providers.anthropic.apiKey"},
     ),
     Mutant(
         "token in the config", "OCH-SEC-05", f"jq -r .gateway.auth.token {CONFIG} | grep -qx $(cat $TOKEN)",
@@ -100,30 +119,37 @@ cp -p {CONFIG} /root/openclaw.json
 jq --arg token $(cat $TOKEN) '.gateway.auth.token=$token' /root/openclaw.json > {CONFIG}
 """,
         undo=f"cat /root/openclaw.json > {CONFIG}",
+        way=2,
+        values={"SETTING": "gateway.auth.token",
+                "REFERENCE": '{"source": "file", "provider": "gateway_token", "id": "value"}'},
     ),
     mode("state directory readable by others", "OCH-SEC-06", STATE, "755", "700"),
     owner("state directory of somebody else", "OCH-SEC-06", STATE, "nobody", "openclaw"),
     Mutant(
         "file of root in the state directory", "OCH-SEC-06", f"[ -e {STATE}/left-behind ]",
         do=f"touch {STATE}/left-behind", undo=f"rm {STATE}/left-behind",
+        values={"PATH": "/var/lib/openclaw/.openclaw"},
     ),
-    mode("home writable by everybody", "OCH-SEC-06", HOME, "777", "750"),
+    mode("home writable by everybody", "OCH-SEC-06", HOME, "777", "750", way=1),
     mode("compose file writable by everybody", "OCH-SEC-07", "/etc/openclaw/docker-compose.hardened.yml", "666", "644"),
     owner("compose file of somebody else", "OCH-SEC-07", "/etc/openclaw/docker-compose.hardened.yml", "nobody", "root"),
     mode("directory of the compose file writable by everybody", "OCH-SEC-07", "/etc/openclaw", "777", "755"),
     Mutant(
         "token in a label", "OCH-SEC-08", "container '{{json .Config.Labels}}' | grep -q $(cat $TOKEN)",
         lambda d: d.gateway["labels"].update({"org.example.note": d.facts["token"]}),
+        values={"PATH": TOKEN},
     ),
     Mutant(
         "token in the compose file", "OCH-SEC-08", "grep -q $(cat $TOKEN) /etc/openclaw/docker-compose.hardened.yml",
         do="echo \"# token: $(cat $TOKEN)\" >> /etc/openclaw/docker-compose.hardened.yml",
         undo="sed -i '/^# token: /d' /etc/openclaw/docker-compose.hardened.yml",
+        values={"PATH": TOKEN},
     ),
     Mutant(
         "token in the log", "OCH-SEC-08", "docker logs $C 2>&1 | grep -q $(cat $TOKEN)",
         do="echo \"token: $(cat $TOKEN)\" | docker exec -i $C sh -c 'cat > /proc/1/fd/1'; sleep 0.3",
         anew=True,
+        values={"PATH": TOKEN},
     ),
 )  # fmt: skip
 

@@ -25,6 +25,7 @@ MUTANTS = (
     Mutant(
         "log with lockouts", "OCH-UPK-03", "docker logs $C 2>&1 | grep -q 'failed authentication'",
         do=f"echo '{LOCKOUT}' | docker exec -i $C sh -c 'cat > /proc/1/fd/1'; sleep 0.3", anew=True,
+        way=None,
     ),
 )  # fmt: skip
 

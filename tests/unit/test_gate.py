@@ -165,7 +165,7 @@ def test_one_message_names_every_rule_what_was_found_and_the_cure():
         "(The root file system is read-only): openclaw-gateway, openclaw-cli: the root file system is writable" in line
     )
     assert "(its waiver ended on 2026-11-21)" in line
-    assert "; cure: add `read_only: true`" in line
+    assert "; cure: set `read_only: true`" in line
     assert "OCH-CTR-03" in message
 
 

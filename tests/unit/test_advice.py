@@ -1,0 +1,108 @@
+"""Every remediation can be followed to the letter, and a definition that the gate refuses is healed by what it says."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._gate import refuse
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy import BY_SITE, RULES, judge_definition
+from ansible_collections.openclaw.hardening.plugins.module_utils._rule import OR, SITE, Allowed, Rule
+from ansible_collections.openclaw.hardening.plugins.module_utils._settings import from_compose
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "mutants"))
+
+import advice  # noqa: E402
+from harness import Definition, Mutant  # noqa: E402
+from mutants import everything  # noqa: E402
+from untried import UNTRIED  # noqa: E402
+
+RECORDED = Path(__file__).parent / "recorded"
+MUTANTS = [mutant for area in everything().values() for mutant in area]
+BY_RULE = {rule.id: rule for rule in RULES}
+TODAY = date(2026, 11, 28)
+ASKED = [mutant for mutant in MUTANTS if mutant.compose and BY_RULE[mutant.expected].asked]
+# Their definition passes the gate: it is the world that differs (a link, an address that the audit alone resolves).
+WORLD = {"link to Docker's socket", "link to /etc of the host, read-only"}
+
+
+def cure(rule: Rule) -> str:
+    return rule.cure(rule.id in BY_SITE)
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for rule in RULES if rule.remediation and rule.id not in UNTRIED], ids=lambda rule: rule.id
+)
+def test_every_way_can_be_followed_and_a_seeded_fault_tries_it(rule: Rule) -> None:
+    tried = {mutant.way for mutant in MUTANTS if mutant.expected == rule.id}
+    for number, way in enumerate(advice.ways(rule.remediation)):
+        advice.understood(way)
+        assert number in tried, f"{rule.id}: no seeded fault is healed by its way {number}: {way}"
+
+
+def test_what_nobody_tried_yet_only_becomes_less() -> None:
+    """A remediation that no test has applied is not shown (DESIGN, decision 18); these wait for their trial."""
+    assert len(UNTRIED) <= 10
+    for identity in UNTRIED:
+        assert BY_RULE[identity].remediation, f"{identity} waits for a trial of nothing"
+
+
+def test_only_a_person_judges_so_only_a_person_knows_what_to_do() -> None:
+    """What to look at (``expected``) is no remediation."""
+    assert [rule.id for rule in RULES if rule.manual and rule.remediation] == []
+
+
+def test_the_words_of_the_trial_are_those_of_the_rules() -> None:
+    assert (advice.OR, advice.SITE) == (OR, SITE)
+
+
+@pytest.mark.parametrize(
+    "mutant", [mutant for mutant in ASKED if mutant.name not in WORLD], ids=lambda mutant: mutant.name
+)
+def test_a_definition_that_the_gate_refuses_is_healed_by_what_the_refusal_says(mutant: Mutant) -> None:
+    whole = json.loads((RECORDED / "compose-hardened.json").read_text())
+    definition = Definition(
+        copy.deepcopy(whole), {"address": "192.0.2.7", "docker": "991", "token": "0123456789abcdef" * 4}
+    )
+    mutant.compose(definition)
+    said = refusal(definition, mutant.expected)
+    if not said:
+        pytest.skip("the gate does not see it, the audit does")
+    definition.whole["networks"] = {"default": None, **definition.whole.get("networks", {})}
+    patient = advice.Patient(definition.gateway, {"UID": "1000", "GID": "1000", **mutant.values})
+    way = advice.ways(said)[mutant.way or 0]
+    advice.follow(way, patient)
+    assert refusal(definition, mutant.expected) == ""
+
+
+def resolve(service: dict) -> None:
+    """Write out what advice leaves short, as `docker compose config` does."""
+    for number, port in enumerate(service.get("ports", [])):
+        if isinstance(port, str):
+            address, published, target = port.split(":")
+            service["ports"][number] = {
+                "host_ip": address,
+                "published": published,
+                "target": int(target),
+                "protocol": "tcp",
+            }
+    if not service.get("network_mode"):
+        service.setdefault("networks", {"default": None})
+
+
+def refusal(definition: Definition, identity: str) -> str:
+    """Return the cure of a rule out of the gate's own message, or nothing."""
+    resolve(definition.gateway)
+    services = [found for found in from_compose(definition.whole) if found.name == "openclaw-gateway"]
+    try:
+        refuse(judge_definition(services, Allowed(), (), TODAY))
+    except HardeningError as error:
+        for line in str(error).splitlines():
+            if line.startswith(f"- {identity} "):
+                return line.partition("; cure: ")[2]
+    return ""
