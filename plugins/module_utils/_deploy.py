@@ -242,7 +242,7 @@ def _refuse_other_image(wanted: Wanted, found: Found) -> None:
         raise HardeningError(
             wanted.image_ref,
             found.image_id,
-            f"{wanted.image_id}, the image that was verified; tag it again",
+            f"{wanted.image_id}, the image that was verified; run `docker tag {wanted.image_id} {wanted.image_ref}`",
             "image_id",
         )
 

@@ -201,7 +201,7 @@ def need_classic_store(api: DockerClient) -> None:
     status = settings(api).get("DriverStatus") or []
     if any("io.containerd.snapshotter" in str(value) for _name, value in status):
         needed = "the classic one, where the id of an image is the hash of its configuration, or the way by a registry"
-        raise HardeningError("Docker's image store", "the one of containerd", needed, "docker_host")
+        raise HardeningError("Docker's image store", "the one of containerd", needed)
 
 
 def remove_unused(api: DockerClient, ref: str) -> bool:
@@ -241,7 +241,7 @@ def streamed(what: str, work: Callable[[], None]) -> None:
         raise _answer(what, error) from error
     except (DockerException, RequestException, HTTPError, http.client.HTTPException) as error:
         found = f"no whole answer from the daemon ({error})"
-        raise HardeningError(what, found, "a running Docker daemon with free disk space", "docker_host") from error
+        raise HardeningError(what, found, "a running Docker daemon with free disk space") from error
 
 
 def _images(api: DockerClient, what: str, filters: dict[str, Any]) -> list[Image]:

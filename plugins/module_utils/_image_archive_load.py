@@ -31,7 +31,7 @@ def load(api: DockerClient, file: IO[bytes], archive: _image_archive.Archive, ma
             problem = line.get("error") or line.get("message")
             if problem:
                 found = _text.spoken(str(problem))
-                raise HardeningError("docker load", found, "an archive that the daemon takes", "docker_host")
+                raise HardeningError("docker load", found, "an archive that the daemon takes")
 
     try:
         _docker.streamed(f"loading {archive.image_id}", send)
@@ -41,7 +41,7 @@ def load(api: DockerClient, file: IO[bytes], archive: _image_archive.Archive, ma
         raise
     if _docker.find_image(api, archive.image_id) is None:
         found = "no image of this id after it was loaded"
-        raise HardeningError(archive.image_id[:19], found, "a daemon that keeps what it loads", "docker_host")
+        raise HardeningError(archive.image_id[:19], found, "a daemon that keeps what it loads")
 
 
 def known_layers(api: DockerClient, layers: tuple[str, ...]) -> int:

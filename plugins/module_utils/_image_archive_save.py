@@ -99,7 +99,6 @@ def _write(api: DockerClient, image: _docker.Image, target: IO[bytes], level: in
             f"what Docker saves of {image.id[:19]}",
             "not its configuration and every layer",
             "parts whose hashes are the image's id and its layers",
-            "docker_host",
         )
     writer.plain(_image_archive.MANIFEST, _image_archive.manifest(image.id, image.layers))
     target.write(_image_archive.END)

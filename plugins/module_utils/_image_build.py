@@ -82,7 +82,7 @@ def build(api: DockerClient, order: Order, known: _image_verify.Secrets) -> _doc
         )
     image = _docker.find_image(api, candidate(order.recipe.name, order.content))
     if image is None:
-        raise HardeningError("docker buildx build", "no image afterwards", "one in the daemon's store", "docker_host")
+        raise HardeningError("docker buildx build", "no image afterwards", "one in the daemon's store")
     return image
 
 

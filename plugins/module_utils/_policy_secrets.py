@@ -316,8 +316,8 @@ RULES: tuple[Rule, ...] = (
         "in directories that only root can write",
         remediation="run `chown UID:GID PATH`, `chmod 0400 PATH` for each file that is named; or run `chmod go-w "
         'PATH` for each directory that is named; or run `cp --remove-destination "$(readlink -f '
-        f'PATH)" PATH`, `chown UID:GID PATH`, `chmod 0400 PATH` for a link; {RECREATE}; or run `find / '
-        "-xdev -samefile PATH ! -path PATH -delete` for a file with a second name",
+        f'PATH)" PATH`, `chown UID:GID PATH`, `chmod 0400 PATH` for a link; {RECREATE}; or run '
+        '`find "$(stat -c %m PATH)" -xdev -samefile PATH ! -path PATH -delete` for a file with a second name',
         refs=(*owasp(12), "OpenClaw documentation, gateway/secrets/secretref-contract"),
         needs=("files",),
         in_force=judge_secret_files,

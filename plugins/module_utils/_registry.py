@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
+import shlex
 import ssl
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -114,7 +115,9 @@ def _password(path: str) -> str:
         raise HardeningError(path, found.type if found else "nothing", "a file with the password", "password_file")
     if found.uid != 0 or found.mode & 0o077:
         there = f"a file of uid {found.uid} with mode {found.mode:04o}"
-        raise HardeningError(path, there, "one that only root can read; run chown root and chmod 0400", "password_file")
+        file = shlex.quote(path)
+        needed = f"one that only root can read; run `chown root -- {file} && chmod 0400 -- {file}`"
+        raise HardeningError(path, there, needed)
     # The bytes of a secret are no part of a message.
     try:
         password = found.content.decode().rstrip("\r\n")
@@ -149,7 +152,7 @@ def need_tls(api: DockerClient, where: Repository) -> None:
     settings = _docker.settings(api).get("RegistryConfig") or {}
     if is_open(where.host, _addresses(host), settings):
         needed = "TLS: take it out of insecure-registries in /etc/docker/daemon.json, and name its CA if it is private"
-        raise HardeningError(f"registry {where.host}", "one that Docker does not ask for TLS", needed, "ca")
+        raise HardeningError(f"registry {where.host}", "one that Docker does not ask for TLS", needed)
 
 
 def is_open(host: str, addresses: Collection[str], settings: dict[str, Any]) -> bool:
@@ -199,7 +202,7 @@ def push(api: DockerClient, image: _docker.Image, where: Repository, who: Login)
             _docker.remove_unused(api, name)
     digests = [one for one in found if _DIGEST.fullmatch(one)]
     if not digests:
-        raise HardeningError(f"docker push {name}", "no digest in its answer", "one", "docker_host")
+        raise HardeningError(f"docker push {name}", "no digest in its answer", "one")
     return digests[-1], len(moved)
 
 

@@ -8,6 +8,7 @@ Each step may be repeated: whoever is killed on the way is followed by a run tha
 from __future__ import annotations
 
 import os
+import shlex
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -131,7 +132,8 @@ class Restorer:
         steps = ["systemctl start docker.service"]
         if before.image_id:
             steps.append(f"docker tag {before.image_id} {before.image_ref}")
-        compose_up = f"docker compose --project-name {compose.project} --file {compose.definition} up --detach"
+        file = shlex.quote(compose.definition)
+        compose_up = f"docker compose --project-name {compose.project} --file {file} up --detach"
         steps.append(f"{compose_up} {self.service.name}")
         steps += [f"systemctl start {self.service.unit}"] if self.service.unit else []
         return (

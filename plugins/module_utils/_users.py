@@ -281,7 +281,7 @@ def _judge(known: Accounts, account: Account, wanted: ServiceAccount) -> None:
     if account.uid >= known.ranges.uid_min and posixpath.basename(account.shell) not in REFUSING_SHELLS:
         found = f"{who} and login shell {account.shell!r}, which looks like a person's account"
         cure = f"usermod --shell {wanted.shell} --lock {account.name}"
-        needed = f"a dedicated account: another name, or, if nobody logs in with it, first run {cure}"
+        needed = f"a dedicated account: another name, or, if nobody logs in with it, first run `{cure}`"
         raise HardeningError("name", found, needed, "name")
     sharing = sorted(other.name for other in known.accounts.values() if other.uid == account.uid and other != account)
     if sharing:
@@ -292,16 +292,15 @@ def _judge(known: Accounts, account: Account, wanted: ServiceAccount) -> None:
     group = known.group_of(account.gid)
     if group is None or group.name != account.name:
         found = f"{who} and primary group {group.name if group else account.gid!r}"
-        needed = (
-            f"a group of its own; run groupadd --system {account.name} and usermod --gid {account.name} {account.name}"
-        )
+        make = "" if account.name in known.groups else f"groupadd --system {account.name} && "
+        needed = f"a group of its own; run `{make}usermod --gid {account.name} {account.name}`"
         raise HardeningError("name", found, needed, "name")
     _judge_group(known, group, [account.name])
     privileged = sorted(known.groups_of(account) & set(PRIVILEGED_GROUPS))
     if privileged:
         found = f"{who} in {', '.join(privileged)}"
-        cure = " and ".join(f"gpasswd --delete {account.name} {name}" for name in privileged)
-        raise HardeningError("name", found, f"no privileged group; run {cure}", "name")
+        cure = " && ".join(f"gpasswd --delete {account.name} {name}" for name in privileged)
+        raise HardeningError("name", found, f"no privileged group; run `{cure}`", "name")
 
 
 def _judge_group(known: Accounts, group: Group, owners: list[str]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
+import shlex
 import stat
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
@@ -77,7 +78,9 @@ def _vet(found: os.stat_result, path: str, trusted: Collection[int]) -> None:
         raise HardeningError(path, f"a directory of uid {found.st_uid}", "one of root, because root writes below it")
     if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
         mode = f"mode {stat.S_IMODE(found.st_mode):04o}"
-        raise HardeningError(path, mode, "a directory that only its owner may write; run chmod go-w on it")
+        raise HardeningError(
+            path, mode, f"a directory that only its owner may write; run `chmod go-w -- {shlex.quote(path)}`"
+        )
 
 
 @contextmanager

@@ -105,6 +105,7 @@ actions:
 """
 
 import secrets
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -159,9 +160,9 @@ def current_token(path: str, existing: FileState | None) -> str | None:
         raise HardeningError(path, f"a {existing.type}", "a regular file, or nothing at all; move it away")
     if existing.nlink != 1:
         found = f"a file with {existing.nlink} names (hard links)"
-        needed = (
-            f"a single name; find the others with find / -xdev -samefile {path}, remove them, then rotate the token"
-        )
+        name = shlex.quote(path)
+        others = f'find "$(stat -c %m -- {name})" -xdev -samefile {name} ! -path {name}'
+        needed = f"a single name; run `{others} -delete`, and make a new token"
         raise HardeningError(path, found, needed, "rotate")
     return existing.content.decode("utf-8", "replace").rstrip("\r\n")
 

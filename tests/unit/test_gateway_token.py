@@ -95,7 +95,7 @@ def test_decide(existing, value, rotate, actions, token, rotated):
         (state("change-me"), "", False, ["gateway_token: found", "not hexadecimal", "'rotate'"]),
         (None, "0" * 64, False, ["value: found", "different digits", "openssl rand -hex 32"]),
         (state(), STRONG, True, ["rotate", "one of the two"]),
-        (state(nlink=2), "", False, ["2 names", "find / -xdev -samefile", "rotate"]),
+        (state(nlink=2), "", False, ["2 names", "-xdev -samefile", "rotate"]),
         (state(nlink=2), "", True, ["2 names"]),
         (state(type="directory"), "", False, ["a directory", "a regular file"]),
         (state(type="fifo"), STRONG, False, ["a fifo", "a regular file"]),

@@ -1,0 +1,385 @@
+"""What a refusal advises heals it: its command is run, or exactly the option that it names is set.
+
+Every place that makes a HardeningError with an option or a command needs a trial here; ``untried_refusals.txt`` names
+those that still wait for one and may only become shorter. A place is its file, its function and what is needed there.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import advice
+import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils import (
+    _audit,
+    _deploy_options,
+    _docker,
+    _files,
+    _gate,
+    _image,
+    _image_adopt,
+    _image_archive,
+    _image_base,
+    _registry,
+    _systemd,
+    _text,
+    _unit_options,
+    _users,
+    _walk,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.modules import gateway_token, service_user
+from ansible_collections.openclaw.hardening.plugins.plugin_utils import _report, _rollout_plan
+
+from .test_users import WANTED, read, root, tool  # noqa: F401
+
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+UNTRIED = Path(__file__).with_name("untried_refusals.txt")
+IMAGE = f"sha256:{'4' * 64}"
+Place = tuple[str, int]
+
+
+# --- where advice is given ----------------------------------------------------------------------------------------
+
+
+def places() -> dict[Place, tuple[str, int]]:
+    """Return every place that gives advice: its name, by its file and first line, and its last line."""
+    found: dict[Place, tuple[str, int]] = {}
+    for path in sorted(PLUGINS.rglob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                for call in ast.walk(function):
+                    if (
+                        isinstance(call, ast.Call)
+                        and getattr(call.func, "id", "") == "HardeningError"
+                        and advises(call)
+                    ):
+                        needed = ast.unparse(call.args[2]) if len(call.args) > 2 else ""
+                        name = f"{path.name} {function.name} {' '.join(needed.split())[:50]}"
+                        found[path.name, call.lineno] = name, call.end_lineno or call.lineno
+    return found
+
+
+def advises(call: ast.Call) -> bool:
+    option = call.args[3:4] or [word.value for word in call.keywords if word.arg == "option"]
+    return bool(option) or "`" in ast.unparse(call)
+
+
+@pytest.fixture
+def raised(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Place]]:
+    """Write down where each HardeningError is made."""
+    seen: list[Place] = []
+    init = HardeningError.__init__
+
+    def watched(self: HardeningError, *args: Any, **details: Any) -> None:
+        frame = sys._getframe(1)
+        seen.append((os.path.basename(frame.f_code.co_filename), frame.f_lineno))
+        init(self, *args, **details)
+
+    monkeypatch.setattr(HardeningError, "__init__", watched)
+    yield seen
+
+
+def message(attempt: Callable[[], object]) -> str:
+    with pytest.raises(HardeningError) as caught:
+        attempt()
+    return str(caught.value)
+
+
+# --- options ------------------------------------------------------------------------------------------------------
+
+DEPLOYMENT: dict[str, Any] = {
+    "state": "present", "definition": "services: {}", "image_ref": "openclaw:hardened", "image_id": IMAGE,
+    "health": {"host": "127.0.0.1", "port": 1, "paths": ["/readyz"], "timeout": 1, "settle": 0}, "unit": "x.service",
+    "directory": "/etc/openclaw", "definition_name": "compose.yml", "files": [], "secrets": [], "project": "openclaw",
+    "service": "gateway", "container_name": "gateway", "prune_prefix": "", "validate": None, "remove_files": False,
+    "state_dir": "", "state_excludes": [], "candidate": "auto",
+}  # fmt: skip
+UNIT_SET: dict[str, Any] = {
+    "units": [{"name": "a.service", "content": "[Service]\nExecStart=/bin/true\n"}], "files": [], "secrets": [],
+    "enabled": [], "started": [], "directories": [], "exposure_limits": {}, "directory": "/etc/systemd/system",
+    "restart_on_change": True, "state": "present",
+}  # fmt: skip
+POLICY: dict[str, Any] = {"policy": {"addresses": ["192.0.2.1"], "capabilities": ["CHOWN"]}, "waivers": []}
+FOLDER = {"mode": "0755", "owner": "root", "group": "root"}
+WAIVER = {"id": "OCH-CTR-06", "reason": "a plugin writes there", "expires": "2099-01-31"}
+FILES = [{"path": "/etc/openclaw/a", "content": "", "mode": "0644", "uid": 0, "gid": 0}]
+JUDGE = {"path": "/etc/openclaw/a", "argv": ["x"], "user": "1:1", "env": [], "option": ""}
+
+
+def option(
+    read_options: Callable[[dict], object], good: dict, name: str, bad: Any, well: Any = None, **more: Any
+) -> Any:
+    """A refusal of a set of options, and the same set with the named option as it is good."""
+    before = {**good, **more}
+    return name, lambda: read_options({**before, name: bad}), lambda: read_options({**before, name: well or good[name]})
+
+
+def value(judge: Callable[..., object], name: str, bad: Any, well: Any) -> Any:
+    """A refusal of one value."""
+    return name, lambda: judge(name, bad), lambda: judge(name, well)
+
+
+def deployment(name: str, bad: Any, well: Any = None, **more: Any) -> Any:
+    return option(_deploy_options.wanted_from, DEPLOYMENT, name, bad, well, **more)
+
+
+def unit_set(name: str, bad: Any, well: Any = None, **more: Any) -> Any:
+    return option(_unit_options.wanted_set, UNIT_SET, name, bad, well, **more)
+
+
+def gate(name: str, bad: Any, well: Any = None) -> Any:
+    return option(_gate.gate_from, POLICY, name, bad, well)
+
+
+CHECKOUT = str(Path(__file__).parents[1] / "checkout")
+RECIPE = _image.Recipe("openclaw:hardened", "FROM a\n", {}, _image.Base("debian", packages=()))
+BUILD = {"dockerfile": "FROM a\n", "context": {}, "build_args": {}, "secrets": {}, "checkout": ""}
+RECORD = dict.fromkeys(_image_adopt._TEXTS, "x") | {"image_id": IMAGE}
+HOST = {"name": "a", "result": {}}
+
+
+def with_account(name: str = "openclaw", uid: int = 1000, twin: bool = False, friend: bool = False) -> _users.Accounts:
+    """The databases with one account and its group, and maybe another one that shares a number of it."""
+    accounts = {name: _users.Account(name, "x", uid, uid, "OpenClaw", "/var/lib/openclaw", "/usr/sbin/nologin")}
+    if twin or friend:
+        number = uid if twin else 1001
+        accounts["twin"] = _users.Account("twin", "x", number, uid, "", "/srv/twin", "/usr/sbin/nologin")
+    return _users.Accounts(accounts, {name: _users.Group(name, uid, ())})
+
+
+def plan_for(name: str = "openclaw", **changes: Any) -> object:
+    return _users.plan(with_account(name, **changes), replace(WANTED, name=name))
+
+
+OTHER = replace(WANTED, name="other")
+KNOWN = _users.Accounts({}, {})
+HOME = [service_user.Directory("/var/lib/openclaw", 0o750, "user", "user")]
+STRONG = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+TOKEN_FILE = _files.ManagedFile("/etc/openclaw/secrets/gateway_token", b"", 0o400)
+
+
+def recipe(name: str, field: str, bad: Any, well: Any) -> Any:
+    return (name, lambda: _image.validate(replace(RECIPE, **{field: bad})),
+            lambda: _image.validate(replace(RECIPE, **{field: well})))  # fmt: skip
+
+
+def spend(limit: int) -> None:
+    _image_archive.Budget(limit).spend(2)
+
+
+# The option that the message has to name, what is refused, and the same with that option set.
+OPTIONS = [
+    value(_text.printable, "text", "a\nb", "ab"),
+    value(_text.encoded, "text", "\ud800", "a"),
+    value(_docker.reference, "image_ref", "openclaw", "openclaw:hardened"),
+    ("base", lambda: _docker.reference("base", "a:b", digest=True),
+     lambda: _docker.reference("base", f"a@{IMAGE}", digest=True)),
+    ("docker_host", lambda: _docker.docker_host("ssh://x"), lambda: _docker.docker_host("unix:///run/docker.sock")),
+    deployment("project", "openclaw_candidate"),
+    deployment("service", "-x"),
+    deployment("health", {**DEPLOYMENT["health"], "paths": []}),
+    deployment("image_ref", ""),
+    deployment("image_id", "sha256:12"),
+    deployment("unit", "x.timer"),
+    deployment("validate", {**JUDGE, "path": "/other"}, JUDGE, files=FILES),
+    deployment("validate", {**JUDGE, "user": "root"}, JUDGE, files=FILES),
+    deployment("state_excludes", ["a/b"], ["a"]),
+    gate("policy", {"addresses": ["everywhere"], "capabilities": []}),
+    gate("policy", {"addresses": [], "capabilities": ["ALL"]}),
+    gate("waivers", [{**WAIVER, "id": "CIS-5.1"}], [WAIVER]),
+    gate("waivers", [{**WAIVER, "reason": "?"}], [WAIVER]),
+    gate("waivers", [{**WAIVER, "expires": "soon"}], [WAIVER]),
+    ("units", lambda: _audit._exposure("a.service", "much"), lambda: _audit._exposure("a.service", "2.5")),
+    value(_image_archive.image_id, "image", "openclaw:hardened", IMAGE),
+    ("base.packages", lambda: _image_base.packages(["-x"]), lambda: _image_base.packages(["git"])),
+    value(_registry.repository, "repository", "openclaw", "registry.example:5000/openclaw"),
+    value(_registry.digest, "digest", "latest", IMAGE),
+    ("username", lambda: _registry.login("me", "", ""), lambda: _registry.login("", "", "")),
+    value(_registry.certificate, "ca", "text", ""),
+    value(_systemd.unit_name, "units", "a@b.service", "a.service"),
+    unit_set("units", []),
+    unit_set("units", [{"name": "a.service", "content": "[Service]\nExecStart=/bin/true"}]),
+    unit_set("units", [{"name": "a.service", "content": "[Service]\nExecStart=/bin/true \\\n"}]),
+    unit_set("units", [{"name": "a.service", "content": "[Timer]\nExecStart=/bin/true\n"}]),
+    unit_set("units", [{"name": "a.service", "content": "ExecStart=/bin/true\n"}]),
+    unit_set("files", [*FILES, *FILES], FILES),
+    unit_set("enabled", ["b.service"], ["a.service"]),
+    unit_set("exposure_limits", {"a.service": 11}, {"a.service": 2}),
+    ("shell", lambda: service_user.judge_shell("/bin/bash"), lambda: service_user.judge_shell("/usr/sbin/nologin")),
+    ("uid", lambda: service_user.judge_uid("root"), lambda: service_user.judge_uid("auto")),
+    ("uid", lambda: service_user.judge_uid("65534"), lambda: service_user.judge_uid("980")),
+    ("home", lambda: service_user.judge_home("/srv/a:b"), lambda: service_user.judge_home("/srv/a")),
+    ("comment", lambda: service_user.judge_comment("a:b"), lambda: service_user.judge_comment("a")),
+    recipe("dockerfile", "dockerfile", "", "FROM a\n"),
+    recipe("dockerfile", "dockerfile", "# syntax=x\nFROM a\n", "FROM a\n"),
+    recipe("context", "context", {"../a": ""}, {"a": ""}),
+    recipe("build_args", "build_args", {"BASE_IMAGE": "x"}, {"A": "x"}),
+    recipe("secrets", "secrets", {"a b": "/etc/passwd"}, {"a": "/etc/passwd"}),
+    recipe("secrets.a", "secrets", {"a": "/a,b"}, {"a": "/etc/passwd"}),
+    recipe("secrets.a", "secrets", {"a": "/no/such/file"}, {"a": "/etc/passwd"}),
+    recipe("secrets.a", "secrets", {"a": "/etc"}, {"a": "/etc/passwd"}),
+    recipe("checkout_path", "checkout", "/etc", CHECKOUT),
+    ("secrets", lambda: _image.validate(replace(RECIPE, build_args={"NPM_TOKEN": "/etc/passwd"})),
+     lambda: _image.validate(replace(RECIPE, secrets={"npm_token": "/etc/passwd"}))),
+    ("record", lambda: _image_adopt.record_of("record", {"image_id": 1}, IMAGE),
+     lambda: _image_adopt.record_of("record", RECORD, IMAGE)),
+    ("record", lambda: _image_adopt.record_of("record", {**RECORD, "image_id": "sha256:5"}, IMAGE),
+     lambda: _image_adopt.record_of("record", RECORD, IMAGE)),
+    ("max_size_mib", lambda: spend(1), lambda: spend(2)),
+    ("path", lambda: _image_archive.opened("/no/such/file", "path"),
+     lambda: _image_archive.opened("/etc/passwd", "path").close()),
+    ("path", lambda: _image_archive.opened("/etc", "path"),
+     lambda: _image_archive.opened("/etc/passwd", "path").close()),
+    ("password_file", lambda: _registry.login("me", "a", "/root/password"), lambda: _registry.login("me", "a", "")),
+    ("password_file", lambda: _registry.login("me", "", "/no/such/file"), lambda: _registry.login("", "", "")),
+    ("hosts", lambda: _report.fleet("t", [], ""), lambda: _report.fleet("t", [HOST], "")),
+    ("hosts", lambda: _report.fleet("t", [{"name": ""}], ""), lambda: _report.fleet("t", [HOST], "")),
+    ("hosts", lambda: _report.fleet("t", [HOST, HOST], ""), lambda: _report.fleet("t", [HOST], "")),
+    value(lambda _option, sizes: _rollout_plan.batches(sizes, {}), "batches", ["01"], [1, "25%"]),
+    ("name", lambda: plan_for(uid=33, name="www-data"), lambda: _users.plan(with_account("www-data", 33), WANTED)),
+    ("name", lambda: _users.plan(KNOWN, replace(WANTED, name="docker")), lambda: _users.plan(KNOWN, WANTED)),
+    ("name", lambda: plan_for(twin=True), lambda: _users.plan(with_account(twin=True), OTHER)),
+    ("name", lambda: plan_for(friend=True), lambda: _users.plan(with_account(friend=True), OTHER)),
+    ("uid", lambda: _users.plan(with_account(), replace(WANTED, uid=990)), lambda: plan_for()),
+    ("uid", lambda: _users.plan(with_account(), replace(WANTED, name="other", uid=1000)),
+     lambda: _users.plan(with_account(), replace(WANTED, name="other"))),
+    ("directories", lambda: service_user.refuse_homes(with_account(), "other", HOME),
+     lambda: service_user.refuse_homes(with_account(), "other", [])),
+    ("rotate", lambda: gateway_token.decide(TOKEN_FILE, None, STRONG, True),
+     lambda: gateway_token.decide(TOKEN_FILE, None, STRONG, False)),
+    ("directories", lambda: service_user.judge_directories("/var/lib/x", [{**FOLDER, "path": "/etc"}]),
+     lambda: service_user.judge_directories("/var/lib/x", [{**FOLDER, "path": "/var/lib/x/y"}])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("trial", OPTIONS, ids=lambda trial: trial[0])
+def test_the_option_that_is_named_heals(trial: tuple) -> None:
+    name, bad, good = trial
+    assert message(bad).endswith(f"; set {name!r}")
+    good()
+
+
+# --- commands -----------------------------------------------------------------------------------------------------
+
+
+def commands(text: str) -> list[str]:
+    """Return what a message wants to be typed."""
+    return [command for _clause, spans in advice.clauses(text) for command in spans]
+
+
+def run(text: str) -> None:
+    found = commands(text)
+    assert found, text
+    for command in found:
+        subprocess.run(["sh", "-euc", command], check=True, capture_output=True)
+
+
+def run_for_accounts(root: Path, text: str) -> None:  # noqa: F811
+    """The same with the account databases of the test in the place of the machine's own."""
+    found = commands(text)
+    assert found, text
+    for command in found:
+        inside = f"mount --bind {shlex.quote(str(root / 'etc'))} /etc && exec sh -euc {shlex.quote(command)}"
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", inside], check=False, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def plan(root: Path) -> object:  # noqa: F811
+    return _users.plan(read(root), WANTED)
+
+
+def test_a_persons_account(root, as_root):  # noqa: F811
+    tool(root, "useradd", "-u", "1000", "-U", "-s", "/bin/bash", "openclaw")
+    run_for_accounts(root, message(lambda: plan(root)))
+    plan(root)
+
+
+@pytest.mark.parametrize("group_is_there", [True, False])
+def test_a_primary_group_of_another_name(root, as_root, group_is_there):  # noqa: F811
+    tool(root, "useradd", "-r", "-g", "docker", "-s", "/usr/sbin/nologin", "openclaw")
+    if group_is_there:
+        tool(root, "groupadd", "-g", "500", "openclaw")
+    run_for_accounts(root, message(lambda: plan(root)))
+    plan(root)
+
+
+def test_privileged_groups(root, as_root):  # noqa: F811
+    tool(root, "useradd", "-r", "-U", "-G", "docker,sudo", "-s", "/usr/sbin/nologin", "openclaw")
+    run_for_accounts(root, message(lambda: plan(root)))
+    plan(root)
+
+
+def test_a_directory_that_others_may_write(tmp_path):
+    loose = tmp_path / "it's $loose"
+    loose.mkdir()
+    loose.chmod(0o777)
+
+    def write() -> None:
+        with _walk.parent(str(loose / "file"), trusted=(os.getuid(), 0)):
+            pass
+
+    run(message(write))
+    write()
+
+
+def test_a_password_that_others_may_read(tmp_path, as_root):
+    file = tmp_path / "pass word"
+    file.write_text("secret\n")
+    os.chown(file, 4242, 4242)
+    run(message(lambda: _registry.login("me", "", str(file))))
+    _registry.login("me", "", str(file))
+
+
+def test_a_token_with_a_second_name(tmp_path):
+    """On a file system of its own, because the command looks through all of one."""
+    file = tmp_path / "gateway token"
+    file.write_text(STRONG)
+    os.link(file, tmp_path / "copy")
+    said = message(lambda: gateway_token.current_token(str(file), _files.look(str(file))))
+    folder, name = shlex.quote(str(tmp_path)), shlex.quote(str(file))
+    alone = (
+        f"mount -t tmpfs none {folder}; echo > {name}; ln {name} {folder}/copy; {commands(said)[0]}; stat -c %h {name}"
+    )
+    done = subprocess.run(["unshare", "--mount", "sh", "-euc", alone], check=True, capture_output=True, text=True)
+    assert done.stdout == "1\n"
+
+
+# --- that none is forgotten ---------------------------------------------------------------------------------------
+
+
+def test_every_place_that_advises_has_a_trial_or_waits_for_one(raised: list[Place], tmp_path: Path, request) -> None:
+    for _name, bad, _good in OPTIONS:
+        with pytest.raises(HardeningError):
+            bad()
+    there = places()
+    tried = {
+        name
+        for (file, first), (name, last) in there.items()
+        if any(file == seen and first <= line <= last for seen, line in raised)
+    }
+    waiting = set(UNTRIED.read_text().splitlines())
+    names = {name for name, _last in there.values()}
+    untried = names - tried - waiting - set(ELSEWHERE)
+    assert not untried, "advice that no test applies: try it above:\n" + "\n".join(sorted(untried))
+    assert not waiting & tried, "tried by now, so take it out of untried_refusals.txt:\n" + "\n".join(waiting & tried)
+    assert not (waiting | set(ELSEWHERE)) - names, "there is no such place:\n" + "\n".join(
+        (waiting | set(ELSEWHERE)) - names
+    )
+
+
+# Tried by the tests above that are named for it, or on a host.
+ELSEWHERE = {
+    "_users.py _judge f'no privileged group; run `{cure}`'": test_privileged_groups,
+    "_users.py _judge needed": test_a_persons_account,
+    "_walk.py _vet f'a directory that only its owner may write; run `": test_a_directory_that_others_may_write,
+    "gateway_token.py current_token needed": test_a_token_with_a_second_name,
+}
