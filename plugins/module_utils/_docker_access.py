@@ -53,7 +53,7 @@ def not_installed(docker_host: str) -> bool:
 
 def unavailable(docker_host: str, error: Exception) -> HardeningError:
     """Return the error for a daemon that does not answer: what was found there, and what fixes it."""
-    found, needed = harmless(f"no answer ({error})"), "a running Docker daemon (systemctl start docker)"
+    found, needed = harmless(f"no answer ({error})"), "a running Docker daemon; run `systemctl start docker`"
     if docker_host.startswith("unix://"):
         path = docker_host[len("unix://") :]
         refused = _connect(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import secrets
 import subprocess
 import time
@@ -278,9 +279,9 @@ def test_a_daemon_that_is_stopped_is_a_clean_message(images):
     images.host.check("systemctl stop docker.socket docker.service")
     try:
         answer = images.run(new)
-        assert "a running Docker daemon (systemctl start docker)" in answer["msg"]
+        images.host.check(re.search("run `([^`]+)`", answer["msg"])[1])  # what the message says, to the letter
     finally:
-        images.host.check("systemctl start docker.socket docker.service")
+        images.host.run("systemctl start docker.socket docker.service")
     assert images.content() == str(images.version)
     images.converges(new)
     served(images.host)

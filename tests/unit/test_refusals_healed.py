@@ -97,6 +97,7 @@ def message(attempt: Callable[[], object]) -> str:
 # --- options ------------------------------------------------------------------------------------------------------
 
 DEPLOYMENT: dict[str, Any] = {
+    **{name: spec.get("default") for name, spec in _deploy_options.DEPLOY_ARGUMENTS.items()},
     "state": "present", "definition": "services: {}", "image_ref": "openclaw:hardened", "image_id": IMAGE,
     "health": {"host": "127.0.0.1", "port": 1, "paths": ["/readyz"], "timeout": 1, "settle": 0}, "unit": "x.service",
     "directory": "/etc/openclaw", "definition_name": "compose.yml", "files": [], "secrets": [], "project": "openclaw",
