@@ -42,6 +42,7 @@ def act(arguments: argparse.Namespace) -> None:
     if arguments.command == "up":
         engine.ensure()
         hosts.up(arguments.rig, arguments.hosts, aside=arguments.aside, bare=arguments.bare)
+        engine.weigh()  # the group is there since the first container
         return
     if arguments.command == "down":
         hosts.down(arguments.rig)

@@ -15,6 +15,9 @@ from shell import CACHE, RigError, answers, run, say
 PID_FILE = CACHE / "dockerd.pid"
 LOG_FILE = CACHE / "dockerd.log"
 DOCKERS_OWN = Path("/run/docker.pid")
+# On cgroup v1 all containers together weigh as much as one process beside them: on a busy machine the hosts starve.
+WEIGHT_FILE = Path("/sys/fs/cgroup/cpu/docker/cpu.shares")
+WEIGHT = 1024 * 16
 PACKAGES = {"dockerd": "docker.io", "mmdebstrap": "mmdebstrap", "iptables": "iptables", "ssh-keygen": "openssh-client"}
 
 
@@ -23,6 +26,12 @@ def ensure() -> None:
     _install_missing()
     if not answers("docker", "version"):
         _start()
+
+
+def weigh() -> None:
+    """Give the hosts their part of the processors, when the Docker Engine is one that `ensure` started."""
+    if _dockerd(PID_FILE) is not None and WEIGHT_FILE.exists():
+        WEIGHT_FILE.write_text(f"{WEIGHT}\n")
 
 
 def stop_if_ours() -> None:
