@@ -24,6 +24,8 @@ RECORD = "/var/lib/openclaw-hardening/image.json"
 # The image of a mutant; its record is given to the audit, so that it differs in nothing but its fault.
 IMAGE = "openclaw:mutant"
 MUTANT_RECORD = "/root/mutant.json"
+# What heals a fault is a run of site.yml.
+SITE = "site"
 # The limits that the roles set.
 UNITS = {
     "openclaw-gateway.service": 2.0,
@@ -151,7 +153,7 @@ class Mutant:
     :param start: whether the container is started, not only made.
     :param state: what Docker says about the container before it is judged (health, else status); empty: whatever.
     :param options: for the audit, over the usual ones.
-    :param way: which way of the rule's remediation heals it; None: none of them does, a run of site.yml or nothing.
+    :param way: which way of the rule's remediation heals it; SITE: a run of site.yml; None: nothing that is shown.
     :param values: what the capitals of the remediation stand for here, over VALUES.
     """
 
@@ -169,7 +171,7 @@ class Mutant:
     start: bool = True
     state: str = "healthy"
     options: dict[str, Any] = field(default_factory=dict)
-    way: int | None = 0
+    way: int | str | None = 0
     values: dict[str, str] = field(default_factory=dict)
 
 
@@ -290,8 +292,13 @@ class Host(RigHost):
 
     def heal(self, mutant: Mutant, audit: Audit) -> None:
         """Do what the audit says about a mutant, to the letter."""
-        way = [way for way in advice.ways(audit.remediation(mutant.expected)) if way != advice.SITE][mutant.way or 0]
+        ways = advice.ways(audit.remediation(mutant.expected))
         self._healed, self._running = True, ""
+        if mutant.way == SITE:
+            assert advice.SITE in ways, ways
+            self.site()
+            return
+        way = [way for way in ways if way != advice.SITE][int(mutant.way or 0)]
         image = f"export OPENCLAW_IMAGE={IMAGE if mutant.image else ''}\n"
         settings = {path: json.loads(self.check(f"cat {path}")) for path in (DAEMON_JSON, CONFIG) if self._has(path)}
         patient = advice.Patient(
@@ -324,6 +331,16 @@ class Host(RigHost):
         put()
         self.check("gateway_again; healthy healthy")
         self.facts["token"] = self.check("cat $TOKEN")
+
+    def site(self) -> None:
+        """Do what a run of site.yml does about accounts, secrets and units, with the options that the roles gave."""
+        newest = max((BUILD / "records").glob("*-run.json"))
+        for task in json.loads(newest.read_text())["tasks"]:
+            module = task["action"].rpartition(".")[2]
+            if module in ("service_user", "systemd_unit") and task["host"] == self.name and task.get("options"):
+                options = {name: value for name, value in task["options"].items() if value is not None}
+                answer = self.module(module, options, diff=False)
+                assert not answer.get("failed"), answer
 
     def _has(self, path: str) -> bool:
         return self.run(f"[ -f {path} ]").returncode == 0

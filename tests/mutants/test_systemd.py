@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness import Mutant
+from harness import SITE, Mutant
 from proof import proof
 
 GATEWAY = "openclaw-gateway.service"
@@ -66,22 +66,22 @@ MUTANTS = (
         "more exposed than allowed", "OCH-SYS-03", READER,
         "-e /^SystemCallFilter/d -e /^ProtectSystem/d -e /^CapabilityBoundingSet/d",
         f"! systemctl cat {READER} | grep -q ^SystemCallFilter",
-        way=None,
+        way=SITE,
     ),
     edited(
         "directive swallowed by a backslash", "OCH-SYS-04", READER, "'s/^UMask=0077$/UMask=0077 \\\\/'",
         f"! {SHOWS.format('UMask', READER)} | grep -qx 0077",
-        way=None,
+        way=SITE,
     ),
     edited(
         "value that systemd cannot parse", "OCH-SYS-04", READER, "s/^ProtectSystem=strict/ProtectSystem=strictly/",
         f"! {SHOWS.format('ProtectSystem', READER)} | grep -qx strict",
-        way=None,
+        way=SITE,
     ),
     edited(
         "directive that systemd does not know", "OCH-SYS-04", GATEWAY, "s/^ProtectHome=yes/ProtectHomes=yes/",
         f"! {SHOWS.format('ProtectHome', GATEWAY)} | grep -qx yes",
-        way=None,
+        way=SITE,
     ),
     Mutant(
         "drop-in that relaxes one setting", "OCH-SYS-05", f"[ \"$({SHOWS.format('PrivateDevices', READER)})\" = no ]",
@@ -122,7 +122,7 @@ MUTANTS = (
         "ln -s /var/lib/openclaw/gateway-firewall $LIB/gateway-firewall",
         undo="rm $LIB/gateway-firewall /var/lib/openclaw/gateway-firewall; "
         "mv /root/gateway-firewall $LIB/gateway-firewall",
-        way=None,
+        way=SITE,
     ),
     Mutant(
         "unit file writable by everybody", "OCH-SYS-06", f"[ $(stat -c %a $S/{GATEWAY}) = 666 ]",
@@ -154,12 +154,12 @@ MUTANTS = (
         "notifier sees the state", "OCH-SYS-08", NOTIFIER,
         "'s|^InaccessiblePaths=.*openclaw.*|BindReadOnlyPaths=/var/lib/openclaw/.openclaw|'",
         f"{SHOWS.format('BindReadOnlyPaths', NOTIFIER)} | grep -q .openclaw",
-        way=None,
+        way=SITE,
     ),
     edited(
         "monitor has a network", "OCH-SYS-08", READER, "s/^PrivateNetwork=yes/PrivateNetwork=no/",
         f"[ \"$({SHOWS.format('PrivateNetwork', READER)})\" = no ]",
-        way=None,
+        way=SITE,
     ),
 )  # fmt: skip
 

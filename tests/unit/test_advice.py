@@ -45,6 +45,11 @@ def test_every_way_can_be_followed_and_a_seeded_fault_tries_it(rule: Rule) -> No
         assert number in tried, f"{rule.id}: no seeded fault is healed by its way {number}: {way}"
 
 
+@pytest.mark.parametrize("identity", sorted(BY_SITE))
+def test_a_run_of_the_playbook_is_shown_where_a_seeded_fault_tries_it(identity: str) -> None:
+    assert any(mutant.way == "site" for mutant in MUTANTS if mutant.expected == identity)
+
+
 def test_what_nobody_tried_yet_only_becomes_less() -> None:
     """A remediation that no test has applied is not shown (DESIGN, decision 18); these wait for their trial."""
     assert len(UNTRIED) <= 10
@@ -75,7 +80,7 @@ def test_a_definition_that_the_gate_refuses_is_healed_by_what_the_refusal_says(m
         pytest.skip("the gate does not see it, the audit does")
     definition.whole["networks"] = {"default": None, **definition.whole.get("networks", {})}
     patient = advice.Patient(definition.gateway, {"UID": "1000", "GID": "1000", **mutant.values})
-    way = advice.ways(said)[mutant.way or 0]
+    way = advice.ways(said)[int(mutant.way or 0)]
     advice.follow(way, patient)
     assert refusal(definition, mutant.expected) == ""
 
