@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -250,8 +251,10 @@ def _run(patient: Patient, spans: list[str]) -> None:
 
 
 def _edit(patient: Patient, spans: list[str]) -> None:
-    """An editor that deletes the lines which the finding names."""
-    patient.run(f"EDITOR=\"sed -i '/{patient.values['LINE']}/d'\" {patient.fill(spans[0])}")
+    """An editor that deletes the lines which the finding names, in the file that it is called with last."""
+    lines = f"#!/bin/sh\nfor file; do :; done\nexec sed -i '/{patient.values['LINE']}/d' \"$file\"\n"
+    editor = f"printf %s {shlex.quote(lines)} > /root/editor; chmod 0700 /root/editor; "
+    patient.run(f"{editor}EDITOR=/root/editor {patient.fill(spans[0])}")
 
 
 S = "#(?:, #| and #)*"
