@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils import _image_base
@@ -105,3 +107,14 @@ def test_age():
     assert not _image_base.fresh(made, 30, start + 30 * day + 1)
     assert not _image_base.fresh(None, 30, start)
     assert _image_base.is_due(made, 1_000_000, refresh=True)
+
+
+def test_a_base_is_made_where_its_programs_can_run(monkeypatch):
+    flags = dict.fromkeys(_image_base.PLACES, 0)
+    monkeypatch.setattr(_image_base.os, "statvfs", lambda path: SimpleNamespace(f_flag=flags[path]))
+    assert _image_base._place() == "/var/tmp"
+    flags["/var/tmp"], flags["/var/cache"] = os.ST_NOEXEC, os.ST_NODEV
+    assert _image_base._place() == "/var/lib"
+    flags["/var/lib"] = os.ST_NOEXEC
+    with pytest.raises(HardeningError, match="mounted noexec or nodev"):
+        _image_base._place()

@@ -155,3 +155,26 @@ def test_a_daemon_that_is_not_found_is_a_fact(monkeypatch):
 def test_rootless():
     assert Daemon(info={"SecurityOptions": ["name=rootless"]}).rootless
     assert not Daemon(info={"SecurityOptions": None}).rootless
+
+
+@pytest.mark.parametrize("name", ["cmdline", "environ"])
+def test_a_process_that_may_not_be_read_is_no_daemon_without_options(monkeypatch, name):
+    def read(path: str) -> str:
+        if path.endswith(f"/{name}"):
+            raise PermissionError(13, "Permission denied", path)
+        return ""
+
+    monkeypatch.setattr(_look_daemon, "_find", lambda path: os.getpid())
+    monkeypatch.setattr(_look_daemon, "read_text", read)
+    with pytest.raises(PermissionError):
+        _look_daemon.look(object(), Client())
+
+
+def test_a_table_of_sockets_that_may_not_be_read_is_not_an_empty_one(monkeypatch):
+    def read(path: str) -> str:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(_look_daemon, "_socket_inodes", lambda pid: {"1"})
+    monkeypatch.setattr(_look_daemon, "read_text", read)
+    with pytest.raises(PermissionError):
+        _look_daemon._listeners(1)

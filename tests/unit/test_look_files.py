@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import os
 import stat
@@ -322,3 +323,13 @@ def test_the_owner_and_mode_are_those_of_the_last_name(tmp_path):
     assert (found.mode, found.nlink, found.size, found.uid) == (0o640, 2, 1, os.geteuid())
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert "links 2" in found.shown()
+
+
+def test_an_environment_that_may_not_be_read_is_not_empty(monkeypatch):
+    def refused(*_arguments, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    assert subject._environment(2**22 + 1) == {}  # it ended
+    monkeypatch.setattr(builtins, "open", refused)
+    with pytest.raises(PermissionError):
+        subject._environment(1)
