@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import (
+    _forwarders,
     _look_account,
     _look_daemon,
     _look_files,
@@ -15,6 +16,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils import (
     _look_kernel,
     _look_log,
     _look_network,
+    _look_packet_filter,
     _look_secrets,
     _look_units,
 )
@@ -60,6 +62,9 @@ def look_at_container(
     token = "" if isinstance(secrets, Unseen) else secrets.token
     engine = "" if isinstance(host["daemon"], Unseen) else host["daemon"].version
     parts["network"] = _read("network", _look_network.look, module, api, settings, attrs, running, token, engine)
+    network = parts["network"]
+    parts["packets"] = _read("packet filter", _look_packet_filter.look, module, network, attrs, allowed)
+    parts["forwarders"] = _read("other listeners", _forwarders.look, module, api, network)
     return parts
 
 

@@ -11,11 +11,14 @@ from __future__ import annotations
 import ipaddress
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 # Where a forwarded packet can be dropped, in the order of its way. A drop anywhere is final, an ACCEPT is not.
 _STATIONS = (("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("mangle", "FORWARD"), ("filter", "FORWARD"))
-_FATES = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "drop"}
+_FATES = {
+    **{"ACCEPT": "accept", "DROP": "drop", "REJECT": "drop"},
+    **{"DNAT": "dnat", "REDIRECT": "redirect", "MASQUERADE": "masquerade", "SNAT": "masquerade"},
+}
 _VALUES = {"--tcp-flags": ["FIN,SYN,RST,ACK", "SYN"]}
 
 
@@ -54,13 +57,33 @@ class Table:
 
 @dataclass(frozen=True)
 class Packet:
-    """The first packet of a new connection, from a machine behind ``interface`` to a container behind ``bridge``."""
+    """The first packet of a new connection, from a machine behind ``interface`` to a container behind ``bridge``.
+
+    :param source: where it comes from; empty: from anywhere but the network of ``address`` and ``prefix``.
+    :param original: where it was sent before a NAT rule changed that; empty: there.
+    :param local: the address is one of this host.
+    """
 
     interface: str
     bridge: str
     address: str
     prefix: int
     port: int
+    source: str = ""
+    original: str = ""
+    original_port: int = 0
+    local: bool = False
+
+
+@dataclass(frozen=True)
+class Station:
+    """A base chain of nftables: one at which the kernel stops on a packet's way, before or after Docker's NAT."""
+
+    hook: str
+    priority: int
+    name: str
+    table: Table
+    chain: str
 
 
 def parse(lines: Iterable[str]) -> dict[str, Table]:
@@ -110,11 +133,44 @@ def _rule(line: str) -> FilterRule:
     return FilterRule(line, tuple(conditions))
 
 
-def let_in(tables: Mapping[str, Table], packet: Packet) -> str:
+def let_in(tables: Mapping[str, Table], packet: Packet, others: Iterable[Station] = ()) -> str:
     """Return the rule (or the policy) that lets the packet, or some like it, through; empty: all are dropped."""
+    forwarded = [found for found in others if found.hook in ("prerouting", "forward")]
+    # Before NAT, a packet that will be changed looks different: what is asked about that one is ``held_back``.
+    if packet.original or packet.source:
+        forwarded = [found for found in forwarded if found.hook == "forward"]
+    named = [(name, tables.get(name, Table()), chain) for name, chain in _STATIONS]
+    if packet.original or packet.source:
+        named = [found for found in named if found[2] == "FORWARD"]
+    return _through([*named, *((found.name, found.table, found.chain) for found in forwarded)], packet)
+
+
+def held_back(tables: Mapping[str, Table], packet: Packet, others: Iterable[Station] = ()) -> bool:
+    """Say whether such packets are all dropped before NAT (-100) sees where they go."""
+    early = [found for found in others if found.hook == "prerouting" and found.priority < -100]
+    named = [(name, tables.get(name, Table()), chain) for name, chain in _STATIONS if chain == "PREROUTING"]
+    return not _through([*named, *((found.name, found.table, found.chain) for found in early)], packet)
+
+
+def taken_in(tables: Mapping[str, Table], packet: Packet, others: Iterable[Station] = ()) -> str:
+    """Return what lets the packet into a program of this host; empty: all are dropped."""
+    named = [(name, tables.get(name, Table()), "INPUT") for name in ("mangle", "filter")]
+    return _through([*named, *((x.name, x.table, x.chain) for x in others if x.hook == "input")], packet)
+
+
+def nat(tables: Mapping[str, Table], chain: str, packet: Packet, others: Iterable[Station] = ()) -> dict[str, str]:
+    """Return what NAT does with the first packet (dnat, redirect, masquerade), each with its rule."""
+    found = dict(_walk(tables.get("nat", Table()), chain, packet, {}))
+    for station in others:
+        if station.hook == chain.lower():
+            for fate, text in _walk(station.table, station.chain, packet, {}).items():
+                found.setdefault(fate, text)
+    return found
+
+
+def _through(stations: Iterable[tuple[str, Table, str]], packet: Packet) -> str:
     last = "no rule"
-    for name, chain in _STATIONS:
-        table = tables.get(name, Table())
+    for name, table, chain in stations:
         outcomes = _walk(table, chain, packet, {})
         if "" in outcomes:
             policy = table.policies.get(chain, "ACCEPT")
@@ -182,9 +238,15 @@ def _holds(condition: Condition, packet: Packet) -> bool | None:
     if option in ("--dport", "--dports"):
         return any(_in_range(packet.port, part) for part in value.split(","))
     if option in ("--ctstate", "--state"):
-        return "NEW" in value.split(",")
+        return "NEW" in value.split(",") or (bool(packet.original) and "DNAT" in value.split(","))
     if option == "--dst-type":
-        return {"LOCAL": False, "UNICAST": True}.get(value)
+        return {"LOCAL": packet.local, "UNICAST": not packet.local}.get(value)
+    if option == "--ctdir":
+        return value == "ORIGINAL"
+    if option == "--ctorigdst":
+        return _inside(value, replace(packet, address=packet.original or packet.address))
+    if option == "--ctorigdstport":
+        return _in_range(packet.original_port or packet.port, value)
     if option == "-d":
         return _inside(value, packet)
     if option == "-s":
@@ -211,6 +273,8 @@ def _from(text: str, packet: Packet) -> bool | None:
     """Neighbours come from anywhere but the container's own network."""
     try:
         source = ipaddress.ip_network(text, strict=False)
+        if packet.source:
+            return ipaddress.ip_address(packet.source) in source
         home = ipaddress.ip_network(f"{packet.address}/{packet.prefix}", strict=False)
     except ValueError:
         return None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Callable
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _docker_access
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import DEFAULT_HOST, cli
+from ansible_collections.openclaw.hardening.plugins.module_utils._packet_filter import kernel_takes_it
 from ansible_collections.openclaw.hardening.plugins.module_utils._program import find_program
 from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless, spoken
@@ -37,6 +38,9 @@ DISTRIBUTIONS: dict[tuple[str, str], list[str] | None] = {
     ("ubuntu", "24.04"): ["docker.io", "docker-compose-v2", "docker-buildx"],
 }
 REPOSITORY_PACKAGES = ["docker-ce", "docker-ce-cli", "docker-compose-plugin", "docker-buildx-plugin"]
+# Of every distribution; Docker 28 and newer keeps neighbours away by itself.
+FILTER_PACKAGE = "nftables"
+FILTER_NEEDED_BELOW: Version = (28,)
 # Import name to the distribution's package, and to the name that pip knows.
 PYTHON_PACKAGES = {"docker": "python3-docker", "yaml": "python3-yaml"}
 _PIP = {"docker": "docker", "yaml": "PyYAML"}
@@ -69,6 +73,9 @@ class Host:
     uid: int = 0
     # Why an installed engine does not answer; empty: it does, or its unit only has to be started.
     engine_fault: str = ""
+    # The program nft, and nf_tables in the kernel.
+    nft: bool = True
+    nf_tables: bool = True
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,8 @@ def look(module: AnsibleModule, docker_host: str, disk_path: str) -> Host:
         reads_dist_packages=DIST_PACKAGES in map(os.path.realpath, sys.path),
         uid=os.geteuid(),
         engine_fault=_engine_fault(module, docker_host, silence) if installed and engine is None else "",
+        nft=module.get_bin_path("nft") is not None,
+        nf_tables=kernel_takes_it(),
     )
 
 
@@ -131,12 +140,14 @@ def problems(host: Host, wanted: Wanted) -> list[str]:
     ):
         if size < minimum:
             found.append(f"{what}: found {size} MiB, needed {minimum} MiB; enlarge the host, or lower {option}")
-    return found + _python_problems(host) + _engine_problems(host, wanted, system)
+    return found + _python_problems(host) + _engine_problems(host, wanted, system) + _filter_problems(host, wanted)
 
 
 def missing_packages(host: Host, engine_source: str) -> list[str]:
     """Return the packages to install, none when the host has everything."""
     python = [PYTHON_PACKAGES[name] for name in host.missing_python]
+    if not host.nft and engine_source != "present":
+        python.append(FILTER_PACKAGE)
     complete = host.engine_installed and host.compose is not None and host.buildx is not None
     if complete or engine_source == "present":
         return python
@@ -205,6 +216,24 @@ def _engine_problems(host: Host, wanted: Wanted, system: str) -> list[str]:
         found.append(
             f"Docker Engine: found none that is complete, and the one that {system} ships is too old; "
             f"set {option} to 'repository'"
+        )
+    return found
+
+
+def _filter_problems(host: Host, wanted: Wanted) -> list[str]:
+    """Judge what keeps neighbours off the gateway, where Docker does not."""
+    if host.engine is not None and host.engine >= FILTER_NEEDED_BELOW:
+        return []
+    found = []
+    if not host.nf_tables:
+        found.append(
+            "nf_tables: found a kernel without it, needed it to keep neighbours off the gateway; "
+            "boot a kernel with CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET, or use Docker 28 or newer"
+        )
+    if not host.nft and wanted.engine_source == "present":
+        found.append(
+            "nftables: found no program nft, needed it to keep neighbours off the gateway; "
+            f"install the package {FILTER_PACKAGE}, or set engine_source to 'distribution'"
         )
     return found
 

@@ -7,6 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_network import Network
+from ansible_collections.openclaw.hardening.plugins.module_utils._neighbours import (
+    forwarders_in_force,
+    neighbours_in_force,
+    own_table_in_force,
+    way_out_in_force,
+    wire_in_force,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._reach import (
     SHARED,
     answers_in_force,
@@ -15,7 +22,6 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._reach import (
     granted,
     listening,
     loopback,
-    neighbours_in_force,
     reach_in_force,
     some,
     token_in_force,
@@ -270,7 +276,7 @@ RULES: tuple[Rule, ...] = (
             "at each boot; or Docker 28 or newer"
         ),
         refs=(*guide("Security Improvements"), *owasp(5)),
-        needs=("network",),
+        needs=("network", "packets"),
         in_force=neighbours_in_force,
     ),
     Rule(
@@ -283,5 +289,55 @@ RULES: tuple[Rule, ...] = (
         refs=(*cis("5.9"), *owasp(5)),
         needs=("network",),
         in_force=inside_in_force,
+    ),
+    Rule(
+        id="OCH-NET-11",
+        title="Nothing else on this host hands the gateway on",
+        area="network",
+        severity="critical",
+        expected="no listener of the host gives this gateway's answer beyond the allowed addresses",
+        remediation="end what listens there (`ss -ltnp` names it), or bind it to 127.0.0.1; remove what redirects",
+        refs=guide("Verify Network Binding", "Network Access Issues"),
+        needs=("network", "packets", "forwarders"),
+        in_force=forwarders_in_force,
+    ),
+    Rule(
+        id="OCH-NET-12",
+        title="The gateway's packets get out to models and channels",
+        area="network",
+        severity="high",
+        expected="forwarding is on, there is a route, nothing drops the packets, and their address is translated",
+        remediation=(
+            "sysctl -w net.ipv4.ip_forward=1 and take what turns it off out of /etc/sysctl.d; "
+            "`systemctl restart docker` puts Docker's rules back"
+        ),
+        refs=("Docker documentation, Packet filtering and firewalls", "ip-sysctl, ip_forward"),
+        needs=("network", "packets"),
+        in_force=way_out_in_force,
+    ),
+    Rule(
+        id="OCH-NET-13",
+        title="Packets for 127.0.0.1 from other hosts do not reach the gateway",
+        area="network",
+        severity="critical",
+        expected="what is sent to 127.0.0.0/8 and comes in by another interface than lo is dropped before Docker's NAT",
+        remediation=(
+            "iptables -t raw -I PREROUTING -d 127.0.0.0/8 ! -i lo -j DROP, at each boot and after each reload; "
+            "or Docker 28 or newer"
+        ),
+        refs=("moby#45610", *guide("Network Binding")),
+        needs=("network", "packets"),
+        in_force=wire_in_force,
+    ),
+    Rule(
+        id="OCH-NET-14",
+        title="The gateway's own packet filter is loaded as it is declared",
+        area="network",
+        severity="high",
+        expected="the kernel's rules are those of the declared table, no more and no less",
+        remediation="`systemctl restart` the unit openclaw-gateway-firewall, or run playbooks/site.yml again",
+        refs=("nft(8)",),
+        needs=("packets",),
+        in_force=own_table_in_force,
     ),
 )

@@ -7,13 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import ip_address
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._firewall import Packet, Table, let_in, parse
+from ansible_collections.openclaw.hardening.plugins.module_utils._firewall import Table, parse
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_network import (
     EVERY_ADDRESS,
-    Attached,
     Listener,
     Network,
-    major,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._probe import (
     INVOKE,
@@ -188,73 +186,7 @@ def token_in_force(network: Network, _allowed: Allowed) -> Judgement:
     return passed(f"{without} without a token, {known} with it{f', {other} with another' if other else ''}", *evidence)
 
 
-# --- OCH-NET-08: neighbours ---------------------------------------------------------------------------------------
-
-
-def neighbours_in_force(network: Network, allowed: Allowed) -> Judgement:
-    """Before version 28, Docker forwards what is routed straight to the container, wherever its port is published."""
-    if EVERYWHERE in allowed.addresses:
-        return skipped("everybody may reach the port")
-    if network.mode != "bridge":
-        return skipped("has no bridge network of its own")
-    faults, unclear, kept, evidence = [], [], [], []
-    for found in network.attached:
-        for version, address, prefix in ((4, found.address, found.prefix), (6, found.address6, found.prefix6)):
-            if not address:
-                continue
-            if found.driver in ("macvlan", "ipvlan"):
-                faults.append(f"{found.name} ({found.driver}) is the neighbours' own network")
-                continue
-            if found.driver != "bridge":
-                unclear.append(f"{found.name}: how the driver {found.driver!r} keeps neighbours out is not known")
-                continue
-            if _by_docker(network, found, version):
-                kept.append(f"Docker {network.engine} with {network.backend}")
-                continue
-            if version not in network.firewall:
-                unclear.append(f"the packet filter for IPv{version} could not be read (iptables-save)")
-                continue
-            tables = parse(network.firewall[version])
-            ports = {port.target for port in network.published if port.protocol == "tcp"} or {network.port}
-            packets = [
-                Packet(name, found.bridge, address, prefix, port)
-                for name in network.interfaces
-                for port in sorted(ports)
-                if name != found.bridge
-            ]
-            for packet in packets:
-                rule = let_in(tables, packet)
-                if rule:
-                    faults.append(f"from {packet.interface}, {at(address, packet.port)} is reached by {rule!r}")
-            evidence += _drops(tables, found)
-            kept.append(f"what is routed to {address} is dropped, from {some(sorted({p.interface for p in packets}))}")
-    if unclear and not faults:
-        return unproven("; ".join(unclear), *evidence)
-    return verdict(faults, "; ".join(dict.fromkeys(kept)) or "is on no network", *evidence)
-
-
-def _by_docker(network: Network, found: Attached, version: int) -> bool:
-    """Say whether Docker filters in tables that iptables does not show, and was not told to let neighbours in."""
-    gateway = found.options.get(f"com.docker.network.bridge.gateway_mode_ipv{version}", "nat")
-    return (
-        major(network.engine) >= 28
-        and network.backend.startswith("nftables")
-        and gateway in ("", "nat", "isolated")
-        and not found.options.get("com.docker.network.bridge.trusted_host_interfaces")
-    )
-
-
-def _drops(tables: dict[str, Table], found: Attached) -> list[tuple[str, str]]:
-    """Show the rules that drop something for this container or its bridge."""
-    own = {found.bridge, found.address, found.address6} - {""}
-    rules = [
-        rule.text
-        for table in (tables.get("raw", Table()), tables.get("filter", Table()))
-        for chain in table.chains.values()
-        for rule in chain
-        if rule.target in ("DROP", "REJECT") and {rule.value("-o"), plain(rule.value("-d"))} & own
-    ]
-    return [("iptables-save", text) for text in rules[:4]]
+# --- OCH-NET-01: what the packet filter hands on ------------------------------------------------------------------
 
 
 def forwards(network: Network, allowed: Allowed) -> list[str]:

@@ -21,7 +21,20 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._rule import (
 from ansible_collections.openclaw.hardening.plugins.module_utils._settings import Settings
 
 TODAY = date(2026, 11, 22)
-PARTS = {"settings", "kernel", "network", "image", "log", "account", "files", "secrets", "daemon", "units"}
+PARTS = {
+    "settings",
+    "kernel",
+    "network",
+    "packets",
+    "forwarders",
+    "image",
+    "log",
+    "account",
+    "files",
+    "secrets",
+    "daemon",
+    "units",
+}
 CODES = dict(zip(_rule.AREAS, ("ACC", "IMG", "CTR", "NET", "SEC", "SYS", "HST", "UPK"), strict=True))
 ALL_REFS = {ref for rule in RULES for ref in rule.refs}
 

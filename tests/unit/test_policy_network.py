@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils import _nft, _nft_rules
 from ansible_collections.openclaw.hardening.plugins.module_utils._firewall import Packet, let_in, parse
+from ansible_collections.openclaw.hardening.plugins.module_utils._forwarders import Forwarders, Place
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_network import Attached, Listener, Network
+from ansible_collections.openclaw.hardening.plugins.module_utils._look_packet_filter import PacketFilter, Route
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy_network import RULES
 from ansible_collections.openclaw.hardening.plugins.module_utils._probe import WITH, WITHOUT, WRONG, Answer, Attempt
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import Allowed
@@ -44,6 +48,7 @@ COMMIT
 :PREROUTING ACCEPT [0:0]
 :DOCKER - [0:0]
 -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s 172.18.0.0/16 ! -o br-own -j MASQUERADE
 -A DOCKER -i br-own -j RETURN
 -A DOCKER -d 127.0.0.1/32 ! -i br-own -p tcp -m tcp --dport 18789 -j DNAT --to-destination 172.18.0.2:18789
 COMMIT
@@ -87,6 +92,24 @@ GOOD = Network(
     interfaces=("docker0", "br-own", "eth0"),
     firewall={4: saved(KEEP)},
 )
+DECLARED = _nft.Settings("openclaw-gateway", "br-own", 18789)
+
+
+def listing(*items: dict) -> str:
+    return json.dumps({"nftables": list(items)})
+
+
+PACKETS = PacketFilter(
+    stations=_nft_rules.parse(listing(*_nft.objects(DECLARED))),
+    declared=DECLARED,
+    declared_path="/usr/local/lib/openclaw-hardening/gateway-firewall.json",
+    own_table=listing(*_nft.objects(DECLARED)),
+    forwarding={"net.ipv4.ip_forward": "1"},
+    routes={4: Route("eth0")},
+    gateway="172.18.0.1",
+)
+NONE = _nft_rules.parse(listing())
+PARTS = {"packets": PACKETS, "forwarders": Forwarders(asked=3)}
 EVERYWHERE = replace(
     GOOD,
     published=(Publish("0.0.0.0", 18789, 18789),),
@@ -99,16 +122,24 @@ def asked(rule: str, allowed: Allowed = NOBODY, **changes: object):
     return BY_ID[f"OCH-NET-0{rule}"].asked(replace(SETTINGS, **changes), allowed)
 
 
-def in_force(rule: str, network: Network, allowed: Allowed = NOBODY):
-    return BY_ID[f"OCH-NET-0{rule}"].in_force(network, allowed)
+def in_force(rule: str, network: Network, allowed: Allowed = NOBODY, **parts: object):
+    """Without our own table, unless it is given: most rules are about other deployments, too."""
+    found = BY_ID[f"OCH-NET-{int(rule):02}"]
+    known = {"network": network, **PARTS, "packets": replace(PACKETS, stations=NONE), **parts}
+    return found.in_force(*(known[name] for name in found.needs), allowed)
+
+
+def whole(rule, network: Network, allowed: Allowed):
+    known = {"network": network, **PARTS}
+    return rule.in_force(*(known[name] for name in rule.needs), allowed)
 
 
 def answers(**changes: Answer) -> Network:
     return replace(GOOD, answers={**GOOD.answers, **changes})
 
 
-def test_nine_rules():
-    assert sorted(BY_ID) == [f"OCH-NET-0{number}" for number in range(1, 10)]
+def test_the_rules():
+    assert {f"OCH-NET-{number:02}" for number in (*range(1, 10), *range(11, 15))} <= set(BY_ID)
     assert {rule.area for rule in RULES} == {"network"}
 
 
@@ -118,7 +149,7 @@ def test_a_good_gateway_passes_with_evidence(rule):
         found = rule.asked(SETTINGS, NOBODY)
         assert (found.status, bool(found.evidence)) == ("pass", True), found
     if rule.in_force:
-        found = rule.in_force(GOOD, NOBODY)
+        found = whole(rule, GOOD, NOBODY)
         assert (found.status, bool(found.evidence)) == ("pass", True), found
 
 
@@ -127,14 +158,15 @@ def test_lan_mode_with_a_token_is_no_false_alarm(rule):
     if rule.asked:
         assert rule.asked(replace(SETTINGS, ports=(Publish("", 18789, 18789),)), LAN).status == "pass"
     if rule.in_force:
-        assert rule.in_force(EVERYWHERE, LAN).status == ("skip" if rule.id == "OCH-NET-08" else "pass")
+        everybody = ("OCH-NET-08", "OCH-NET-11", "OCH-NET-13")
+        assert whole(rule, EVERYWHERE, LAN).status == ("skip" if rule.id in everybody else "pass")
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.in_force], ids=lambda rule: rule.id)
 @pytest.mark.parametrize("mode", ["none", "container"])
 def test_a_container_without_a_network_of_its_own_raises_nothing(rule, mode):
     network = Network(mode=mode, pid=1, engine="", port=18789)
-    assert rule.in_force(network, NOBODY).status in ("skip", "pass")
+    assert whole(rule, network, NOBODY).status in ("skip", "pass")
 
 
 # --- OCH-NET-01 ---------------------------------------------------------------------------------------------------
@@ -402,7 +434,9 @@ def test_docker_that_filters_where_iptables_does_not_look():
     assert in_force("8", replace(newer, engine="26.1")).status == "error"
     assert in_force("8", replace(newer, backend="iptables")).status == "error"
     options = {"com.docker.network.bridge.gateway_mode_ipv4": "nat-unprotected"}
-    assert in_force("8", replace(newer, attached=(replace(OWN, options=options),))).status == "error"
+    unprotected = replace(newer, attached=(replace(OWN, options=options),))
+    assert in_force("8", unprotected).status == "fail"
+    assert in_force("8", unprotected, packets=replace(PACKETS, stations=None)).status == "error"
 
 
 def test_chains_that_jump_to_chains():
@@ -434,3 +468,148 @@ def test_another_listener_inside():
     assert in_force("9", replace(GOOD, published=())).status == "pass"
     assert in_force("9", replace(GOOD, inside=())).status == "pass"
     assert in_force("9", replace(GOOD, mode="host", inside=(Listener("0.0.0.0", 9229),))).status == "fail"
+
+
+# --- OCH-NET-08, OCH-NET-13 with nftables -------------------------------------------------------------------------
+
+
+def chain(hook: str, prio: int, *rules: list, policy: str = "accept") -> dict:
+    base = {"family": "inet", "table": "t"}
+    items = [{"chain": {**base, "name": "c", "type": "filter", "hook": hook, "prio": prio, "policy": policy}}]
+    return _nft_rules.parse(listing(*items, *({"rule": {**base, "chain": "c", "expr": rule}} for rule in rules)))
+
+
+def meta(key: str, name: object, op: str = "==") -> dict:
+    return {"match": {"op": op, "left": {"meta": {"key": key}}, "right": name}}
+
+
+def daddr(value: object) -> dict:
+    return {"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "daddr"}}, "right": value}}
+
+
+LOOPBACK, DROP = {"prefix": {"addr": "127.0.0.0", "len": 8}}, {"drop": None}
+RAW = "-A PREROUTING -d 127.0.0.0/8 ! -i lo -j DROP"
+
+
+@pytest.mark.parametrize(
+    ("lines", "stations", "status"),
+    [
+        (saved(KEEP), NONE, "fail"),  # the rule in DOCKER-USER lets through what was published
+        (saved(KEEP), PACKETS.stations, "pass"),
+        (saved(KEEP), None, "error"),
+        (("*raw", RAW, "COMMIT", *saved(KEEP)), None, "pass"),
+        (("*raw", RAW.replace("! -i lo", "-i eth1"), "COMMIT", *saved(KEEP)), NONE, "fail"),
+        (("*raw", RAW.replace("127.0.0.0/8", "127.0.0.1"), "COMMIT", *saved(KEEP)), NONE, "pass"),
+        (("*raw", "-A PREROUTING -m mark --mark 1 -j ACCEPT", RAW, "COMMIT", *saved(KEEP)), NONE, "fail"),
+        (saved(KEEP), chain("prerouting", -300, [meta("iifname", "lo", "!="), daddr(LOOPBACK), DROP]), "pass"),
+        (saved(KEEP), chain("prerouting", -300, [meta("iifname", ["lo"], "!="), daddr("@set"), DROP]), "fail"),
+        (saved(KEEP), chain("prerouting", -50, [meta("iifname", "lo", "!="), daddr(LOOPBACK), DROP]), "fail"),
+        (saved(KEEP), chain("forward", 0, [meta("oifname", "br-*"), DROP]), "pass"),
+        (saved(KEEP), chain("forward", 0, [meta("mark", 1), {"accept": None}], [DROP]), "fail"),
+        (saved(KEEP), chain("input", 0, [DROP]), "fail"),
+        (tuple(line for line in saved(KEEP) if "DNAT --to" not in line), NONE, "pass"),
+    ],
+)
+def test_127_0_0_1_on_the_wire(lines, stations, status):
+    found = in_force("13", replace(GOOD, firewall={4: lines}), packets=replace(PACKETS, stations=stations))
+    assert found.status == status, found
+
+
+def test_a_host_that_routes_loopback_and_docker_without_its_filter():
+    network = replace(GOOD, firewall={4: ()})
+    open_ = replace(PACKETS, stations=NONE, route_localnet=frozenset({"eth0"}))
+    assert in_force("13", network, packets=replace(open_, route_localnet=frozenset())).status == "pass"
+    assert "route_localnet is 1" in in_force("13", network, packets=open_).actual
+    assert in_force("13", network, packets=replace(open_, stations=PACKETS.stations)).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("stations", "status"),
+    [
+        (PACKETS.stations, "pass"),
+        (NONE, "fail"),
+        (None, "error"),
+        (chain("forward", 5, [meta("iifname", "eth0"), meta("oifname", "br-own"), DROP]), "pass"),
+        (chain("forward", 5, [meta("iifname", "eth1"), meta("oifname", "br-own"), DROP]), "fail"),
+        (chain("forward", 5, [{"limit": {"rate": 1}}, DROP]), "fail"),
+        (chain("forward", 5, [{"vmap": {}}], policy="drop"), "fail"),
+        (chain("forward", 5, policy="drop"), "pass"),
+    ],
+)
+def test_the_way_of_a_neighbour_with_nftables(stations, status):
+    found = in_force("8", replace(GOOD, firewall={4: saved()}), packets=replace(PACKETS, stations=stations))
+    assert found.status == status, found
+
+
+def test_a_dormant_table_drops_nothing():
+    items = [{"table": {"family": "inet", "name": "openclaw-gateway", "flags": ["dormant"]}}, *_nft.objects(DECLARED)]
+    stations = _nft_rules.parse(listing(*items))
+    assert (
+        in_force("8", replace(GOOD, firewall={4: saved()}), packets=replace(PACKETS, stations=stations)).status
+        == "fail"
+    )
+
+
+# --- OCH-NET-11 ---------------------------------------------------------------------------------------------------
+
+
+def test_what_else_hands_the_gateway_on():
+    seen = Forwarders(asked=2, handing_on=(Place("192.0.2.7", 9999),))
+    assert "192.0.2.7:9999 hands the gateway on" in in_force("11", GOOD, forwarders=seen).actual
+    assert in_force("11", GOOD, ONE, forwarders=seen).status == "pass"
+    assert in_force("11", GOOD, LAN, forwarders=seen).status == "skip"
+    for unknown in (Forwarders(unclear=(Place("192.0.2.7", 1),)), Forwarders(left=1), Forwarders(left=1, silent=True)):
+        assert in_force("11", GOOD, forwarders=unknown).status == "error"
+    assert in_force("11", GOOD).status == "pass"
+
+
+def test_a_redirect_by_nftables():
+    to = {"dnat": {"addr": "172.18.0.2", "port": 18789}}
+    stations = chain("prerouting", -100, [daddr("192.0.2.7"), to])
+    assert "hands it on" in in_force("11", GOOD, packets=replace(PACKETS, stations=stations)).actual
+    assert in_force("11", GOOD, ONE, packets=replace(PACKETS, stations=stations)).status == "pass"
+
+
+# --- OCH-NET-12 ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("network", "packets", "word"),
+    [
+        (
+            {},
+            {"forwarding": {"net.ipv4.ip_forward": "0"}, "routes": {4: Route(error="No route")}},
+            "net.ipv4.ip_forward",
+        ),
+        ({}, {"forwarding": {"net.ipv4.conf.br-own.forwarding": "0"}}, "conf.br-own.forwarding"),
+        ({}, {"routes": {4: Route(error="Network is unreachable")}}, "default route"),
+        ({}, {"default_route": False}, "the container has no default route"),
+        ({"firewall": {4: ("*filter", ":FORWARD DROP [0:0]", "COMMIT", *saved()[40:])}}, {}, "the packet filter drops"),
+        ({"firewall": {4: ("*filter", ":FORWARD ACCEPT [0:0]", "COMMIT")}}, {}, "MASQUERADE"),
+        ({}, {"stations": chain("forward", 0, [meta("iifname", "br-own"), DROP])}, "the packet filter drops"),
+    ],
+)
+def test_the_way_out(network, packets, word):
+    found = in_force("12", replace(GOOD, **network), packets=replace(PACKETS, **packets))
+    assert (found.status, word in found.actual) == ("fail", True), found
+
+
+def test_a_way_out_that_is_not_known_or_not_wanted():
+    assert in_force("12", GOOD, packets=PACKETS).status == "pass"
+    assert in_force("12", replace(GOOD, firewall={})).status == "error"
+    assert in_force("12", GOOD, packets=replace(PACKETS, gateway="")).status == "skip"
+
+
+# --- OCH-NET-14 ---------------------------------------------------------------------------------------------------
+
+
+def test_our_own_table_is_compared():
+    rules = _nft.objects(DECLARED)
+    for listed in (None, listing(*rules[:-1]), listing(*rules, rules[-1]), listing(*reversed(rules))):
+        assert in_force("14", GOOD, packets=replace(PACKETS, own_table=listed)).status == "fail"
+    assert in_force("14", GOOD).status == "pass"
+    assert in_force("14", GOOD, packets=replace(PACKETS, declared=None)).status == "skip"
+    assert in_force("14", GOOD, packets=replace(PACKETS, declared=None, declared_fault="gone")).status == "fail"
+    assert in_force("14", GOOD, packets=replace(PACKETS, stations=None)).status == "error"
+    by_docker = replace(PACKETS, declared=replace(DECLARED, protected="Docker 28 does"), own_table=None)
+    assert in_force("14", GOOD, packets=by_docker).status == "pass"

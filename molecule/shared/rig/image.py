@@ -22,6 +22,7 @@ WHAT_THE_ROLES_INSTALL = [
     "docker-buildx",
     "python3-docker",
     "python3-yaml",
+    "nftables",
     "mmdebstrap",
 ]
 WHAT_THE_GUIDE_CALLS = "net-tools jq curl"
