@@ -90,8 +90,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.openclaw.hardening.plugins.module_utils import _look_daemon, _nft
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
     DOCKER_ARGUMENTS,
+    client,
     docker_host,
-    try_client,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._packet_filter import (
@@ -151,8 +151,14 @@ class PacketFilter:
 
     def _protected(self) -> str:
         """Ask the engine; one that cannot be asked protects nobody."""
-        api = try_client(self.docker_host) if self.module.params["mode"] == "auto" else None
-        if api is None or not protects(str(api.version().get("Version") or ""), {}, ()):
+        if self.module.params["mode"] != "auto":
+            return ""
+        try:
+            api = client(self.docker_host)
+            version = str(api.version().get("Version") or "")
+        except Exception:  # whatever it says instead
+            return ""
+        if not protects(version, {}, ()):
             return ""
         daemon = _look_daemon.look(self.module, api)
         return "" if daemon.config_fault else protects(daemon.version, daemon.options, daemon.environment)
