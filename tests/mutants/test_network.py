@@ -20,6 +20,28 @@ for chain in PREROUTING OUTPUT; do
   iptables -t nat {0} $chain -d $(address) -p tcp --dport 18789 -j DNAT --to-destination $to:18789
 done
 """
+# What keeps our own table, and the table itself.
+STOPPED = "systemctl stop openclaw-gateway-firewall.service"
+UNFILTERED = f"{STOPPED}; nft delete table inet $C"
+FILTERED = "systemctl start openclaw-gateway-firewall.service"
+BEFORE_IT = "DOCKER-USER ! -i br-openclaw -o br-openclaw -m conntrack ! --ctstate DNAT,ESTABLISHED,RELATED -j DROP"
+MASQUERADE = (
+    "POSTROUTING -s $(docker network inspect $C --format '{{(index .IPAM.Config 0).Subnet}}') "
+    "! -o br-openclaw -j MASQUERADE"
+)
+# As nginx does it: the answer is the gateway's, the connection is another.
+FORWARDER = """import http.client, http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        there = http.client.HTTPConnection("127.0.0.1", 18789)
+        there.request("GET", self.path)
+        answer = there.getresponse()
+        body = answer.read()
+        self.send_response(answer.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("0.0.0.0", 9998), Handler).serve_forever()"""
 
 
 def answers(place: str) -> str:
@@ -86,13 +108,55 @@ MUTANTS = (
         lambda d: d.gateway.update(command=["node", "-e", OPEN % "!request.headers.authorization"]),
     ),
     Mutant(
-        "firewall rule gone", "OCH-NET-08", "! iptables -S DOCKER-USER | grep -q br-openclaw",
-        do="$LIB/gateway-firewall off br-openclaw", undo="$LIB/gateway-firewall on br-openclaw",
+        "packet filter gone", "OCH-NET-08", "! nft list table inet $C", do=UNFILTERED, undo=FILTERED,
     ),
     Mutant(
-        "firewall rule behind one that lets through", "OCH-NET-08",
-        "iptables -S DOCKER-USER | sed -n 2p | grep -q 'ACCEPT'",
-        do="iptables -I DOCKER-USER -j ACCEPT", undo="iptables -D DOCKER-USER -j ACCEPT",
+        "packet filter gone, the rule in DOCKER-USER that was there before it", "OCH-NET-13",
+        "iptables -S DOCKER-USER | grep -q br-openclaw",
+        do=f"{UNFILTERED}; iptables -I {BEFORE_IT}", undo=f"iptables -D {BEFORE_IT}; {FILTERED}",
+    ),
+    Mutant(
+        "a rule of the packet filter gone", "OCH-NET-14", "! nft list chain inet $C published | grep -q drop",
+        do=f"{STOPPED}; nft flush chain inet $C published", undo=FILTERED,
+    ),
+    Mutant(
+        "packet filter opened by a rule in front", "OCH-NET-14", "nft list chain inet $C entry | grep -q accept",
+        do=f"{STOPPED}; nft insert rule inet $C entry accept", undo=FILTERED,
+    ),
+    Mutant(
+        "packet filter asleep", "OCH-NET-14", "nft list table inet $C | grep -q dormant",
+        do=f"{STOPPED}; nft add table inet $C '{{ flags dormant; }}'", undo=FILTERED,
+    ),
+    Mutant(
+        "handed on by a forwarder of TCP", "OCH-NET-11", answers("$(address):9999"),
+        do="systemd-run --quiet --collect --unit=stranger --socket-property=ListenStream=0.0.0.0:9999 "
+        "/usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:18789; sleep 1",
+        undo="systemctl stop stranger.socket; systemctl stop stranger.service || true",
+    ),
+    Mutant(
+        "handed on by a forwarder of HTTP", "OCH-NET-11", answers("$(address):9998"),
+        do=f"cat > /root/forward.py <<'PYTHON'\n{FORWARDER}\nPYTHON\n"
+        "systemd-run --quiet --collect --unit=stranger python3 /root/forward.py; sleep 2",
+        undo="systemctl stop stranger.service",
+    ),
+    Mutant(
+        "handed on by nftables", "OCH-NET-11", "nft list table ip stranger",
+        do="nft add table ip stranger; nft add chain ip stranger c '{ type nat hook prerouting priority -110; }'; "
+        "nft add rule ip stranger c tcp dport 9997 dnat to $(container '{{range .NetworkSettings.Networks}}"
+        "{{.IPAddress}}{{end}}'):18789",
+        undo="nft delete table ip stranger",
+    ),
+    Mutant(
+        "nothing is forwarded", "OCH-NET-12", "[ $(sysctl -n net.ipv4.ip_forward) = 0 ]",
+        do="sysctl -qw net.ipv4.ip_forward=0", undo="sysctl -qw net.ipv4.ip_forward=1",
+    ),
+    Mutant(
+        "no address for the way out", "OCH-NET-12", f"! iptables -t nat -C {MASQUERADE}",
+        do=f"iptables -t nat -D {MASQUERADE}", undo=f"iptables -t nat -A {MASQUERADE}",
+    ),
+    Mutant(
+        "the way out is dropped", "OCH-NET-12", "iptables -S DOCKER-USER | grep -q 'i br-openclaw -j DROP'",
+        do="iptables -I DOCKER-USER -i br-openclaw -j DROP", undo="iptables -D DOCKER-USER -i br-openclaw -j DROP",
     ),
     Mutant(
         "another listener inside", "OCH-NET-09", "nsenter --target $(pid) --net ss -Hltn | grep -q ':9229'",

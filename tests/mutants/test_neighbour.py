@@ -1,0 +1,92 @@
+"""Real packets of a neighbour, from a network namespace beside the host: our own table keeps them out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from harness import Host
+
+# No lo, so that 127.0.0.1 and ::1 are on the wire; a route for each to the host.
+MADE = """
+ip netns add neighbour
+ip link add neighbour type veth peer name eth0 netns neighbour
+ip addr add 10.213.77.1/30 dev neighbour; ip -6 addr add fd00:213::1/64 dev neighbour nodad
+ip link set neighbour up
+inside() { nsenter --net=/run/netns/neighbour "$@"; }
+inside ip addr add 10.213.77.2/30 dev eth0; inside ip -6 addr add fd00:213::2/64 dev eth0 nodad
+inside ip link set eth0 up
+inside sysctl -qw net.ipv4.conf.all.route_localnet=1 net.ipv4.conf.eth0.route_localnet=1
+inside ip route add default via 10.213.77.1; inside ip -6 route add default via fd00:213::1
+inside ip route add 127.0.0.1 via 10.213.77.1
+"""
+GONE = "ip netns delete neighbour; ip link delete neighbour 2>/dev/null || true"
+TABLE = "inet openclaw-gateway"
+# Each takes the table, or a part of it, away; a restart of Docker puts its own rules back afterwards.
+FLUSHES = (
+    "nft flush ruleset",
+    "systemctl restart nftables",
+    f"nft delete table {TABLE}",
+    f"nft flush chain {TABLE} published",
+    f"nft insert rule {TABLE} entry accept",
+    f"nft add table {TABLE} '{{ flags dormant; }}'",
+    "iptables -F; iptables -t raw -F",
+)
+
+
+def places(host: Host) -> dict[str, str]:
+    """Return where a neighbour tries it, each by another trick."""
+    own = host.check("container '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'")
+    return {
+        "127.0.0.1 on the wire": "http://127.0.0.1:18789",
+        "127.0.0.1, from the same port": "--local-port 18789 http://127.0.0.1:18789",
+        "the container's address": f"http://{own}:18789",
+        "::1 on the wire": "http://[::1]:18789",
+    }
+
+
+def reached(host: Host, tries: dict[str, str]) -> list[str]:
+    """Return the tries that got an answer, all at once."""
+    ask = "nsenter --net=/run/netns/neighbour curl --silent --output /dev/null --max-time 3 --write-out '%{http_code}'"
+    lines = [f'[ "$({ask} {where}/healthz)" = 200 ] && echo "{name}" &' for name, where in tries.items()]
+    return sorted(host.check("\n".join([*lines, "wait"])).splitlines())
+
+
+@pytest.fixture(scope="module")
+def neighbour(host: Host) -> Iterator[dict[str, str]]:
+    host.deploy(host.definition())
+    host.check(MADE)
+    try:
+        yield places(host)
+    finally:
+        host.check(GONE)
+        host.check("docker_again")
+
+
+def test_without_the_table_he_gets_in(host: Host, neighbour: dict[str, str]) -> None:
+    host.check(f"systemctl stop openclaw-gateway-firewall.service; nft delete table {TABLE}")
+    try:
+        found = reached(host, neighbour)
+    finally:
+        host.check("systemctl start openclaw-gateway-firewall.service")
+    assert {"127.0.0.1 on the wire", "the container's address"} <= set(found)
+
+
+def test_with_it_he_does_not(host: Host, neighbour: dict[str, str]) -> None:
+    assert reached(host, neighbour) == []
+    assert host.run("curl --silent --fail --max-time 3 http://127.0.0.1:18789/healthz").returncode == 0
+
+
+def test_it_comes_back_after_each_flush(host: Host, neighbour: dict[str, str]) -> None:
+    taken = {}
+    declared = host.check(f"nft list table {TABLE}")
+    for flush in FLUSHES:
+        begin = time.monotonic()
+        host.check(flush)
+        while host.run(f"nft list table {TABLE}").stdout.strip() != declared and time.monotonic() - begin < 30:
+            time.sleep(0.1)
+        taken[flush] = round(time.monotonic() - begin, 1)
+    assert max(taken.values()) < 30, taken
+    host.check("docker_again")
+    assert reached(host, neighbour) == []
