@@ -43,11 +43,12 @@ _BODY = 400
 
 @dataclass(frozen=True)
 class Place:
-    """An address and port of this host where something listens; ``by``: in whose name."""
+    """An address and port where a listener is asked; ``listens``: where it listens, if that is on more than this."""
 
     address: str
     port: int
     by: str = ""
+    listens: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def candidates(
         if _loopback(address) or (address, port) in own or port in wildcard:
             continue
         for each in _reachable(address, outside):
-            found[Place(each, port)] = None
+            found[Place(each, port, listens="" if each == address else address)] = None
     for place in foreign:
         if not _loopback(place.address):
             found[place] = None

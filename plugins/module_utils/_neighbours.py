@@ -192,9 +192,9 @@ def forwarders_in_force(network: Network, packets: PacketFilter, forwarders: For
     if network.mode in ("container", "none") or network.asked_at is None:
         return skipped(SHARED if network.mode == "container" else "the host has no way to ask the gateway")
     faults = [
-        f"{at(place.address, place.port)} hands the gateway on{f' ({place.by})' if place.by else ''}"
+        f"{at(place.listens or place.address, place.port)} hands the gateway on{f' ({place.by})' if place.by else ''}"
         for place in forwarders.handing_on
-        if not granted(place.address, allowed)
+        if not granted(place.listens or place.address, allowed)
     ]
     own = {found.address for found in network.attached if found.address}
     ports = {str(port.port) for port in network.published}
@@ -207,7 +207,11 @@ def forwarders_in_force(network: Network, packets: PacketFilter, forwarders: For
     evidence = ("GET /healthz", f"{forwarders.asked} listeners that others may reach were asked")
     if faults:
         return failed("; ".join(dict.fromkeys(faults)), evidence)
-    unclear = [at(place.address, place.port) for place in forwarders.unclear if not granted(place.address, allowed)]
+    unclear = [
+        at(place.listens or place.address, place.port)
+        for place in forwarders.unclear
+        if not granted(place.listens or place.address, allowed)
+    ]
     if forwarders.silent and forwarders.left:
         return unproven("the gateway did not answer: whose answers other listeners give is not known", evidence)
     if unclear:

@@ -557,6 +557,9 @@ def test_what_else_hands_the_gateway_on():
     seen = Forwarders(asked=2, handing_on=(Place("192.0.2.7", 9999),))
     assert "192.0.2.7:9999 hands the gateway on" in in_force("11", GOOD, forwarders=seen).actual
     assert in_force("11", GOOD, ONE, forwarders=seen).status == "pass"
+    # Asked on the allowed address, but it listens on all.
+    everywhere = Forwarders(asked=2, handing_on=(Place("192.0.2.7", 9999, listens="0.0.0.0"),))
+    assert in_force("11", GOOD, ONE, forwarders=everywhere).status == "fail"
     assert in_force("11", GOOD, LAN, forwarders=seen).status == "skip"
     for unknown in (Forwarders(unclear=(Place("192.0.2.7", 1),)), Forwarders(left=1), Forwarders(left=1, silent=True)):
         assert in_force("11", GOOD, forwarders=unknown).status == "error"
