@@ -21,7 +21,26 @@ SITE = "run the playbook openclaw.hardening.site, where this collection deployed
 _SPAN = re.compile(r"`([^`]+)`")
 _CAPITALS = re.compile(r"\b[A-Z][A-Z_]+\b")
 # Capitals that are words of a command, not what a host has to fill in.
-_WORDS = frozenset({"CMD", "COPY", "FROM", "LABEL", "HEALTHCHECK", "USER", "RUN", "ALL", "AS", "UTC"})
+_WORDS = frozenset(
+    {
+        "CMD",
+        "COPY",
+        "FROM",
+        "LABEL",
+        "HEALTHCHECK",
+        "USER",
+        "RUN",
+        "ALL",
+        "AS",
+        "UTC",
+        "DNAT",
+        "DOCKER",
+        "DROP",
+        "ESTABLISHED",
+        "PREROUTING",
+        "RELATED",
+    }
+)
 
 
 class CannotFollowError(Exception):

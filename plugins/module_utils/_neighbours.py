@@ -252,15 +252,13 @@ def way_out_in_force(network: Network, packets: PacketFilter, _allowed: Allowed)
         return skipped("is on no bridge network that leads out (internal)")
     evidence = [("/proc/sys", ", ".join(f"{name}={value}" for name, value in packets.forwarding.items()))]
     faults = [
-        f"{name} is {value}: the host forwards nothing (sysctl -w {name}=1)"
-        for name, value in packets.forwarding.items()
-        if value == "0"
+        f"{name} is {value}: the host forwards nothing" for name, value in packets.forwarding.items() if value == "0"
     ]
     if not packets.default_route:
         faults.append(f"the container has no default route (Docker gave it {packets.gateway})")
     route = packets.routes.get(4)
     if route and route.error and not faults:
-        faults.append(f"the host has no route to other networks ({route.error}): add its default route")
+        faults.append(f"the host has no route to other networks ({route.error})")
     if route and route.device:
         evidence.append((f"ip route get {ELSEWHERE[4]} from {bridged.address} iif {bridged.bridge}", route.device))
         unclear = list(_unfiltered(network, packets, bridged, route.device, faults))
@@ -279,14 +277,11 @@ def _unfiltered(
     tables, stations = _filters(network, packets, 4)
     packet = Packet(bridged.bridge, device, ELSEWHERE[4], 32, 443, source=bridged.address)
     if not let_in(tables, packet, stations):
-        faults.append(
-            f"the packet filter drops what goes from {bridged.bridge} to {device} ({_policy(tables)}): "
-            "restart Docker, which puts its rules back"
-        )
+        faults.append(f"the packet filter drops what goes from {bridged.bridge} to {device} ({_policy(tables)})")
     masqueraded = bridged.options.get("com.docker.network.bridge.enable_ip_masquerade", "true") != "false"
     routed = bridged.options.get("com.docker.network.bridge.gateway_mode_ipv4", "nat") not in ("", "nat")
     if masqueraded and not routed and "masquerade" not in nat(tables, "POSTROUTING", packet, stations):
-        faults.append("no rule gives its packets the host's address (MASQUERADE): restart Docker, which puts it back")
+        faults.append("no rule gives its packets the host's address (MASQUERADE)")
 
 
 def _policy(tables: Mapping[str, Table]) -> str:

@@ -271,10 +271,8 @@ RULES: tuple[Rule, ...] = (
         area="network",
         severity="high",
         expected="what enters the container's bridge from elsewhere is dropped, unless Docker published or answered it",
-        remediation=(
-            "iptables -I DOCKER-USER ! -i BRIDGE -o BRIDGE -m conntrack ! --ctstate DNAT,ESTABLISHED,RELATED -j DROP, "
-            "at each boot; or Docker 28 or newer"
-        ),
+        remediation="run `iptables -I DOCKER-USER ! -i BRIDGE -o BRIDGE -m conntrack "
+        "! --ctstate DNAT,ESTABLISHED,RELATED -j DROP` for now and for each boot",
         refs=(*guide("Security Improvements"), *owasp(5)),
         needs=("network", "packets"),
         in_force=neighbours_in_force,
@@ -296,7 +294,8 @@ RULES: tuple[Rule, ...] = (
         area="network",
         severity="critical",
         expected="no listener of the host gives this gateway's answer beyond the allowed addresses",
-        remediation="end what listens there (`ss -ltnp` names it), or bind it to 127.0.0.1; remove what redirects",
+        remediation="run `kill PID` for the process that listens there; or run `nft delete rule CHAIN handle NUMBER` "
+        "where a rule hands it on",
         refs=guide("Verify Network Binding", "Network Access Issues"),
         needs=("network", "packets", "forwarders"),
         in_force=forwarders_in_force,
@@ -307,10 +306,8 @@ RULES: tuple[Rule, ...] = (
         area="network",
         severity="high",
         expected="forwarding is on, there is a route, nothing drops the packets, and their address is translated",
-        remediation=(
-            "sysctl -w net.ipv4.ip_forward=1 and take what turns it off out of /etc/sysctl.d; "
-            "`systemctl restart docker` puts Docker's rules back"
-        ),
+        remediation="run `sysctl -w net.ipv4.ip_forward=1` where forwarding is off; or run `systemctl restart docker` "
+        "where a rule of docker is missing",
         refs=("Docker documentation, Packet filtering and firewalls", "ip-sysctl, ip_forward"),
         needs=("network", "packets"),
         in_force=way_out_in_force,
@@ -321,10 +318,7 @@ RULES: tuple[Rule, ...] = (
         area="network",
         severity="critical",
         expected="what is sent to 127.0.0.0/8 and comes in by another interface than lo is dropped before Docker's NAT",
-        remediation=(
-            "iptables -t raw -I PREROUTING -d 127.0.0.0/8 ! -i lo -j DROP, at each boot and after each reload; "
-            "or Docker 28 or newer"
-        ),
+        remediation="run `iptables -t raw -I PREROUTING -d 127.0.0.0/8 ! -i lo -j DROP` for now and for each boot",
         refs=("moby#45610", *guide("Network Binding")),
         needs=("network", "packets"),
         in_force=wire_in_force,
@@ -335,7 +329,7 @@ RULES: tuple[Rule, ...] = (
         area="network",
         severity="high",
         expected="the kernel's rules are those of the declared table, no more and no less",
-        remediation="`systemctl restart` the unit openclaw-gateway-firewall, or run playbooks/site.yml again",
+        remediation="run `systemctl restart CONTAINER-firewall.service`",
         refs=("nft(8)",),
         needs=("packets",),
         in_force=own_table_in_force,

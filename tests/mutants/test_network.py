@@ -25,6 +25,7 @@ STOPPED = "systemctl stop openclaw-gateway-firewall.service"
 UNFILTERED = f"{STOPPED}; nft delete table inet $C"
 FILTERED = "systemctl start openclaw-gateway-firewall.service"
 BEFORE_IT = "DOCKER-USER ! -i br-openclaw -o br-openclaw -m conntrack ! --ctstate DNAT,ESTABLISHED,RELATED -j DROP"
+LOOPBACK = "PREROUTING -d 127.0.0.0/8 ! -i lo -j DROP"
 MASQUERADE = (
     "POSTROUTING -s $(docker network inspect $C --format '{{(index .IPAM.Config 0).Subnet}}') "
     "! -o br-openclaw -j MASQUERADE"
@@ -108,12 +109,15 @@ MUTANTS = (
         lambda d: d.gateway.update(command=["node", "-e", OPEN % "!request.headers.authorization"]),
     ),
     Mutant(
-        "packet filter gone", "OCH-NET-08", "! nft list table inet $C", do=UNFILTERED, undo=FILTERED,
+        "packet filter gone", "OCH-NET-08", "! nft list table inet $C", do=UNFILTERED,
+        undo=f"{FILTERED}; iptables -D {BEFORE_IT} 2>/dev/null || true",
+        values={"BRIDGE": "br-openclaw"},
     ),
     Mutant(
         "packet filter gone, the rule in DOCKER-USER that was there before it", "OCH-NET-13",
         "iptables -S DOCKER-USER | grep -q br-openclaw",
-        do=f"{UNFILTERED}; iptables -I {BEFORE_IT}", undo=f"iptables -D {BEFORE_IT}; {FILTERED}",
+        do=f"{UNFILTERED}; iptables -I {BEFORE_IT}",
+        undo=f"iptables -D {BEFORE_IT}; {FILTERED}; iptables -t raw -D {LOOPBACK} 2>/dev/null || true",
     ),
     Mutant(
         "a rule of the packet filter gone", "OCH-NET-14", "! nft list chain inet $C published | grep -q drop",
@@ -131,20 +135,22 @@ MUTANTS = (
         "handed on by a forwarder of TCP", "OCH-NET-11", answers("$(address):9999"),
         do="systemd-run --quiet --collect --unit=stranger --socket-property=ListenStream=0.0.0.0:9999 "
         "/usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:18789; sleep 1",
-        undo="systemctl stop stranger.socket; systemctl stop stranger.service || true",
+        undo="systemctl stop stranger.socket; systemctl stop stranger.service || true", way=None,
     ),
     Mutant(
         "handed on by a forwarder of HTTP", "OCH-NET-11", answers("$(address):9998"),
         do=f"cat > /root/forward.py <<'PYTHON'\n{FORWARDER}\nPYTHON\n"
         "systemd-run --quiet --collect --unit=stranger python3 /root/forward.py; sleep 2",
-        undo="systemctl stop stranger.service",
+        undo="systemctl stop stranger.service", values={"PID": "$(systemctl show -P MainPID stranger.service)"},
     ),
     Mutant(
         "handed on by nftables", "OCH-NET-11", "nft list table ip stranger",
         do="nft add table ip stranger; nft add chain ip stranger c '{ type nat hook prerouting priority -110; }'; "
         "nft add rule ip stranger c tcp dport 9997 dnat to $(container '{{range .NetworkSettings.Networks}}"
         "{{.IPAddress}}{{end}}'):18789",
-        undo="nft delete table ip stranger",
+        undo="nft delete table ip stranger", way=1,
+        values={"CHAIN": "ip stranger c",
+                "NUMBER": "$(nft -a list chain ip stranger c | sed -n 's/.*dnat.*handle //p')"},
     ),
     Mutant(
         "nothing is forwarded", "OCH-NET-12", "[ $(sysctl -n net.ipv4.ip_forward) = 0 ]",
@@ -152,11 +158,14 @@ MUTANTS = (
     ),
     Mutant(
         "no address for the way out", "OCH-NET-12", f"! iptables -t nat -C {MASQUERADE}",
-        do=f"iptables -t nat -D {MASQUERADE}", undo=f"iptables -t nat -A {MASQUERADE}",
+        do=f"iptables -t nat -D {MASQUERADE}",
+        undo=f"iptables -t nat -C {MASQUERADE} 2>/dev/null || iptables -t nat -A {MASQUERADE}",
+        way=1,
     ),
     Mutant(
         "the way out is dropped", "OCH-NET-12", "iptables -S DOCKER-USER | grep -q 'i br-openclaw -j DROP'",
-        do="iptables -I DOCKER-USER -i br-openclaw -j DROP", undo="iptables -D DOCKER-USER -i br-openclaw -j DROP",
+        do="iptables -I DOCKER-USER -i br-openclaw -j DROP",
+        undo="iptables -D DOCKER-USER -i br-openclaw -j DROP", way=None,
     ),
     Mutant(
         "another listener inside", "OCH-NET-09", "nsenter --target $(pid) --net ss -Hltn | grep -q ':9229'",

@@ -7,7 +7,6 @@ UNTRIED = frozenset(
         "OCH-NET-02",
         "OCH-NET-03",
         "OCH-NET-07",
-        "OCH-NET-08",
         "OCH-SYS-01",
         "OCH-SYS-02",
     }
