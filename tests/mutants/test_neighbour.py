@@ -12,16 +12,18 @@ from harness import Host
 MADE = """
 ip netns add neighbour
 ip link add neighbour type veth peer name eth0 netns neighbour
+sysctl -qw net.ipv6.conf.neighbour.disable_ipv6=0
 ip addr add 10.213.77.1/30 dev neighbour; ip -6 addr add fd00:213::1/64 dev neighbour nodad
 ip link set neighbour up
 inside() { nsenter --net=/run/netns/neighbour "$@"; }
+inside sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0
 inside ip addr add 10.213.77.2/30 dev eth0; inside ip -6 addr add fd00:213::2/64 dev eth0 nodad
 inside ip link set eth0 up
 inside sysctl -qw net.ipv4.conf.all.route_localnet=1 net.ipv4.conf.eth0.route_localnet=1
 inside ip route add default via 10.213.77.1; inside ip -6 route add default via fd00:213::1
 inside ip route add 127.0.0.1 via 10.213.77.1
 """
-GONE = "ip netns delete neighbour; ip link delete neighbour 2>/dev/null || true"
+GONE = "ip netns delete neighbour || true; ip link delete neighbour 2>/dev/null || true"
 TABLE = "inet openclaw-gateway"
 # Each takes the table, or a part of it, away; a restart of Docker puts its own rules back afterwards.
 FLUSHES = (
