@@ -104,3 +104,11 @@ def test_a_definition_that_compose_cannot_read_is_refused_by_its_option(compose,
     with pytest.raises(HardeningError, match=r"\Adefinition: found yaml: line 3: .*; set 'definition'\Z") as refused:
         compose.config_hash("unreadable", "openclaw-gateway")
     assert "\x1b" not in str(refused.value)
+
+
+def test_a_missing_plugin_is_named_and_not_the_definition(compose, calls, monkeypatch):
+    with pytest.raises(HardeningError, match="definition: found yaml"):
+        compose.config_hash("unreadable", "openclaw-gateway")
+    monkeypatch.setattr(Compose, "available", lambda _self: False)
+    with pytest.raises(HardeningError, match=r"docker compose: found .*needed the plugin: docker-compose"):
+        compose.config_hash("unreadable", "openclaw-gateway")
