@@ -66,6 +66,8 @@ class Wanted:
     state_dir: str = ""
     # Names in it that are neither copied nor brought back.
     state_excludes: tuple[str, ...] = ()
+    # Whether it is copied before another image starts; without, there is no way back for it.
+    copy_state: bool = True
     # Whether a candidate has to prove itself first: auto, always, never.
     candidate: str = "auto"
     # On the way back on purpose: the state that matches the image, and the image is taken whatever its name means now.

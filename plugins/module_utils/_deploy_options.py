@@ -70,6 +70,7 @@ DEPLOY_ARGUMENTS: dict[str, Any] = {
     "unit": {"type": "str", "default": ""},
     "state_dir": {"type": "str", "default": ""},
     "state_excludes": {"type": "list", "elements": "str", "default": []},
+    "copy_state": {"type": "bool", "default": True},
     "keep_logins": {"type": "bool", "default": False},
     "candidate": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
     "remove_files": {"type": "bool", "default": False},
@@ -141,6 +142,7 @@ def wanted_from(params: dict[str, Any]) -> Wanted:
         state_dir=own_path("state_dir", params["state_dir"]) if params["state_dir"] else "",
         state_excludes=tuple(_entry("state_excludes", name) for name in params["state_excludes"]),
         candidate=params["candidate"],
+        copy_state=params["copy_state"],
         keep_logins=params["keep_logins"],
     )
 

@@ -97,7 +97,7 @@ class Rollout:
             ensure_directory(self.places.record_dir, 0o700, 0, 0)
             what = f"copies of {self.wanted.state_dir}"
             copies = size.times((mirror is not None) + with_candidate)
-            need_space(self.places.record_dir, copies, what, "record_dir")
+            need_space(self.places.record_dir, copies, what, "copy_state")
         paths = [file.path for file in before.files]
         journal = Journal(
             _journal.PREPARING, before, self.wanted.image_id or self.found.image_id, plan.remove, plan.replaces
@@ -148,7 +148,12 @@ class Rollout:
         """
         container = self.found.container
         other = container is None or container.image_id != (self.wanted.image_id or self.found.image_id)
-        return bool(self.wanted.state_dir) and (other or bool(self.wanted.state_source))
+        return self._copies_state and (other or bool(self.wanted.state_source))
+
+    @property
+    def _copies_state(self) -> bool:
+        """Say whether the state may be copied; a way back always does it."""
+        return bool(self.wanted.state_dir) and (self.wanted.copy_state or self.wanted.rolling_back)
 
     def _snapshot(self) -> Mirror:
         target, earlier = self.places.state(self.places.attempt), self.places.state(self.places.previous)
@@ -160,6 +165,12 @@ class Rollout:
     def _wants_candidate(self, plan: Plan) -> bool:
         """Say whether there is something to protect, and room for a second one."""
         if plan.container != "recreate" or not self.found.health.ok or self.wanted.candidate == "never":
+            return False
+        if self.wanted.state_dir and not self._copies_state:
+            self.warnings.append(
+                f"{self.wanted.state_dir} was not copied: no candidate was tried, and when another image migrates the "
+                "state there is no way back; set 'copy_state' to true as soon as there is room again"
+            )
             return False
         free = _candidate.memory_available()
         if self.wanted.candidate == "auto" and free < _CANDIDATE_MEMORY:

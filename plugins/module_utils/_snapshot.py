@@ -334,10 +334,10 @@ def need_space(path: str, size: Size, what: str, option: str) -> None:
     free = found.f_bavail * found.f_frsize
     if free < size.size + entry.RESERVE:
         needed = f"{_mib(size.size + entry.RESERVE)} MiB for {what}"
-        raise HardeningError(path, f"{_mib(free)} MiB free", f"{needed}; free some, or use another place", option)
+        raise HardeningError(path, f"{_mib(free)} MiB free", f"{needed}; free some, or go without a copy", option)
     # Some file systems have no fixed number of inodes, and say 0.
     if found.f_files and found.f_favail < size.files + _RESERVED_FILES:
-        needed = f"{size.files + _RESERVED_FILES} for {what}; remove files, or use another place"
+        needed = f"{size.files + _RESERVED_FILES} for {what}; remove files, or go without a copy"
         raise HardeningError(path, f"{found.f_favail} inodes free", needed, option)
 
 

@@ -215,6 +215,14 @@ options:
     type: list
     elements: str
     default: []
+  copy_state:
+    description:
+      - Whether O(state_dir) is copied before another image starts, and for a candidate.
+      - Without it a change needs no room, such as for a security fix on a host whose disk is full, or was filled by the
+        service. There is no candidate then, and no way back once the new image has migrated the state; a warning says
+        so. O(state=previous) always copies.
+    type: bool
+    default: true
   keep_logins:
     description:
       - With O(state=previous), keep the present logins where the state of before comes back. Refresh tokens that were

@@ -98,7 +98,7 @@ def test_without_room_for_the_state(
         with host.probed() as probes:
             answer = deployment.run("v2")
         assert answer["failed"], answer
-        assert [word for word in ("MiB free", "copies of", STATE, "record_dir") if word not in answer["msg"]] == []
+        assert [word for word in ("MiB free", "copies of", STATE, "copy_state") if word not in answer["msg"]] == []
         untouched(full, host.look())
         assert probes.failed == 0
     note("no room for a copy of the state", outcome="version 1 serves, not touched", **told(probes),

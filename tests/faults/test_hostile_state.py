@@ -118,6 +118,12 @@ def test_no_inodes_for_a_copy(
         assert "inodes free, needed" in answer["msg"]
         untouched(full, host.look())
         assert probes.failed == 0
+        # The advice of the message: a security fix must not wait for room.
+        assert "set 'copy_state'" in answer["msg"]
+        fixed = deployment.run("v2", copy_state=False)
+        assert fixed.get("changed"), fixed
+        assert "there is no way back" in str(fixed["warnings"])
+        assert state_version(deployment) == "2"
     note("no inodes for a copy of the state", outcome="version 1 serves, not touched", **told(probes),
          message=answer["msg"])  # fmt: skip
 

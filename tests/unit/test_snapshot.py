@@ -252,21 +252,21 @@ def test_the_size_is_what_lies_on_the_disk(state):
 
 
 def test_too_little_space_is_refused_with_both_numbers(tmp_path):
-    need_space(str(tmp_path), Size(1, 1), "copies", "record_dir")
-    with pytest.raises(HardeningError, match=r"MiB free, needed \d+ MiB for copies.*set 'record_dir'"):
-        need_space(str(tmp_path), Size(1 << 60, 1), "copies", "record_dir")
+    need_space(str(tmp_path), Size(1, 1), "copies", "copy_state")
+    with pytest.raises(HardeningError, match=r"MiB free, needed \d+ MiB for copies.*set 'copy_state'"):
+        need_space(str(tmp_path), Size(1 << 60, 1), "copies", "copy_state")
 
 
 def test_inodes_are_checked_as_bytes_are(tmp_path, monkeypatch):
     found = os.statvfs(tmp_path)
     fields = {name: getattr(found, name) for name in dir(found) if name.startswith("f_")}
     monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(**{**fields, "f_files": 9999, "f_favail": 1500}))
-    need_space(str(tmp_path), Size(1, 500), "copies", "record_dir")
-    with pytest.raises(HardeningError, match=r"1500 inodes free, needed 1501 for copies.*set 'record_dir'"):
-        need_space(str(tmp_path), Size(1, 501), "copies", "record_dir")
+    need_space(str(tmp_path), Size(1, 500), "copies", "copy_state")
+    with pytest.raises(HardeningError, match=r"1500 inodes free, needed 1501 for copies.*set 'copy_state'"):
+        need_space(str(tmp_path), Size(1, 501), "copies", "copy_state")
     # Some file systems have no fixed number of them.
     monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(**{**fields, "f_files": 0, "f_favail": 0}))
-    need_space(str(tmp_path), Size(1, 501), "copies", "record_dir")
+    need_space(str(tmp_path), Size(1, 501), "copies", "copy_state")
 
 
 # --- a file that looks like another one ---------------------------------------------------------------------------
