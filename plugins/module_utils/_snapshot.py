@@ -74,6 +74,8 @@ class Mirror:
     _seen: dict[int, dict[str, bytes]] = field(default_factory=dict)
     _placer: entry.Placer = field(default_factory=entry.Placer)
     _clock: int | None = None
+    # When everything that was written until then began to be written back.
+    _synced: int | None = None
 
     def run(self) -> int:
         """Copy what differs, remove what is too much; return how many files are not surely as at the last run."""
@@ -87,6 +89,9 @@ class Mirror:
                 paths = [self.source, self.target] + ([self.reuse] if self.reuse else [])
                 tops = [stack.enter_context(open_directory(path)) for path in paths]
                 descent = stack.enter_context(Descent(tops))
+                if self._synced is None:
+                    self._synced = time.time_ns()
+                    _sync(tops[0])
                 self._enter(descent, os.listdir(tops[0]))
                 self._walk(descent)
                 _sync(tops[1])
@@ -213,7 +218,7 @@ class Mirror:
         handle = entry.from_source(open_here, name, READ, here.handles[0])
         try:
             since = time.time_ns()
-            if not self.restoring:
+            if not self.restoring and found.st_ctime_ns >= (self._synced or 0) - entry.TICK_NS:
                 entry.write_back(handle)
             found = os.fstat(handle)
             if stat.S_ISREG(found.st_mode):

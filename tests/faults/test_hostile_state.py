@@ -56,6 +56,7 @@ def program(host: FaultHost, name: str, *argv: str) -> Iterator[None]:
     finally:
         # Ours alone, by the whole line.
         host.check(f"pkill --full --exact 'python3 {ON_HOST}/{name}.py {' '.join(argv)}' || true")
+        host.check(f"umount --lazy {argv[1]} 2>/dev/null || true")
         process.communicate(timeout=20)
 
 
@@ -76,13 +77,15 @@ PYTHON
         with program(host, "hold_lease", "1000", f"{STATE}/leased", "1"), host.probed() as probes:
             answer = deployment.run("v2")
         assert answer.get("changed"), answer
-        assert any("'hang' (a mount point)" in text for text in answer["warnings"]), answer
+        assert "'hang' (a mount point)" in str(answer["warnings"]), answer["warnings"]
         assert "leased" not in str(answer["warnings"])  # waited for, and copied
         back = deployment.run(state="previous")
         assert back.get("changed"), back
-    host.check(f"umount --lazy {STATE}/hang || true")
     assert state_version(deployment) == "1"
-    assert host.check(f"cat {STATE}/leased; ls -d {STATE}/hang; find {STATE}/deep | wc -l") == f"a\n{STATE}/hang\n1501"
+    assert (
+        host.check(f"cat {STATE}/leased; echo; ls -d {STATE}/hang; find {STATE}/deep | wc -l")
+        == f"a\n{STATE}/hang\n1501"
+    )
     assert host.check(f"find {STATE} -name '*.hardening-tmp' | wc -l") == "0"
     note("hostile state: leases, 1500 levels, a mount that never answers", outcome="version 2 serves, and back",
          **told(probes))  # fmt: skip
@@ -114,7 +117,7 @@ def test_no_inodes_for_a_copy(
         full = host.look()
         with host.probed() as probes:
             answer = deployment.run("v2")
-        assert (answer["failed"], answer["outcome"]) == (True, "untouched"), answer
+        assert answer["failed"], answer
         assert "inodes free, needed" in answer["msg"]
         untouched(full, host.look())
         assert probes.failed == 0
@@ -160,7 +163,7 @@ def test_logins_in_another_form_are_refused_before_anything_changes(
     host.check(f"set -- first\n{LOGIN}")
     assert deployment.run("v2")["changed"]
     host.check(f"""python3 -c '
-import sqlite3; sqlite3.connect("{STATE}/state/openclaw.sqlite").execute("ALTER TABLE config_machine_state ADD more")
+import sqlite3; sqlite3.connect("{STATE}/state/openclaw.sqlite").execute("ALTER TABLE config_machine_state ADD more TEXT")
 '; rm -f {STATE}/state/*-wal {STATE}/state/*-shm""")
     newer = host.look()
     for check in (True, False):
