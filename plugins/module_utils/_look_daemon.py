@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _http, _systemd, _users
-from ansible_collections.openclaw.hardening.plugins.module_utils._look_units import Entry, read_text, trace
+from ansible_collections.openclaw.hardening.plugins.module_utils._path_trace import Entry, read_text, trace
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule

@@ -5,29 +5,26 @@
 from __future__ import annotations
 
 import calendar
-import errno
 import os
 import posixpath
 import pwd
 import re
-import stat
-import struct
 import time
-from collections import deque
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _systemd
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._path_trace import Entry, entry, read_text, trace
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import Directive
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-MAX_SIZE = 1 << 20
 EXEC = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost")
+# Directives that limit what a service can use up (systemd.exec(5), systemd.resource-control(5)).
+LIMITS = (*("LimitAS", "LimitCORE", "LimitCPU", "LimitFSIZE", "LimitNOFILE", "MemoryMax", "MemorySwapMax", "TasksMax"),)
 # Directives that confine a service and are properties of the same name (systemd.exec(5), systemd.resource-control(5)).
 SANDBOX = (
     "AmbientCapabilities",
@@ -40,6 +37,7 @@ SANDBOX = (
     "IPAddressDeny",
     "InaccessiblePaths",
     "KeyringMode",
+    *LIMITS,
     "LockPersonality",
     "MemoryDenyWriteExecute",
     "NoNewPrivileges",
@@ -77,6 +75,7 @@ _STATE = (
     *("Id", "LoadState", "LoadError", "ActiveState", "SubState", "UnitFileState", "FragmentPath", "DropInPaths"),
     *("NeedDaemonReload", "Type", "RemainAfterExit", "Result", "MainPID", "UID", "TimeoutStartUSec"),
     *("ExecMainStatus", "ExecMainStartTimestamp", "ExecMainExitTimestamp", "EnvironmentFiles"),
+    *("InactiveExitTimestamp", "StateChangeTimestamp"),
     *("TriggeredBy", "WantedBy", "RequiredBy", "Triggers"),
     *("LastTriggerUSec", "LastTriggerUSecMonotonic", "NextElapseUSecRealtime", "NextElapseUSecMonotonic"),
 )
@@ -86,109 +85,6 @@ _LOOKS = 4
 _COMMAND = re.compile(r"\{ path=(\S+) ; argv\[\]=(.*?) ; flags=(.*?) ; start_time=")
 _INTERPRETER = re.compile(r"(?:python[0-9.]*|perl|ruby|node|nodejs|sh|bash|dash|ksh|zsh|env)")
 _TIME = re.compile(r"[A-Z][a-z]{2} ([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}) UTC")
-_KINDS = {stat.S_IFDIR: "directory", stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFSOCK: "socket"}
-_MAX_LINKS = 40
-# posix_acl_xattr.h: a header of 4 bytes, then tag, permissions and id of each entry.
-_ACL_ENTRY = struct.Struct("<HHI")
-_ACL_NAMED = {0x02: "uid", 0x08: "gid"}
-
-
-# --- things on the disk -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One thing on the way to a path. ``kind``: directory, file, link, socket, other, missing, unreadable."""
-
-    path: str
-    kind: str
-    mode: int = 0
-    uid: int = 0
-    gid: int = 0
-    # Who may write beside owner, group and others, by an access control list: ``uid 1000``.
-    granted: tuple[str, ...] = ()
-
-    @property
-    def there(self) -> bool:
-        """Say whether it exists."""
-        return self.kind not in ("missing", "unreadable")
-
-
-def entry(path: str) -> Entry:
-    """Look at one thing, without following a link."""
-    try:
-        found = os.lstat(path)
-    except FileNotFoundError:
-        return Entry(path, "missing")
-    except OSError as error:
-        return Entry(path, "missing" if error.errno == errno.ENOTDIR else "unreadable")
-    kind = _KINDS.get(stat.S_IFMT(found.st_mode), "other")
-    granted = () if kind == "link" else _granted(path)
-    return Entry(path, kind, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, granted)
-
-
-def trace(path: str) -> tuple[Entry, ...]:
-    """Everything that decides what a path leads to: each folder, each link, and what is there (or the first gap)."""
-    found, here, links = [entry("/")], "/", 0
-    names = deque(path.split("/"))
-    while names:
-        name = names.popleft()
-        if name in ("", "."):
-            continue
-        if name == "..":
-            here = posixpath.dirname(here)
-            continue
-        found.append(entry(posixpath.join(here, name)))
-        if not found[-1].there:
-            break
-        if found[-1].kind != "link":
-            here = found[-1].path
-            continue
-        links += 1
-        with suppress(OSError):
-            target = os.readlink(found[-1].path) if links <= _MAX_LINKS else ""
-            here = "/" if target.startswith("/") else here
-            names.extendleft(reversed(target.split("/")))
-    return tuple(found)
-
-
-def faults_of(way: Iterable[Entry], owners: Collection[int] = (0,)) -> list[str]:
-    """Say who beside root could change what is at the end of the way (pure)."""
-    faults = []
-    for found in way:
-        if not found.there:
-            continue
-        if found.uid not in owners:
-            faults.append(f"{found.path} belongs to uid {found.uid}")
-        sticky = found.kind == "directory" and found.mode & stat.S_ISVTX
-        if found.kind != "link" and not sticky:
-            faults += [
-                f"{found.path} can be written by {who} (mode {found.mode:04o})"
-                for bit, who in ((0o020, f"gid {found.gid}"), (0o002, "everybody"))
-                if found.mode & bit
-            ]
-        faults += [f"{found.path} can be written by {who} (access control list)" for who in found.granted]
-    return faults
-
-
-def read_text(path: str) -> str:
-    """Return a text file that may be anything, up to 1 MiB."""
-    with open(path, "rb") as file:
-        return file.read(MAX_SIZE).decode("utf-8", "replace")
-
-
-def _granted(path: str) -> tuple[str, ...]:
-    try:
-        packed = os.getxattr(path, "system.posix_acl_access")
-    except OSError:
-        return ()
-    entries = list(_ACL_ENTRY.iter_unpack(packed[4 : 4 + (len(packed) - 4) // 8 * 8]))
-    mask = next((permissions for tag, permissions, _number in entries if tag == 0x10), 7)
-    return tuple(
-        f"{_ACL_NAMED[tag]} {number}"
-        for tag, permissions, number in entries
-        if tag in _ACL_NAMED and permissions & mask & 2
-    )
 
 
 # --- units --------------------------------------------------------------------------------------------------------
@@ -233,6 +129,20 @@ class UnitFacts:
     # Number of the account that User= names; None: no such account, or no User=.
     uid: int | None = None
     process: MainProcess | None = None
+    # When root last changed what it is made of, in seconds since 1970: unit files, programs, settings, credentials.
+    changed: float = 0.0
+
+    @property
+    def began(self) -> float:
+        """When its last run began; 0: never. One that failed before its program was started counts, too."""
+        if self.get("Result") == "resources":
+            return self.time("StateChangeTimestamp")
+        return max(self.time("ExecMainStartTimestamp"), self.time("InactiveExitTimestamp"))
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the last run of a job began before what it is made of was changed; times are of whole seconds."""
+        return self.oneshot and 0 < self.began <= self.changed - 1
 
     @property
     def loaded(self) -> bool:
@@ -330,12 +240,16 @@ def _facts(name: str, got: dict[str, str], exposure: float | None, lines: Iterab
     paths = [path for path in (got.get("FragmentPath", ""), *got.get("DropInPaths", "").split()) if path]
     named = re.compile(rf"(?<![\w.@-])(?:{'|'.join(map(re.escape, [name, *paths]))})(?![\w@-]|\.\w)")
     pid = got.get("MainPID", "0")
+    fragment = _unit_file(got["FragmentPath"]) if got.get("FragmentPath") else None
+    drop_ins = tuple(_unit_file(path) for path in bare.words("DropInPaths"))
+    uses = {path: trace(path) for path in _used(bare)}
     return UnitFacts(
         name,
         got,
-        fragment=_unit_file(got["FragmentPath"]) if got.get("FragmentPath") else None,
-        drop_ins=tuple(_unit_file(path) for path in bare.words("DropInPaths")),
-        uses={path: trace(path) for path in _used(bare)},
+        fragment=fragment,
+        drop_ins=drop_ins,
+        uses=uses,
+        changed=_changed([*((fragment,) if fragment else ()), *drop_ins], uses),
         exposure=exposure,
         complaints=tuple(line.strip() for line in lines if named.search(line)),
         uid=_uid(bare),
@@ -348,6 +262,16 @@ def _unit_file(path: str) -> UnitFile:
         return UnitFile(path, trace(path), tuple(_systemd.directives(read_text(path))))
     except OSError as error:
         return UnitFile(path, trace(path), fault=error.strerror or str(error))
+
+
+def _changed(files: Iterable[UnitFile], uses: Mapping[str, tuple[Entry, ...]]) -> float:
+    """Return when the newest file changed; what is not root's could be touched to hide a failure."""
+    found = [way[-1] for way in uses.values()]
+    for file in files:
+        found.append(file.way[-1])
+        sources = (each.value.partition(":")[2] for each in file.directives if each.key.startswith("LoadCredential"))
+        found += [entry(path) for path in sources if path.startswith("/")]
+    return max((each.changed for each in found if each.there and each.uid == 0), default=0.0)
 
 
 def _used(unit: UnitFacts) -> list[str]:

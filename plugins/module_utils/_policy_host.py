@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_daemon import GROUP, Daemon, Listener
-from ansible_collections.openclaw.hardening.plugins.module_utils._look_units import Entry, faults_of
+from ansible_collections.openclaw.hardening.plugins.module_utils._path_trace import Entry, faults_of
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import (
     RECREATE,
     Allowed,

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Callable, Collection
 from datetime import datetime, timezone
 
@@ -13,11 +12,10 @@ from ansible_collections.openclaw.hardening.plugins.module_utils import _unit_ha
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_units import (
     EXEC,
     SANDBOX,
-    Entry,
     UnitFacts,
     Units,
-    faults_of,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._path_trace import Entry, faults_of
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import (
     Allowed,
     Judgement,
@@ -34,7 +32,6 @@ Found = tuple[list[str], list[tuple[str, str]]]
 # A timer runs by its accuracy (a minute by default), on a busy host a little later.
 GRACE_SECONDS = 300
 _STARTED_BY_SECONDS = 120
-_STATE_PATH = re.compile(r"(?:^|/)(?:\.openclaw|\.claude|\.credentials\.json|auth-profiles\.json)(?:[/:]|$)")
 
 
 # --- the frame of each judge --------------------------------------------------------------------------------------
@@ -107,7 +104,8 @@ def _activity(unit: UnitFacts) -> list[str]:
         faults.append("nothing starts it: no [Install], and no timer or unit that wants it")
     active, sub = unit.get("ActiveState"), unit.get("SubState")
     if unit.oneshot and unit.get("RemainAfterExit") != "yes":
-        if active == "failed":
+        # What an older version of it did says nothing about this one.
+        if active == "failed" and not unit.outdated:
             faults.append("failed")
     elif active != "active" or (unit.kind == "service" and not unit.oneshot and sub != "running"):
         faults.append(f"{active} ({sub})")
@@ -135,6 +133,10 @@ def _last_run(units: Units, allowed: Allowed) -> Judgement:
         started = unit.time("ExecMainStartTimestamp")
         if result not in ("success", "") or unit.get("ActiveState") == "failed":
             when = f"its run of {_moment(started)}" if started else "its start"
+            if unit.outdated:
+                changed = _moment(unit.changed)
+                waiting.append(f"{unit.name} has not run since it was changed at {changed} ({when} failed before)")
+                return [], seen
             return [f"{when} ended with {result} (exit status {status})"], seen
         faults = [fault for timer in timers for fault in _overdue(timer, units.now)]
         if unit.oneshot and unit.get("ActiveState") != "activating":
@@ -208,6 +210,7 @@ def _taken(units: Units, allowed: Allowed) -> Judgement:
             faults += [fault for found in file.directives for fault in hardening.swallowed(file.path, found)]
         if unit.kind == "service":
             faults += hardening.lost(unit) + hardening.below_minimum(unit)
+            faults += hardening.unlimited(unit) if hardening.sees(unit) else []
         return faults, [("systemd-analyze verify", line) for line in unit.complaints] or [
             (
                 f"systemctl show {unit.name}",
@@ -288,8 +291,7 @@ def _running(units: Units, allowed: Allowed) -> Judgement:
 
 def _separated(units: Units, allowed: Allowed) -> Judgement:
     def judge(unit: UnitFacts) -> Found:
-        keys = ("BindPaths", "BindReadOnlyPaths", "ReadWritePaths", "ReadOnlyPaths")
-        sees = [word.split(":")[0].lstrip("-+") for key in keys for word in unit.words(key) if _STATE_PATH.search(word)]
+        sees = hardening.sees(unit)
         if not sees:
             return [], []
         offline = unit.get("PrivateNetwork") == "yes"

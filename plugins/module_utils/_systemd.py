@@ -44,15 +44,6 @@ _STUBS = {
     "target": "[Unit]\n",  # an empty file would be a masked unit
     "slice": "[Slice]\n",
 }
-_SPAN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)")
-_SPANS = {
-    **dict.fromkeys(("", "s", "sec", "second", "seconds"), 1.0),
-    **dict.fromkeys(("m", "min", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600.0),
-    **dict.fromkeys(("d", "day", "days"), 86400.0),
-    **dict.fromkeys(("w", "week", "weeks"), 604800.0),
-    **{"us": 1e-6, "usec": 1e-6, "ms": 1e-3, "msec": 1e-3},
-}
 _PROPERTIES = {
     "Id": "",
     "ActiveState": "inactive",
@@ -62,6 +53,9 @@ _PROPERTIES = {
     "DropInPaths": "",
     "NeedDaemonReload": "no",
     "InvocationID": "",
+    "Job": "",
+    "Result": "",
+    "ExecMainStatus": "",
 }
 
 
@@ -103,6 +97,14 @@ class UnitStatus:
     drop_ins: tuple[str, ...] = ()
     needs_reload: bool = False
     invocation: str = ""
+    job: bool = False
+    result: str = ""
+    exit_status: str = ""
+
+    @property
+    def idle(self) -> bool:
+        """Neither on its way to a state, nor about to be."""
+        return not self.job and self.active_state in ("active", "inactive", "failed")
 
     @property
     def active(self) -> bool:
@@ -192,18 +194,6 @@ def directives(text: str) -> list[Directive]:
             lines = tuple(swallowed.strip() for swallowed in rest)
             found.append(Directive(section, key.strip(), value.strip(), started_at, lines))
     return found
-
-
-def seconds(text: str) -> float | None:
-    """Read a time span such as ``1min 30s`` or ``infinity`` (systemd.time(7)); None: not understood."""
-    if text.strip() == "infinity":
-        return float("inf")
-    total, position = 0.0, 0
-    while match := _SPAN.match(text, position):
-        if match[2] not in _SPANS:
-            return None
-        total, position = total + float(match[1]) * _SPANS[match[2]], match.end()
-    return total if position and not text[position:].strip() else None
 
 
 # --- judging by systemd -------------------------------------------------------------------------------------------
@@ -337,6 +327,9 @@ def parse_show(text: str, names: Collection[str]) -> dict[str, UnitStatus]:
             drop_ins=tuple(got["DropInPaths"].split()),
             needs_reload=got["NeedDaemonReload"] == "yes",
             invocation=got["InvocationID"],
+            job=got["Job"] not in ("", "0"),
+            result=got["Result"],
+            exit_status=got["ExecMainStatus"],
         )
     return {name: found.get(name, UnitStatus()) for name in names}
 
@@ -365,10 +358,16 @@ def complaints(module: AnsibleModule, names: Collection[str]) -> list[str]:
     return lines
 
 
-def systemctl(module: AnsibleModule, verb: str, names: Iterable[str] = (), *, check: bool = True) -> None:
-    """Run one verb for some units; a failure shows the last lines of their journal."""
+def systemctl(
+    module: AnsibleModule, verb: str, names: Iterable[str] = (), *, check: bool = True, block: bool = True
+) -> None:
+    """Run one verb for some units; a failure shows the last lines of their journal.
+
+    :param block: wait until it is done, not only asked for.
+    """
     units = sorted(names)
-    argv = ["systemctl", "--no-ask-password", verb, *(["--", *units] if units else [])]
+    waiting = [] if block else ["--no-block"]
+    argv = ["systemctl", "--no-ask-password", *waiting, verb, *(["--", *units] if units else [])]
     answer = run(module, argv, check=False)
     if check and answer.rc != 0:
         lines = journal(module, units)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_units import (
+    LIMITS,
     SANDBOX,
     MainProcess,
     UnitFacts,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import Directive, seconds
+from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import Directive
 
 # What root may keep and still be no more than an ordinary account to the files of others.
 HARMLESS_CAPABILITIES = frozenset({"cap_net_admin", "cap_net_bind_service", "cap_net_raw"})
@@ -33,7 +34,17 @@ _LISTS = (
     *("BindPaths", "BindReadOnlyPaths", "IPAddressDeny", "InaccessiblePaths", "ReadOnlyPaths", "ReadWritePaths"),
     *("RestrictAddressFamilies", "SystemCallArchitectures", "SystemCallFilter", "TemporaryFileSystem"),
 )
+_STATE_PATH = re.compile(r"(?:^|/)(?:\.openclaw|\.claude|\.credentials\.json|auth-profiles\.json)(?:[/:]|$)")
 _CAPABILITY_SETS = ("AmbientCapabilities", "CapabilityBoundingSet")
+_SPAN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)")
+_SPANS = {
+    **dict.fromkeys(("", "s", "sec", "second", "seconds"), 1.0),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
+    **dict.fromkeys(("w", "week", "weeks"), 604800.0),
+    **{"us": 1e-6, "usec": 1e-6, "ms": 1e-3, "msec": 1e-3},
+}
 # How a directive or a section begins.
 _DIRECTIVE = re.compile(r"\[|[A-Z][A-Za-z]*[a-z][A-Za-z]*\s*=")
 
@@ -83,6 +94,9 @@ def _in_force(key: str, values: list[str], effective: str) -> bool:
         # Zero is systemd's other word for "never".
         span = seconds(last) or float("inf")
         return seconds(last) is None or span == seconds(effective)
+    if key in LIMITS:
+        most, got = _amount(last), _amount(effective)
+        return most is None or (got is not None and got <= most)
     if key == "UMask":
         return last.isdigit() and effective.isdigit() and int(last, 8) == int(effective, 8)
     if last.lower() in _FALSE:
@@ -95,6 +109,37 @@ def _in_force(key: str, values: list[str], effective: str) -> bool:
         if key.startswith(("Private", "ProtectC", "ProtectHostn"))
         else _same(last, effective)
     )
+
+
+def seconds(text: str) -> float | None:
+    """Read a time span such as ``1min 30s`` or ``infinity`` (systemd.time(7)); None: not understood."""
+    if text.strip() == "infinity":
+        return float("inf")
+    total, position = 0.0, 0
+    while match := _SPAN.match(text, position):
+        if match[2] not in _SPANS:
+            return None
+        total, position = total + float(match[1]) * _SPANS[match[2]], match.end()
+    return total if position and not text[position:].strip() else None
+
+
+def _amount(text: str) -> float | None:
+    """Read a size, a number or ``infinity``, of ``soft:hard`` the latter; None: a share of something."""
+    match = re.fullmatch(r"([0-9]+)([KMGTPE]?)", text.rpartition(":")[2])
+    if match:
+        return float(int(match[1]) << 10 * " KMGTPE".index(match[2] or " "))
+    return float("inf") if text.rpartition(":")[2] in ("infinity", "") else None
+
+
+def sees(unit: UnitFacts) -> list[str]:
+    """Return the paths of OpenClaw's state that a unit is shown."""
+    keys = ("BindPaths", "BindReadOnlyPaths", "ReadWritePaths", "ReadOnlyPaths")
+    return [word.split(":")[0].lstrip("-+") for key in keys for word in unit.words(key) if _STATE_PATH.search(word)]
+
+
+def unlimited(unit: UnitFacts) -> list[str]:
+    """Name the limits that are missing: what reads files of the gateway can be made to use up the host by them."""
+    return [f"{key}= is missing" for key in ("MemoryMax", "LimitFSIZE") if _amount(unit.get(key)) == float("inf")]
 
 
 def _same(wanted: str, effective: str) -> bool:

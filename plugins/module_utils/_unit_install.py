@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import posixpath
+import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set impor
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+_POLL = 0.3  # seconds
 _AS_BEFORE = "files and units are as they were before this run"
 _AS_CONFIRMED = "files and units are as they were before the run that was killed"
 
@@ -44,24 +46,28 @@ def refuse_places(wanted: UnitSet, plan: Plan) -> None:
 
 def act(
     module: AnsibleModule, wanted: UnitSet, found: Found, plan: Plan, judge: Callable[[], object]
-) -> tuple[dict[str, UnitStatus], dict[str, float]]:
+) -> tuple[dict[str, UnitStatus], dict[str, float], dict[str, str]]:
     """Carry out the plan; on any failure put back the files and the state that were confirmed last, and fail.
 
+    A run that fails is reported and changes nothing of that: what it found wrong need not be the set's fault.
+
     :param judge: refuses the set before anything changes.
+    :return: the units, their exposures, and what is wrong with the runs of :attr:`Plan.run`.
     """
     begun: set[str] = set()
     try:
         refuse_places(wanted, plan)
         judge()
-        result = _apply(module, wanted, plan, begun)
+        units, measured = _apply(module, wanted, plan, begun)
     except BaseException as error:
         restored = _restore(module, wanted, found, plan, begun)
         if isinstance(error, HardeningError):
             error.details["restored"] = restored
         raise
+    failures = run_once(module, wanted, found, plan)
     records = {_file_set.record(wanted.directory, wanted.names), *found.records}
     _file_set.settle(sorted(records), (*plan.touched, *plan.clean))
-    return result
+    return show(module, wanted.names) if plan.run else units, measured, failures
 
 
 def _apply(
@@ -89,12 +95,40 @@ def _apply(
     # Whatever can be judged is judged while the old set still runs.
     units = show(module, wanted.names)
     measured = _judge_installed(module, wanted, units)
+    if plan.reset:
+        systemctl(module, "reset-failed", plan.reset, check=False)
     step("restart", plan.restart)
     step("start", plan.start)
     if plan.restart or plan.start:
         units = show(module, wanted.names)
     _judge_running(module, wanted, units)
     return units, measured
+
+
+def run_once(module: AnsibleModule, wanted: UnitSet, found: Found, plan: Plan) -> dict[str, str]:
+    """Run services once, each by what is installed now, and wait; return what is wrong with the runs, by unit."""
+    end = time.monotonic() + wanted.run_timeout
+    # A run that had begun before is waited for, and is not the one that counts.
+    names = plan.run
+    for _attempt in range(2):
+        if not names:
+            break
+        systemctl(module, "start", names, check=False, block=False)
+        units = show(module, plan.run)
+        while not all(units[name].idle for name in plan.run) and time.monotonic() < end:
+            time.sleep(_POLL)
+            units = show(module, plan.run)
+        names = tuple(name for name in names if units[name].invocation == found.units[name].invocation)
+    failures: dict[str, str] = {}
+    for name in plan.run:
+        status = units[name]
+        if not status.idle:
+            failures[name] = f"its run had not ended after {wanted.run_timeout} seconds"
+        elif name in names:
+            failures[name] = f"it did not run ({status.active_state})"
+        elif status.active_state == "failed" or status.result != "success":
+            failures[name] = f"its run ended with {status.result} (exit status {status.exit_status})"
+    return failures
 
 
 # --- confirm ------------------------------------------------------------------------------------------------------

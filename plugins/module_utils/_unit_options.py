@@ -14,7 +14,13 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import
     unit_content,
     unit_name,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import listed, octal_mode, own_path, shown
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
+    integer,
+    listed,
+    octal_mode,
+    own_path,
+    shown,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set import ManagedDirectory, UnitSet
 
 
@@ -32,10 +38,13 @@ def wanted_set(params: dict[str, Any]) -> UnitSet:
     twice = {path for path in paths if paths.count(path) > 1} | {path for path in paths if path.startswith(UNIT_PATH)}
     if twice:
         raise HardeningError("files", listed(sorted(twice)), "each path once, and none among the unit files", "files")
-    for option in ("enabled", "started"):
+    for option in ("enabled", "started", "run"):
         unknown = sorted(set(params[option]) - set(names))
         if unknown:
             raise HardeningError(option, listed(unknown), f"only units of the set ({listed(names)})", option)
+    others = sorted(name for name in params["run"] if not name.endswith(".service"))
+    if others:
+        raise HardeningError("run", listed(others), "only services, which end by themselves", "run")
     return UnitSet(
         directory=params["directory"],
         units=units,
@@ -52,6 +61,8 @@ def wanted_set(params: dict[str, Any]) -> UnitSet:
         started=frozenset(params["started"]),
         exposure_limits=exposure_limits(params["exposure_limits"], units),
         restart_on_change=params["restart_on_change"],
+        run=tuple(dict.fromkeys(params["run"])),
+        run_timeout=integer("run_timeout", params["run_timeout"], 1, 3600),
         present=params["state"] == "present",
     )
 

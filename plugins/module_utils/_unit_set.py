@@ -44,6 +44,8 @@ class UnitSet:
     started: frozenset[str] = frozenset()
     exposure_limits: Mapping[str, float] = field(default_factory=dict)
     restart_on_change: bool = True
+    run: tuple[str, ...] = ()
+    run_timeout: int = 300
     present: bool = True
 
     def path(self, name: str) -> str:
@@ -92,6 +94,9 @@ class Plan:
     reenable: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
+    # Those of them that failed before, so that systemd may have stopped trying.
+    reset: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
     settle: tuple[str, ...] = ()
     clean: tuple[str, ...] = ()
 
@@ -110,7 +115,8 @@ class Plan:
         lines += [f"remove {path}" for path in self.remove] + [f"write {file.path}" for file in self.write]
         lines += ["reload systemd"] if self.reload else []
         lines += [f"enable {name}" for name in (*self.enable, *self.reenable)]
-        return lines + [f"restart {name}" for name in self.restart] + [f"start {name}" for name in self.start]
+        lines += [f"restart {name}" for name in self.restart] + [f"start {name}" for name in self.start]
+        return lines + [f"run {name}" for name in self.run]
 
 
 # --- look ---------------------------------------------------------------------------------------------------------
@@ -151,6 +157,9 @@ def _present(wanted: UnitSet, found: Found) -> Plan:
     running = {name for name in wanted.started if found.units[name].active}
     restart = running & (changed | affected) if wanted.restart_on_change else set()
     disabled = {name for name in wanted.enabled if not found.units[name].enabled}
+    failed = {name for name, status in found.units.items() if status.active_state == "failed"}
+    # What failed may have failed by what is right by now: only another run tells.
+    run = wanted.run if paths or failed & set(wanted.run) else ()
     return Plan(
         directories=tuple(
             item
@@ -165,6 +174,8 @@ def _present(wanted: UnitSet, found: Found) -> Plan:
         ),
         restart=tuple(sorted(restart)),
         start=tuple(sorted(wanted.started - running)),
+        reset=tuple(sorted(failed & {*wanted.started, *run})),
+        run=run,
         settle=found.pending,
         clean=found.litter,
     )

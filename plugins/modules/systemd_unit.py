@@ -128,6 +128,19 @@ options:
         of O(files) or O(secrets) changes.
     type: bool
     default: true
+  run:
+    description:
+      - Services of the set that are run once, and waited for, when anything of the set changed; also when the last run
+        of one of them failed, because that may have been before the cause was put right.
+      - A run that fails does not undo the change. It is a warning here, in RV(failed_runs), and a finding of
+        M(openclaw.hardening.hardening_info).
+    type: list
+    elements: str
+    default: []
+  run_timeout:
+    description: Seconds to wait for the services of O(run), together.
+    type: int
+    default: 300
   exposure_limits:
     description:
       - Greatest exposure allowed for services of the set, as C(systemd-analyze security) measures it, from 0 to 10.
@@ -195,6 +208,11 @@ actions:
   type: list
   elements: str
   sample: ["write /etc/systemd/system/tidy.timer", "reload systemd", "enable tidy.timer", "start tidy.timer"]
+failed_runs:
+  description: What is wrong with the runs of services of O(run), by unit; empty when nothing is, or none was run.
+  returned: always
+  type: dict
+  sample: {tidy.service: its run ended with exit-code (exit status 1)}
 units:
   description: Each unit of the set, by name, as it is after the run, or in check mode as it was before.
   returned: always
@@ -243,6 +261,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import
     UNIT_PATH,
     UnitStatus,
     clear_staged,
+    journal,
     programs,
     refuse_faults,
 )
@@ -269,6 +288,8 @@ ARGUMENTS: dict[str, Any] = {
     "enabled": {"type": "list", "elements": "str", "default": []},
     "started": {"type": "list", "elements": "str", "default": []},
     "restart_on_change": {"type": "bool", "default": True},
+    "run": {"type": "list", "elements": "str", "default": []},
+    "run_timeout": {"type": "int", "default": 300},
     "exposure_limits": {"type": "dict", "default": {}},
     "directory": {"type": "str", "default": UNIT_PATH, "choices": [UNIT_PATH, "/run/systemd/system"]},
     "lock_timeout": {"type": "int", "default": 600},
@@ -301,8 +322,11 @@ class UnitManager:
             found, plan = self._plan()
             if not plan.actions:
                 return self._result(found, plan, found.units, confirm(self.module, self.wanted, found.units))
-            done = act(self.module, self.wanted, found, plan, lambda: self._judge(plan, folder))
-            return self._result(found, plan, *done)
+            units, measured, failures = act(self.module, self.wanted, found, plan, lambda: self._judge(plan, folder))
+        for name, reason in failures.items():
+            lines = journal(self.module, [name], 5)
+            self.module.warn(f"{name}: {reason}; the set is installed. Its journal: {' | '.join(lines)}")
+        return {**self._result(found, plan, units, measured), "failed_runs": failures}
 
     def _plan(self) -> tuple[Found, Plan]:
         found = look(self.module, self.wanted)
@@ -314,6 +338,7 @@ class UnitManager:
         result: dict[str, Any] = {
             "changed": bool(plan.actions),
             "actions": plan.actions,
+            "failed_runs": {},
             "units": {name: _described(status, measured.get(name)) for name, status in units.items()},
         }
         if self.module._diff:

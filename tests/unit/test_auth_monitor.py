@@ -101,15 +101,16 @@ def test_a_store_that_is_not_understood(text):
 )
 def test_the_worst_profile_decides(states, overall):
     profiles = [monitor.Profile(f"p{n}", "x", "token", state, None, "note", "s") for n, state in enumerate(states)]
-    assert monitor.report(profiles, [], 1, True).state == overall
+    assert monitor.report(monitor.counted(profiles), 1, True).state == overall
 
 
 def test_a_problem_outweighs_good_profiles_and_nothing_at_all_is_missing():
     good = monitor.Profile("p", "x", "token", "ok", None, "note", "s")
-    found = monitor.report([good], [monitor.Problem("/db", "is locked")], 1, True)
+    stores = monitor.joined([monitor.counted([good]), monitor.Found(problems=[monitor.Problem("/db", "is locked")])])
+    found = monitor.report(stores, 1, True)
     assert (found.state, found.summary) == ("unreadable", "/db: is locked")
-    assert monitor.report([], [], 1, True).state == "missing"
-    assert monitor.report([], [], 1, False).state == "ok"
+    assert monitor.report(monitor.Found(), 1, True).state == "missing"
+    assert monitor.report(monitor.Found(), 1, False).state == "ok"
 
 
 @pytest.mark.parametrize(
@@ -121,9 +122,9 @@ def test_durations(minutes, words):
 
 
 def test_the_journal_line_stays_one_line():
-    evil = monitor.Profile("a\n<0>forged\x1b[31m", "x", "token", "expired", 1, "expired", "s")
-    line = monitor.journal_line(monitor.report([evil], [], 1, True))
-    assert line.startswith("<3>expired: a?<0>forged?[31m")
+    evil = monitor.judge_profile("a\n<0>forged\x1b[31m", token(expires=1), "s", NOW, WARN)
+    line = monitor.journal_line(monitor.report(monitor.counted([evil]), 1, True))
+    assert line.startswith(r"<3>expired: a\x0a\x3c0\x3eforged\x1b[31m (anthropic): expired")
     assert "\n" not in line
 
 
@@ -154,8 +155,9 @@ def collected(tmp_path):
 
 
 def states(tmp_path):
-    profiles, problems = collected(tmp_path)
-    return [profile.state for profile in profiles] + ["unreadable"] * len(problems)
+    found = collected(tmp_path)
+    assert sum(found.counts.values()) == len(found.profiles)
+    return [profile.state for profile in found.profiles] + ["unreadable"] * len(found.problems)
 
 
 def snapshot(folder):
@@ -163,8 +165,7 @@ def snapshot(folder):
 
 
 def test_nothing_is_nothing(tmp_path):
-    assert collected(tmp_path) == ([], [])
-    assert collected(tmp_path / "none") == ([], [])
+    assert collected(tmp_path) == collected(tmp_path / "none") == monitor.Found()
 
 
 def test_a_live_writer_is_read_up_to_its_last_commit_and_not_disturbed(tmp_path):
@@ -204,7 +205,7 @@ def test_a_store_of_an_agent_counts_beside_the_shared_one(tmp_path):
     make_database(shared(tmp_path), store(p=token()))
     make_database(tmp_path / "agents/main/agent/openclaw-agent.sqlite", store(q=token(expires=1)), "auth_profile_store")
     make_database(tmp_path / "agents/new/agent/openclaw-agent.sqlite", None, "another_table")
-    assert states(tmp_path) == ["ok", "expired"]
+    assert states(tmp_path) == ["expired", "ok"]
 
 
 @pytest.mark.parametrize("name", ["agents/main/agent/auth-profiles.json", "auth-profiles.json"])
@@ -297,7 +298,7 @@ def test_the_program_end_to_end(tmp_path, seconds, state, priority, code):
     assert (done.returncode, done.stderr) == (code, "")
     assert done.stdout.startswith(f"<{priority}>{state}: ")
     document = json.loads(status.read_text())
-    assert (document["version"], document["state"]) == (1, state)
+    assert (document["version"], document["state"]) == (2, state)
     assert abs(document["checked_at"] - time.time()) < 60
     assert status.stat().st_mode & 0o777 == 0o600
     assert CANARY not in status.read_text() + done.stdout

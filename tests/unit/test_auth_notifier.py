@@ -32,7 +32,7 @@ SENT = {"ok": True, "result": {"content": [], "details": {"ok": True, "messageId
 
 
 def status_text(state="expired", age=0.0, now=NOW):
-    return json.dumps({"state": state, "summary": "words", "checked_at": now - age})
+    return json.dumps({"version": 2, "state": state, "summary": "words", "checked_at": now - age})
 
 
 def test_a_fresh_status_is_believed():
@@ -47,6 +47,19 @@ def test_a_fresh_status_is_believed():
         "[]",
         "{}",
         '{"state":"ok"}',
+        '{"version":2,"state":"ok"}',
+        '{"version":1,"state":"ok","summary":"","checked_at":1800000000}',
+        '{"version":true,"state":"ok","summary":"","checked_at":1800000000}',
+        '{"version":2,"state":"ok","summary":"","checked_at":NaN}',
+        '{"version":2,"state":"ok","summary":"","checked_at":Infinity}',
+        '{"version":2,"state":"ok","summary":"","checked_at":"1800000000"}',
+        '{"version":2,"state":"ok","summary":"","checked_at":true}',
+        '{"version":2,"state":"ok","summary":"","checked_at":1' + "0" * 400 + "}",
+        '{"version":2,"state":"ok","summary":"","checked_at":1e300}',
+        '{"version":2,"state":"ok","summary":1,"checked_at":1800000000}',
+        '{"version":2,"state":["ok"],"summary":"","checked_at":1800000000}',
+        '{"version":2,"state":"expired","state":"ok","summary":"","checked_at":1800000000}',
+        "[" * 100_000,
         status_text("ok", age=5401),
         status_text("ok", age=-3600),
         status_text("fine"),
@@ -168,14 +181,17 @@ def run(tmp_path):
     """Run the program as systemd does, without its pauses between attempts."""
     (tmp_path / "memory").mkdir()
     fast = tmp_path / "fast.py"
-    fast.write_text(PROGRAM.read_text().replace("PAUSES = (5.0, 10.0)", "PAUSES = (0.0, 0.0)"))
+    source = PROGRAM.read_text().replace("PAUSES = (5.0, 10.0)", "PAUSES = (0.0, 0.0)")
+    # The receivers of these tests belong to whoever runs them.
+    fast.write_text(source.replace("\nROOT = 0\n", f"\nROOT = {os.getuid()}\n"))
 
-    def run(state="expired", credentials=True, **settings):
+    def run(state="expired", credentials=True, status=None, **settings):
         folder = tmp_path / "credentials"
         folder.mkdir(exist_ok=True)
         lines = {"NAME": "openclaw", "MAX_AGE_MINUTES": "90", "GATEWAY_PORT": "1", **settings}
         (folder / "settings").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
-        (folder / "status").write_text(status_text(state, now=time.time()))
+        text = status if status is not None else status_text(state, now=time.time())
+        (folder / "status").write_bytes(text if isinstance(text, bytes) else text.encode())
         (folder / "ntfy_token").write_text(f"{CANARY}\n")
         (folder / "gateway_token").write_text(CANARY)
         environment = {"STATE_DIRECTORY": str(tmp_path / "memory"), "http_proxy": "http://127.0.0.1:1"}

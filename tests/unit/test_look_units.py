@@ -8,9 +8,15 @@ import os
 import struct
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils import _look_units, _systemd
+from ansible_collections.openclaw.hardening.plugins.module_utils import (
+    _look_units,
+    _path_trace,
+    _systemd,
+    _unit_hardening,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._look_units import Entry, UnitFacts, faults_of
+from ansible_collections.openclaw.hardening.plugins.module_utils._look_units import UnitFacts
+from ansible_collections.openclaw.hardening.plugins.module_utils._path_trace import Entry, faults_of
 
 TEXT = """# a comment \\
 [Service]
@@ -65,7 +71,7 @@ def test_a_backslash_at_the_end_swallows_nothing_but_is_read():
     ],
 )
 def test_time_spans(text, expected):
-    assert _systemd.seconds(text) == (pytest.approx(expected) if expected else expected)
+    assert _unit_hardening.seconds(text) == (pytest.approx(expected) if expected else expected)
 
 
 def test_properties_are_asked_for_all_units_at_once_and_in_utc():
@@ -129,11 +135,11 @@ def test_the_way_to_a_file_names_links_and_gaps(tmp_path):
     (tmp_path / "real/file").write_text("")
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "loop").symlink_to("loop")
-    way = _look_units.trace(f"{tmp_path}/link/../link/file")
+    way = _path_trace.trace(f"{tmp_path}/link/../link/file")
     assert (way[-1].path, way[-1].kind) == (f"{tmp_path}/real/file", "file")
     assert any(entry.kind == "link" and entry.path == f"{tmp_path}/link" for entry in way)
-    assert _look_units.trace(f"{tmp_path}/none/deeper")[-1] == Entry(f"{tmp_path}/none", "missing")
-    assert _look_units.trace(f"{tmp_path}/loop")[-1].kind == "link"
+    assert _path_trace.trace(f"{tmp_path}/none/deeper")[-1] == Entry(f"{tmp_path}/none", "missing")
+    assert _path_trace.trace(f"{tmp_path}/loop")[-1].kind == "link"
 
 
 @pytest.mark.parametrize(
@@ -158,9 +164,26 @@ def test_an_access_control_list_is_read(tmp_path, monkeypatch):
     rows = [(0x01, 6, 0xFFFFFFFF), (0x02, 6, 1000), (0x02, 4, 1001), (0x08, 7, 50), (0x10, 6, 0xFFFFFFFF)]
     packed = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *row) for row in rows)
     monkeypatch.setattr(_look_units.os, "getxattr", lambda *arguments: packed, raising=False)
-    assert _look_units.entry(str(tmp_path)).granted == ("uid 1000", "gid 50")
+    assert _path_trace.entry(str(tmp_path)).granted == ("uid 1000", "gid 50")
 
 
 def test_a_unit_without_facts_answers_everything():
     unit = UnitFacts("a.timer")
     assert (unit.loaded, unit.kind, unit.files, unit.words("X"), unit.commands()) == (False, "timer", (), [], [])
+
+
+def test_when_root_changed_a_unit_last(tmp_path):
+    paths = {name: tmp_path / name for name in ("unit", "program", "token", "state")}
+    for path in paths.values():
+        path.write_text("x")
+    text = f"[Service]\nLoadCredential=a:{paths['token']}\nLoadCredential=b:{paths['state']}\nLoadCredential=c\n"
+    file = _look_units.UnitFile(
+        str(paths["unit"]), (_path_trace.entry(str(paths["unit"])),), tuple(_systemd.directives(text))
+    )
+    uses = {str(paths["program"]): _path_trace.trace(str(paths["program"]))}
+    newest = {name: path.stat().st_ctime for name, path in paths.items()}
+    if os.geteuid() == 0:
+        os.chown(paths["state"], 4242, 4242)  # newer than all, but somebody else's
+        assert _look_units._changed([file], uses) == newest["token"]
+    else:
+        assert _look_units._changed([file], uses) == 0.0

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_daemon import ARGUMENTS, CONFIG, Daemon, Listener
-from ansible_collections.openclaw.hardening.plugins.module_utils._look_units import Entry
+from ansible_collections.openclaw.hardening.plugins.module_utils._path_trace import Entry
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy_host import RULES
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import Allowed
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils import _unit_hardening
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_units import (
-    Entry,
     MainProcess,
     UnitFacts,
     UnitFile,
     Units,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._path_trace import Entry
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy_systemd import RULES
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import Allowed
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import directives
@@ -52,6 +52,8 @@ CONFINED = {
     "ProtectKernelLogs": "yes",
     "ProtectControlGroups": "yes",
     "PrivateNetwork": "yes",
+    "MemoryMax": "335544320",
+    "LimitFSIZE": "1048576",
     "ExecStartEx": "{ path=/opt/job ; argv[]=/opt/job ; flags= ; start_time=[n/a] }",
 }
 LOADED = {"LoadState": "loaded", "NeedDaemonReload": "no", "Result": "success", "ExecMainStatus": "0"}
@@ -164,6 +166,39 @@ def test_02_a_failed_run():
     assert "its start ended with resources" in judge(2, changed("job.service", properties=never)).actual
 
 
+FAILED = {"Result": "exit-code", "ExecMainStatus": "3", "ActiveState": "failed", "SubState": "failed"}
+
+
+@pytest.mark.parametrize(
+    ("changed_at", "statuses"),
+    [
+        (0.0, ("fail", "fail")),  # nothing known
+        (NOW - 1200, ("fail", "fail")),  # before the run
+        (NOW - 600, ("fail", "fail")),  # in the same second
+        (NOW - 599.5, ("fail", "fail")),
+        (NOW - 598, ("pass", "skip")),  # afterwards: what ran was another version
+    ],
+)
+def test_a_failure_of_before_a_change_is_not_held_against_what_is_there_now(changed_at, statuses):
+    units = changed("job.service", properties=FAILED, changed=changed_at)
+    assert (judge(1, units).status, judge(2, units).status) == statuses
+    if statuses[1] == "skip":
+        assert "has not run since it was changed" in judge(2, units).actual
+
+
+def test_a_job_that_could_not_begin_counts_from_when_it_tried():
+    at = {**FAILED, "Result": "resources", "StateChangeTimestamp": stamp(NOW - 300)}
+    assert judge(2, changed("job.service", properties=at, changed=NOW - 400)).status == "fail"
+    assert judge(2, changed("job.service", properties=at, changed=NOW - 200)).status == "skip"
+    late = {**FAILED, "InactiveExitTimestamp": stamp(NOW - 300)}
+    assert judge(2, changed("job.service", properties=late, changed=NOW - 400)).status == "fail"
+
+
+def test_a_service_that_runs_on_has_no_excuse():
+    units = changed("run.service", properties=FAILED, changed=NOW)
+    assert (judge(1, units).status, judge(2, units).status) == ("fail", "fail")
+
+
 def test_02_an_overdue_run():
     late = changed("job.timer", properties={"NextElapseUSecRealtime": stamp(NOW - 600)})
     assert "overdue: job.timer should have run it at 2026-11-22 19:20 UTC" in judge(2, late).actual
@@ -244,6 +279,29 @@ def test_04_words_of_systemd_and_unreadable_files():
 )
 def test_04_less_than_the_guide(properties, reason):
     assert reason in judge(4, changed("job.service", properties=properties, fragment=None)).actual
+
+
+@pytest.mark.parametrize(
+    ("directive", "properties", "reason"),
+    [
+        ("MemoryMax=320M", {"MemoryMax": "infinity"}, "MemoryMax=320M is not in force"),
+        ("MemoryMax=320M", {"MemoryMax": "335544320"}, ""),
+        ("MemoryMax=10%", {"MemoryMax": "99999999"}, ""),
+        ("LimitCPU=60", {"LimitCPU": "infinity"}, "LimitCPU=60 is not in force"),
+        ("LimitNOFILE=64:128", {"LimitNOFILE": "128"}, ""),
+        ("TasksMax=8", {"TasksMax": "4915"}, "TasksMax=8 is not in force"),
+        ("", {"MemoryMax": "infinity"}, "MemoryMax= is missing"),
+        ("", {"LimitFSIZE": "infinity"}, "LimitFSIZE= is missing"),
+    ],
+)
+def test_04_limits(directive, properties, reason):
+    units = changed("job.service", properties=properties, fragment=unit_file(f"{SERVICE}{directive}\n"))
+    found = judge(4, units)
+    assert (found.status == "pass") == (not reason), found.actual
+    assert reason in found.actual
+    # What reads nothing of the gateway's needs none.
+    other = changed("run.service", properties={"MemoryMax": "infinity"})
+    assert judge(4, other).status == "pass"
 
 
 @pytest.mark.parametrize(

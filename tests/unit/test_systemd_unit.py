@@ -106,6 +106,8 @@ PARAMS = {
     "enabled": ["a.timer"],
     "started": ["a.timer"],
     "restart_on_change": True,
+    "run": [],
+    "run_timeout": 300,
     "exposure_limits": {"a.service": "0.3"},
     "directory": "/etc/systemd/system",
     "state": "present",
@@ -204,6 +206,71 @@ def test_drift_is_seen():
     units = {"a.service": UnitStatus(needs_reload=True), "a.timer": UnitStatus("inactive", "dead", "disabled")}
     plan = _unit_set.decide(target, state_of(target, units))
     assert plan.actions == ["reload systemd", "enable a.timer", "start a.timer"]
+
+
+RUN = {"run": ("a.service",)}
+
+
+@pytest.mark.parametrize("changed", ["program", "a_service", "a_timer"])
+def test_a_changed_set_is_run_once(changed):
+    target = wanted("/u", **RUN)
+    assert _unit_set.decide(target, state_of(target, **{changed: None})).actions[-1] == "run a.service"
+    assert _unit_set.decide(wanted("/u"), state_of(target, **{changed: None})).run == ()
+
+
+def test_what_failed_before_is_run_again_and_what_is_well_is_not():
+    target = wanted("/u", **RUN)
+    failed = state_of(target, {"a.service": UnitStatus("failed", "failed"), "a.timer": STATUS})
+    assert _unit_set.decide(target, failed).actions == ["run a.service"]
+    assert _unit_set.decide(target, failed).reset == ("a.service",)
+    assert _unit_set.decide(target, state_of(target)) == Plan()
+    absent = dataclasses.replace(target, present=False)
+    assert _unit_set.decide(absent, failed).run == ()
+
+
+@pytest.mark.parametrize("name", ["a.timer"])
+def test_a_failed_unit_of_any_kind_is_started_again(name):
+    target = wanted("/u")
+    plan = _unit_set.decide(target, state_of(target, {"a.service": UnitStatus(), name: UnitStatus("failed", "failed")}))
+    assert (plan.start, plan.reset) == ((name,), (name,))
+
+
+class Runs:
+    """What systemd says about a service, one answer after the other."""
+
+    def __init__(self, monkeypatch, *answers):
+        self.answers, self.started = list(answers), []
+        monkeypatch.setattr(_unit_install, "show", lambda _module, names: dict.fromkeys(names, self._next()))
+        monkeypatch.setattr(_unit_install, "systemctl", lambda _module, verb, names, **how: self.started.append(verb))
+        monkeypatch.setattr(_unit_install, "_POLL", 0)
+
+    def _next(self):
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def status(state, invocation, result="success", job=False):
+    return UnitStatus(state, invocation=invocation, result=result, exit_status="3", job=job)
+
+
+@pytest.mark.parametrize(
+    ("before", "answers", "failure", "starts"),
+    [
+        (status("inactive", "1"), [status("inactive", "1", job=True), status("activating", "2"),
+                                   status("inactive", "2")], None, 1),
+        (status("failed", "1"), [status("failed", "2", "exit-code")], "ended with exit-code (exit status 3)", 1),
+        # A run of the old set, which was under way, is not the one that counts.
+        (status("activating", "1"), [status("inactive", "1"), status("inactive", "2")], None, 2),
+        (status("inactive", "1"), [status("inactive", "1")], "did not run", 2),
+        (status("inactive", "1"), [status("activating", "2")], "had not ended after 1 seconds", 1),
+    ],
+)  # fmt: skip
+def test_a_run_is_awaited(monkeypatch, before, answers, failure, starts):
+    target = wanted("/u", run=("a.service",), run_timeout=1)
+    runs = Runs(monkeypatch, *answers)
+    found = state_of(target, {"a.service": before, "a.timer": STATUS})
+    failures = _unit_install.run_once(None, target, found, Plan(run=("a.service",)))
+    assert (list(failures), runs.started) == (["a.service"] if failure else [], ["start"] * starts)
+    assert not failure or failure in failures["a.service"]
 
 
 def test_absent_undoes_it_and_is_quiet_when_nothing_is_there():
