@@ -29,6 +29,7 @@ CANARIES = {
     "password of a registry": f"pw-{secrets.token_urlsafe(16)}",
 }
 SECRETS_DIR = "/etc/openclaw/secrets"
+NTFY_PORT = 8099
 RECORDS = "/var/lib/openclaw-hardening"
 # Where a secret may lie, too: what a deployment keeps to go back to, and the address that the notifier gets.
 PRIVATE = (RECORDS, "/etc/openclaw/auth-notifier.env")
@@ -71,7 +72,7 @@ def past(host, tmp_path_factory) -> Iterator[dict[str, Any]]:
         yield {"runs": runs, "controller": controller, "host": remote}
     finally:
         host.check(f"docker rmi --force stub:never stub:again >/dev/null 2>&1 || true; rm -f {SECRETS_DIR}/ntfy_token")
-        host.check("systemctl reset-failed openclaw-auth-notifier.service")  # there is no service of ntfy
+        host.check("systemctl stop hostile-canary-ntfy.service")
         again = rig_host.playbook(RIG, CHECKOUT / "tests/deploy_light_gateway.yml", **VARIABLES)
         assert again.returncode == 0, again.stdout[-3000:]
 
@@ -81,12 +82,17 @@ def all_runs(host: HostileHost, folder: Any) -> Iterator[tuple[str, subprocess.C
     site = CHECKOUT / "tests/deploy_light_gateway.yml"
     host.check(f"umask 77; cat > {SECRETS_DIR}/ntfy_token <<'EOF'\n{CANARIES['token of ntfy']}\nEOF")
     host.check(NEVER_READY)
+    # Takes what the notifier sends, and keeps none of it.
+    host.check(
+        "systemd-run --quiet --collect --unit=hostile-canary-ntfy "
+        f"python3 {MODULES}/listener.py /dev/null {NTFY_PORT} 127.0.0.1"
+    )
     good = {
         **VARIABLES,
         "openclaw_gateway_token": CANARIES["token"],
         "openclaw_gateway_provider_keys": {"stub": CANARIES["provider key"]},
         "openclaw_gateway_secrets": {"channel": CANARIES["channel secret"]},
-        "openclaw_auth_monitor_notify_ntfy": f"http://127.0.0.1:9/{CANARIES['topic of ntfy']}",
+        "openclaw_auth_monitor_notify_ntfy": f"http://127.0.0.1:{NTFY_PORT}/{CANARIES['topic of ntfy']}",
         "openclaw_auth_monitor_notify_ntfy_token_file": f"{SECRETS_DIR}/ntfy_token",
     }
     yield "a deployment", played(folder, site, good)

@@ -120,8 +120,8 @@ def test_who_takes_turns_with_root_gets_nothing(host, down):
     """The port changes hands hundreds of times while a token is shown: only root's listener ever sees it."""
     turns = json.loads(host.check(f"python3 {LISTENER} --turns {LIB}/auth-notifier {PORT}"))
     assert turns["impostor"] == 0
-    assert turns["root"] > 5, turns
-    assert turns["refused"] > 5, turns
+    assert turns["root"] >= 1, turns
+    assert turns["refused"] >= 1, turns
 
 
 # --- a hostile state --------------------------------------------------------------------------------------------------
