@@ -159,7 +159,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     "pipe": ("os.mkfifo(path)", "unreadable", "not a regular file"),
     "pipe as a log": ('store({}); os.mkfifo(path + "-wal")', "unreadable", "not a regular file"),
     "link": ('os.symlink("/dev/zero", path)', "unreadable", "not a regular file"),
-    "folder behind a link": ('os.rmdir("state"); os.symlink("/", "state")', "unreadable", "link"),
+    "folder behind a link": ('os.rmdir("state"); os.symlink("/", "state")', "unreadable", "not a directory"),
     "a million rows": (
         'database("CREATE TABLE config_machine_state (state_key TEXT, value_json TEXT)",'
         ' "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n LIMIT 1000000)'
