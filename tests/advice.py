@@ -270,8 +270,8 @@ def _run(patient: Patient, spans: list[str]) -> None:
 
 
 def _edit(patient: Patient, spans: list[str]) -> None:
-    """An editor that deletes the lines which the finding names, in the file that it is called with last."""
-    lines = f"#!/bin/sh\nfor file; do :; done\nexec sed -i '/{patient.values['LINE']}/d' \"$file\"\n"
+    """An editor that comments out the lines which the finding names, in the file that it is called with last."""
+    lines = f"#!/bin/sh\nfor file; do :; done\nexec sed -i 's/{patient.values['LINE']}/# &/' \"$file\"\n"
     editor = f"printf %s {shlex.quote(lines)} > /root/editor; chmod 0700 /root/editor; "
     patient.run(f"{editor}EDITOR=/root/editor {patient.fill(spans[0])}")
 
@@ -300,7 +300,7 @@ FORMS: dict[str, Callable[[Patient, list[str]], None]] = {
     r"remove each option that is named from /etc/docker/daemon\.json": _remove_settings_named,
     r"remove each option that is named from the command line of dockerd": _remove_dockerd_options,
     r"remove each value that is named from openclaw\.json, or refer to a secret's file there": _remove_values,
-    r"run # and delete the lines that are named": _edit,
+    r"run # and comment out each line that is named": _edit,
     # Why or when, in words without a command.
     rf"run {S}(?: (?:for|with|where|when) [a-z' -]+)?": _run,
 }

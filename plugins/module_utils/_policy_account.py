@@ -153,8 +153,8 @@ RULES: tuple[Rule, ...] = (
         severity="critical",
         expected=f"not in {', '.join(PRIVILEGED_GROUPS)}; not in sudoers",
         remediation="run `gpasswd --delete NAME GROUP` for each group that is named; or run `usermod --gid NAME "
-        "NAME` where it is the account's primary group; or run `visudo -f PATH` and delete the lines "
-        "that are named",
+        "NAME` where it is the account's primary group; or run `visudo -f PATH` and comment out each "
+        "line that is named",
         refs=(*guide("openclaw-auth-monitor.service.hardened"), "sudoers(5)", "Docker Engine security: attack surface"),
         needs=("account",),
         in_force=judge_privileges,

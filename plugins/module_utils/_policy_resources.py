@@ -222,8 +222,8 @@ RULES: tuple[Rule, ...] = (
         "medium",
         "a health check that asks an address of the gateway and ends with its answer",
         'set `healthcheck: {test: ["CMD", "node", "-e", '
-        "\"fetch('http://127.0.0.1:18789/healthz').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))\"]}` "
-        "in the service",
+        "\"fetch('http://127.0.0.1:18789/healthz').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))\"], "
+        "interval: 10s, timeout: 10s, retries: 3, start_period: 120s}` in the service",
         (*guide("health check included"), *cis("5.27")),
         asked=health_asked,
     ),

@@ -319,7 +319,7 @@ class Host(RigHost):
 
         def run(command: str) -> None:
             put()
-            self.check(f"{image}{command} >/dev/null 2>/root/said || {{ cat /root/said >&2; exit 1; }}")
+            self.check(f"{image}{{ {command}\n}} >/dev/null 2>/root/said || {{ cat /root/said >&2; exit 1; }}")
 
         def build(options: str) -> None:
             named = patient.values.get("STAGE", "").replace("AS ", "")
@@ -329,15 +329,15 @@ class Host(RigHost):
         patient.run, patient.build = run, build
         advice.follow(way, patient)
         put()
-        self.check("gateway_again; healthy healthy")
+        self.check("gateway_again; healthy healthy 300")
         self.facts["token"] = self.check("cat $TOKEN")
 
     def site(self) -> None:
-        """Do what a run of site.yml does about accounts, secrets and units, with the options that the roles gave."""
+        """Do what a run of site.yml does about units, with the options that the roles gave."""
         newest = max((BUILD / "records").glob("*-run.json"))
         for task in json.loads(newest.read_text())["tasks"]:
             module = task["action"].rpartition(".")[2]
-            if module in ("service_user", "systemd_unit") and task["host"] == self.name and task.get("options"):
+            if module == "systemd_unit" and task["host"] == self.name and task.get("options"):
                 options = {name: value for name, value in task["options"].items() if value is not None}
                 answer = self.module(module, options, diff=False)
                 assert not answer.get("failed"), answer

@@ -122,7 +122,7 @@ MUTANTS = (
         "ln -s /var/lib/openclaw/gateway-firewall $LIB/gateway-firewall",
         undo="rm $LIB/gateway-firewall /var/lib/openclaw/gateway-firewall; "
         "mv /root/gateway-firewall $LIB/gateway-firewall",
-        way=SITE,
+        way=None,
     ),
     Mutant(
         "unit file writable by everybody", "OCH-SYS-06", f"[ $(stat -c %a $S/{GATEWAY}) = 666 ]",
