@@ -6,7 +6,6 @@ from __future__ import annotations
 NOWHERE = frozenset(
     {
         "OCH-ACC-02",
-        "OCH-CTR-28",
         "OCH-CTR-29",
         "OCH-HST-04",
         "OCH-HST-05",
@@ -26,7 +25,6 @@ NOWHERE = frozenset(
         "OCH-NET-02",
         "OCH-NET-03",
         "OCH-NET-07",
-        "OCH-NET-09",
         "OCH-SEC-08",
         "OCH-SYS-01",
         "OCH-SYS-02",
@@ -60,7 +58,6 @@ AT_THE_GATE_ONLY = frozenset(
         "OCH-NET-01",
         "OCH-NET-04",
         "OCH-NET-05",
-        "OCH-SEC-03",
         "OCH-UPK-02",
     }
 )
