@@ -232,7 +232,7 @@ def test_a_lease_on_the_store_holds_nobody_up(host, emptied):
     ("line", "words"),
     [
         ("held = bytearray(1 << 30)", "more memory"),
-        ("held = [bytes([1]) * (1 << 20) for _ in range(4000)]", "more memory"),
+        ("held = [bytes([1]) * (1 << 20) for _ in range(4000)]", "signal 9"),
         ("while True: pass", "not within"),
         ("open('/tmp/full', 'wb').write(bytes(2 << 20))", "cannot be read"),
     ],
