@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 from deployment import STATE, Deployment
 from harness import ON_HOST, RECORDS, FaultHost, World
-from proofs import state_version, told
+from proofs import state_version, told, untouched
+from test_full_disk import small_disk
 
 OWNER = "install -o 1000 -g 1000"
 NPM_TIME = "touch -d '1985-10-26T08:15:00Z'"
@@ -106,6 +107,28 @@ def test_a_file_with_the_times_of_an_older_one(before: World, deployment: Deploy
     install("1.2.5")
     assert deployment.run(state="previous")["changed"]
     assert host.check(f"cat {PACKAGE}") == '{"version": "1.2.4"}'
+
+
+def test_no_inodes_for_a_copy(
+    before: World, deployment: Deployment, host: FaultHost, note: Callable[..., None]
+) -> None:
+    with small_disk(deployment, RECORDS, "80m,nr_inodes=1500"):
+        host.check(f"cd {STATE}; {OWNER} -d many; cd many; seq 1000 | xargs touch; chown -R 1000:1000 .")
+        full = host.look()
+        with host.probed() as probes:
+            answer = deployment.run("v2")
+        assert answer["failed"], answer
+        assert "inodes free, needed" in answer["msg"]
+        untouched(full, host.look())
+        assert probes.failed == 0
+        # The advice of the message: a security fix must not wait for room.
+        assert "set 'copy_state'" in answer["msg"]
+        fixed = deployment.run("v2", copy_state=False)
+        assert fixed.get("changed"), fixed
+        assert "there is no way back" in str(fixed["warnings"])
+        assert state_version(deployment) == "2"
+    note("no inodes for a copy of the state", outcome="version 1 serves, not touched", **told(probes),
+         message=answer["msg"])  # fmt: skip
 
 
 def test_a_login_that_rotated_between_upgrade_and_rollback(
