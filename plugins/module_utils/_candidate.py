@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A candidate: the new deployment beside the one that serves, before that is touched.
 
-It has the same image, configuration and hardening, a copy of the state, and a network without a way out: it can
-neither disturb the state that is in use, nor answer in the name of the service, nor use its accounts elsewhere.
+It has the same image, configuration and hardening, a copy of the state, a network without a way out, and an
+environment that turns off what would act elsewhere (channels, schedules): it can neither disturb the state that is in
+use, nor answer in the name of the service, nor use its accounts elsewhere.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import copy
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._compose import LABEL_PROJECT
@@ -43,17 +44,24 @@ _LEFT_OUT = (
 
 
 def definition(
-    resolved: Mapping[str, Any], service: str, project: str, image_id: str, places: Mapping[str, str]
+    resolved: Mapping[str, Any],
+    service: str,
+    project: str,
+    image_id: str,
+    places: Mapping[str, str],
+    environment: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Derive the candidate's definition from the resolved one of the service; pure.
 
     :param places: what is mounted from elsewhere for the candidate: path on the host to its stand-in, which alone may
         be written.
+    :param environment: what keeps it from acting elsewhere, in addition to the service's own environment.
     """
     mine = copy.deepcopy(dict(resolved["services"][service]))
     for key in _LEFT_OUT:
         mine.pop(key, None)
     mine.update(image=image_id, pull_policy="never", restart="no", networks={"default": None})
+    mine["environment"] = {**(mine.get("environment") or {}), **(environment or {})}
     mine["volumes"] = [_mounted(volume, places) for volume in mine.get("volumes") or []]
     given = {kind: _given(resolved, mine, kind, places) for kind in ("secrets", "configs")}
     named = {
@@ -119,16 +127,15 @@ class Candidate:
         self.compose.up(self.service)
 
     def probe(self, port: int, probe: Probe) -> Probe:
-        """Return how the host asks the candidate itself, at its own address; without one, nobody is asked."""
-        address = _address(self.container())
-        return Probe(address, port, probe.paths if address else (), probe.timeout)
+        """Return how the host asks the candidate itself, at its own address, if it has one."""
+        return replace(probe, host=_address(self.container()), port=port)
 
     def prove(self, port: int, probe: Probe) -> Health:
         """Wait until the host gets its answers from the candidate's own address."""
         watch = Watch(self.container, port)
         end = time.monotonic() + _ADDRESS_PATIENCE
         # One that is just ending has lost its address, and does not have its exit code yet.
-        while not (own := self.probe(port, probe)).paths:
+        while not (own := self.probe(port, probe)).host:
             reason = watch()
             if reason or time.monotonic() >= end:
                 raise HardeningError(

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._compose import LABEL_HASH
@@ -24,6 +25,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     look,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, Probe, ask
+from ansible_collections.openclaw.hardening.plugins.module_utils._look_network import Listener, read_published
+from ansible_collections.openclaw.hardening.plugins.module_utils._port import Port
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import look as look_service
 
 if TYPE_CHECKING:
@@ -70,6 +73,8 @@ class Wanted:
     copy_state: bool = True
     # Whether a candidate has to prove itself first: auto, always, never.
     candidate: str = "auto"
+    # What keeps one from acting elsewhere: variables of its environment alone.
+    candidate_environment: Mapping[str, str] = field(default_factory=dict)
     # On the way back on purpose: the state that matches the image, and the image is taken whatever its name means now.
     state_source: str = ""
     rolling_back: bool = False
@@ -101,6 +106,8 @@ class Found:
     mounted: tuple[str, ...]
     stale: tuple[str, ...]
     health: Health
+    # Who has the published port instead of the service.
+    taken: tuple[Listener, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,7 +159,13 @@ def find(wanted: Wanted, api: DockerClient | None, compose: Compose) -> Found:
         if wanted.state == "present":
             config_hash = compose.config_hash(wanted.definition.content.decode(), wanted.service)
     mounted = _mounted_files(container)
-    health = ask(wanted.probe) if container and container.running else Health({"": "not running"})
+    taken: tuple[Listener, ...] = ()
+    port = Port(
+        wanted.probe.host, wanted.probe.port, partial(_publisher, wanted, api), partial(published_at, wanted, compose)
+    )
+    if api is not None and wanted.state == "present":
+        taken = port.taken()
+    health = ask(wanted.probe, port) if container and container.running and not taken else Health()
     return Found(
         files=files,
         prunable=prunable,
@@ -164,7 +177,23 @@ def find(wanted: Wanted, api: DockerClient | None, compose: Compose) -> Found:
         mounted=tuple(mounted),
         stale=_stale(container, mounted),
         health=health,
+        taken=taken,
     )
+
+
+def _publisher(wanted: Wanted, api: DockerClient | None) -> Container | None:
+    """Return the container of the service that has the published port: its own, or what a killed recreate left."""
+    if api is None:
+        return None
+    chosen, strays = look_service(api, wanted.project, wanted.service, wanted.container)
+    ports = {id(found): {entry.port for entry in read_published(found.attrs)} for found in strays}
+    return next((found for found in strays if wanted.probe.port in ports[id(found)]), chosen)
+
+
+def published_at(wanted: Wanted, compose: Compose) -> set[str]:
+    """Return the addresses where the definition publishes the port that is asked; empty is every address."""
+    ports = compose.resolve(wanted.definition.content.decode())["services"][wanted.service].get("ports") or []
+    return {str(port.get("host_ip") or "") for port in ports if str(port.get("published")) == str(wanted.probe.port)}
 
 
 def _below(prefix: str, kept: Collection[str]) -> tuple[str, ...]:

@@ -19,10 +19,11 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._diagnosis impo
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._explain import Explainer
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import ensure_directory, vet_parents
-from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import DEPENDENCIES, Health
 from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Places
 from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lock
 from ansible_collections.openclaw.hardening.plugins.module_utils._logins import Logins
+from ansible_collections.openclaw.hardening.plugins.module_utils._port import Port, taken_by
 from ansible_collections.openclaw.hardening.plugins.module_utils._prober import Prober
 from ansible_collections.openclaw.hardening.plugins.module_utils._restore import Restorer
 from ansible_collections.openclaw.hardening.plugins.module_utils._rollout import Rollout
@@ -98,7 +99,7 @@ class DeployManager:
             verb = "finish" if journal.phase == _journal.COMMITTING else "undo"
             actions = [f"{verb} the deployment that was cut off while {journal.phase}, and look again"]
             return {
-                **self._result(True, actions, Health({})),
+                **self._result(True, actions, Health()),
                 "waived": [],
                 "container_id": "",
                 "image_id": "",
@@ -112,7 +113,7 @@ class DeployManager:
             back = self._previous()
             if back is None:
                 return {
-                    **self._result(False, [], Health({})),
+                    **self._result(False, [], Health()),
                     "waived": [],
                     "container_id": "",
                     "image_id": "",
@@ -124,6 +125,13 @@ class DeployManager:
         found = find(wanted, api, compose)
         waived = self._judge(compose, api)
         plan = decide(wanted, found)
+        if found.taken and (plan.changed or plan.container):
+            raise taken_by(
+                Port(wanted.probe.host, wanted.probe.port),
+                found.taken,
+                remedy=self.hints.get("port", ""),
+                outcome="untouched",
+            )
         health, container = found.health, found.container
         probes: dict[str, float] = {}
         if api is not None:
@@ -139,21 +147,33 @@ class DeployManager:
                     with prober:
                         health = rollout.apply(plan)
                 except HardeningError as error:
-                    error.details["probes"] = prober.result if found.health.ok else {}
+                    error.details["probes"] = prober.result if found.health.up else {}
                     raise
                 finally:
                     for warning in rollout.warnings:
                         self.module.warn(warning)
-                probes = prober.result if found.health.ok else {}  # who had nothing lost nothing
+                probes = prober.result if found.health.up else {}  # who had nothing lost nothing
                 container = service.find()
         result = self._result(plan.changed, plan.actions(wanted.container), health)
         result["probes"] = probes
         result["waived"] = waived
         result["container_id"] = container.id if container else ""
         result["image_id"] = (wanted.image_id or found.image_id) if wanted.state == "present" else ""
+        self._warn_of(health)
         if self.module._diff:
             result["diff"] = diff(wanted, found, plan)
         return result
+
+    def _warn_of(self, health: Health) -> None:
+        """Say what does not make a deployment fail: a dependency that is not ready, a question without an answer."""
+        for question, reply in health.replies.items():
+            if question == DEPENDENCIES and reply.ok is False:
+                names = ", ".join(health.not_ready) or "it does not name them"
+                self.module.warn(
+                    f"{self.wanted.container} serves; not ready of what it depends on: {names} ({reply.text})"
+                )
+            elif reply.ok is None:
+                self.module.warn(f"{self.wanted.container}: {question} could not be shown ({reply.text})")
 
     def _previous(self) -> Wanted | None:
         """Return what has to be there after the way back; nothing when it was gone already."""
@@ -194,9 +214,13 @@ class DeployManager:
 
     def _result(self, changed: bool, actions: list[str], health: Health) -> dict[str, Any]:
         url = self.wanted.probe.base if self.wanted.state == "present" else ""
-        answers = {path: answer for path, answer in health.answers.items() if path}
         return {
             "changed": changed,
             "actions": actions,
-            "health": {"url": url, "status": answers, "seconds_to_ready": health.seconds},
+            "health": {
+                "url": url,
+                "status": health.status,
+                "not_ready": list(health.not_ready),
+                "seconds_to_ready": health.seconds,
+            },
         }

@@ -28,6 +28,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
 _CANDIDATE = "_candidate"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _UNIT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,200}\.service")
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,100}")
 _IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 
 # The container's account, not root, reads these: nobody can guess which one that is.
@@ -46,7 +47,14 @@ _VALIDATE: dict[str, Any] = {
 _HEALTH: dict[str, Any] = {
     "host": {"type": "str", "default": "127.0.0.1"},
     "port": {"type": "int", "required": True},
-    "paths": {"type": "list", "elements": "str", "default": ["/healthz", "/readyz"]},
+    "started": {"type": "str", "default": "/startupz"},
+    "alive": {"type": "str", "default": "/healthz"},
+    "serving": {"type": "str", "default": "/tools/invoke"},
+    # A path, not a secret.
+    "token_file": {"type": "str", "default": "", "no_log": False},
+    "dependencies": {"type": "str", "default": "/readyz"},
+    "essential": {"type": "list", "elements": "str", "default": []},
+    "require_dependencies": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 180},
     "settle": {"type": "int", "default": 10},
 }
@@ -72,6 +80,7 @@ DEPLOY_ARGUMENTS: dict[str, Any] = {
     "state_excludes": {"type": "list", "elements": "str", "default": []},
     "copy_state": {"type": "bool", "default": True},
     "keep_logins": {"type": "bool", "default": False},
+    "candidate_environment": {"type": "dict", "default": {}},
     "candidate": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
     "remove_files": {"type": "bool", "default": False},
     "hints": {"type": "dict", "options": dict.fromkeys(SUBJECTS, _HINT)},
@@ -88,14 +97,46 @@ def _name(option: str, value: str) -> str:
 
 def _probe(health: dict[str, Any] | None) -> Probe:
     if health is None:
-        return Probe("127.0.0.1", 1, (), 0)
-    paths = tuple(plain("health.paths", path) for path in health["paths"])
-    if not paths or not all(path.startswith("/") for path in paths):
-        raise HardeningError("health.paths", shown(list(paths)), "at least one path that begins with '/'", "health")
+        return Probe("127.0.0.1", 1, 0)
+    paths = {
+        question: _path(question, health[question]) for question in ("started", "alive", "serving", "dependencies")
+    }
+    if not paths["started"]:
+        raise HardeningError("health.started", "nothing", "the path that says whether start-up is over", "health")
+    token_file = absolute_path("health.token_file", health["token_file"]) if health["token_file"] else ""
+    if not token_file:
+        paths["serving"] = ""  # nobody could be shown to be let in
     port = integer("health.port", health["port"], 1, 65535)
     timeout = integer("health.timeout", health["timeout"], 1, 3600)
     settle = integer("health.settle", health["settle"], 0, 3600)
-    return Probe(plain("health.host", health["host"]), port, paths, timeout, settle)
+    essential = tuple(plain("health.essential", name) for name in health["essential"])
+    return Probe(
+        host=plain("health.host", health["host"]),
+        port=port,
+        timeout=timeout,
+        settle=settle,
+        token_file=token_file,
+        essential=essential,
+        require_dependencies=health["require_dependencies"],
+        **paths,
+    )
+
+
+def _path(question: str, path: str) -> str:
+    """Return a path to ask, or nothing when the question is not asked."""
+    option = f"health.{question}"
+    if path and not re.fullmatch(r"/[A-Za-z0-9._~/-]{0,200}", plain(option, path)):
+        raise HardeningError(
+            option, shown(path), "a path that begins with '/', of letters, digits and . _ ~ -", "health"
+        )
+    return path
+
+
+def _environment(option: str, values: dict[str, Any]) -> dict[str, str]:
+    for name in values:
+        if not _VARIABLE.fullmatch(str(name)):
+            raise HardeningError(option, shown(name), "names of environment variables", option)
+    return {str(name): plain(f"{option}.{name}", str(value)) for name, value in values.items()}
 
 
 def _validation(spec: dict[str, Any] | None, files: tuple[ManagedFile, ...]) -> Validation | None:
@@ -144,6 +185,7 @@ def wanted_from(params: dict[str, Any]) -> Wanted:
         candidate=params["candidate"],
         copy_state=params["copy_state"],
         keep_logins=params["keep_logins"],
+        candidate_environment=_environment("candidate_environment", params["candidate_environment"]),
     )
 
 

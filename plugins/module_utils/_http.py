@@ -14,7 +14,7 @@ import io
 import ipaddress
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from email.message import Message
@@ -24,6 +24,10 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deadline impor
 
 # Bytes until the end of the headers, with everything before it (responses 100 to 199).
 MAX_HEAD = 128 * 1024
+
+
+class ChangedHands(OSError):
+    """The connection leads to another process than the one that was meant; nothing was sent."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ def request(
     body: str | None = None,
     tls: ssl.SSLContext | None = None,
     max_body: int = 0,
+    vet: Callable[[], bool] | None = None,
 ) -> Response:
     """Send one request and read its response.
 
@@ -60,6 +65,8 @@ def request(
     :param connect_timeout: seconds for the connection alone, when those are fewer.
     :param tls: speak TLS with this context.
     :param max_body: bytes of the response's body to read; by default it is not read.
+    :param vet: asked when the connection is there and nothing is sent yet: whether it leads to the one that is meant.
+    :raises ChangedHands: ``vet`` says no.
     :raises socket.timeout: the deadline passed.
     :raises OSError: no connection, or it broke (``ssl.SSLError`` included).
     :raises http.client.HTTPException: what came is no HTTP, or too long.
@@ -70,6 +77,8 @@ def request(
     with closing(_connect(host, port, deadline, connect_timeout)) as plain:
         with suppress(OSError):  # a Unix socket in a test has none
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if vet and not vet():
+            raise ChangedHands(f"another process took port {port}")
         if tls:
             plain.settimeout(deadline.remaining())
             # The handshake as a whole is under the socket's timeout.

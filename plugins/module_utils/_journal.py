@@ -228,14 +228,14 @@ def load_previous(places: Places) -> Deployment | None:
 
 
 def _deployment(found: dict[str, Any]) -> Deployment:
-    probe = found["probe"]
+    probe = {**found["probe"], "essential": tuple(found["probe"]["essential"])}
     return Deployment(
         image_ref=str(found["image_ref"]),
         image_id=str(found["image_id"]),
         container_id=str(found["container_id"]),
         served=bool(found["served"]),
         supervised=bool(found["supervised"]),
-        probe=Probe(probe["host"], probe["port"], tuple(probe["paths"]), probe["timeout"], probe["settle"]),
+        probe=Probe(**probe),
         files=tuple(SavedFile(**file) for file in found["files"]),
         state_dir=str(found["state_dir"]),
         state_excludes=tuple(found["state_excludes"]),

@@ -16,8 +16,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._diagnosis impo
     at,
     denied_path,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._health import ask
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import ALIVE, STARTED, ask
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_network import Listener, read_listeners
+from ansible_collections.openclaw.hardening.plugins.module_utils._port import Port
 
 if TYPE_CHECKING:
     from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Container
@@ -34,11 +35,12 @@ def look(
     :param log: the last lines of its log.
     :param inside_port: where it should listen; 0 is what it publishes.
     """
-    taken = _taken_by(api, container, probe.port)
+    port = Port(probe.host, probe.port, lambda: container)
+    taken = _taken_by(api, container, port)
     lines = tuple(log.splitlines())
     if container is None:
         return Facts(failure, log=lines, port=probe.port, taken_by=taken)
-    answers = ask(probe).answers if container.running else {}
+    replies = ask(probe, None if inside_port else port, (ALIVE, STARTED)).replies if container.running else {}
     attrs = container.attrs
     host: dict[str, Any] = attrs.get("HostConfig") or {}
     mounts = tuple(_mount(found) for found in attrs.get("Mounts") or [] if found.get("Destination"))
@@ -57,7 +59,7 @@ def look(
         denied=_denied(path, mounts),
         port=probe.port,
         taken_by=taken,
-        answered=any(answer.isdigit() for answer in answers.values()),
+        answered=any(reply.answered for reply in replies.values()),
         inside=_inside(int((attrs.get("State") or {}).get("Pid") or 0)) if container.running else (),
         inside_port=inside_port or (ports[0] if ports else 0),
         healthy_inside=container.health == "healthy",
@@ -104,31 +106,12 @@ def _inside(pid: int) -> tuple[Listener, ...]:
         return ()  # it ended
 
 
-def _taken_by(api: DockerClient, container: Container | None, port: int) -> tuple[str, ...]:
+def _taken_by(api: DockerClient, container: Container | None, port: Port) -> tuple[str, ...]:
     """Name who listens on a port of the host, other than the container itself."""
     own = container.id if container else ""
     others = [
         f"the container {', '.join(name.lstrip('/') for name in found.get('Names') or [])}"
         for found in api.api.containers()
-        if found.get("Id") != own and any(entry.get("PublicPort") == port for entry in found.get("Ports") or [])
+        if found.get("Id") != own and any(entry.get("PublicPort") == port.port for entry in found.get("Ports") or [])
     ]
-    inodes = {found.inode for found in read_listeners("/proc/self/net") if found.port == port}
-    programs = [found for found in _programs(inodes) if not found.startswith("docker-proxy ")]
-    return tuple(others or programs)
-
-
-def _programs(inodes: set[int]) -> list[str]:
-    """Name the processes that hold one of these sockets."""
-    wanted = {f"socket:[{inode}]" for inode in inodes}
-    folders = sorted(filter(str.isdigit, os.listdir("/proc")), key=int) if wanted else []
-    return [name for name in (_program(pid, wanted) for pid in folders) if name]
-
-
-def _program(pid: str, sockets: set[str]) -> str:
-    try:
-        if sockets.isdisjoint(os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")):
-            return ""
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return f"{file.read().strip()} (process {pid})"
-    except OSError:
-        return ""  # it ended
+    return tuple(others) or tuple(filter(None, [port.named(port.foreign())]))

@@ -4,18 +4,16 @@
 
 from __future__ import annotations
 
-import glob
 import json
-import os
 import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _probe
+from ansible_collections.openclaw.hardening.plugins.module_utils import _probe, _socket_owner
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._probe import Answer, Attempt
 from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
@@ -26,6 +24,9 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 DEFAULT_PORT = 18789
+# What OpenClaw answers: whether start-up is over, whether the process lives, whether channels and agents are ready.
+STARTED, ALIVE, DEPENDENCIES = "/startupz", "/healthz", "/readyz"
+QUESTIONS = (STARTED, ALIVE, _probe.INVOKE)
 EVERY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104 - looked for, not bound
 # More published ports are wrong anyway; trying them all would take long.
 _MOST_PORTS = 16
@@ -74,9 +75,12 @@ class Network:
     listeners: tuple[Listener, ...] = ()
     inside: tuple[Listener, ...] = ()
     attempts: tuple[Attempt, ...] = ()
-    # Address and port where HTTP was asked, and the answers to /healthz, /readyz, WITHOUT, WITH and WRONG token.
+    # Address and port where HTTP was asked, and the answers to STARTED, ALIVE and DEPENDENCIES, and to requests
+    # WITHOUT a token, WITH it and with a WRONG one.
     asked_at: tuple[str, int] | None = None
     answers: Mapping[str, Answer] = field(default_factory=dict)
+    # Who listens there instead of the gateway; then nothing was asked.
+    impostors: tuple[str, ...] = ()
     attached: tuple[Attached, ...] = ()
     # Interfaces of the host by which packets come in.
     interfaces: tuple[str, ...] = ()
@@ -106,14 +110,21 @@ def look(
     own: frozenset[int] | None = None
     published = read_published(attrs)
     if mode == "host":
-        own = _own_sockets(pid)
+        own = _socket_owner.of_control_group(pid)
         inside = tuple(found for found in inside if found.inode in own)
         published = tuple(Publish(found.address, found.port, found.port) for found in inside)
     port = gateway_port(settings)
     place = _place(mode, published, attrs, port)
-    if place and not _safe(place, host, own):
-        token = ""
-    questions = {path: partial(_ask, place, path, token) for path in ("/healthz", "/readyz", _probe.INVOKE) if place}
+    there = listening_at(place[:1], place[1], host) if place else ()
+    strangers = foreign(there, own)
+    names = _socket_owner.name({found.inode: found.uid for found in strangers})
+    # What is not Docker's or the container's own gets neither the token nor a say in how the gateway is.
+    asked_place = None if strangers else place
+
+    def vet() -> bool:
+        return place is None or listening_at(place[:1], place[1], read_listeners("/proc/self/net")) == there
+
+    questions = {path: partial(_ask, asked_place, path, token, vet) for path in QUESTIONS if asked_place}
     tcp = {found.port for found in published if found.protocol == "tcp"}
     first = sorted(tcp, key=lambda number: (place is None or number != place[1], number))[:_MOST_PORTS]
     pairs = [(address, number) for address in addresses for number in first]
@@ -139,6 +150,7 @@ def look(
         inside=inside,
         attempts=tuple(attempts.get(pair, Attempt(*pair, state="not tried in time")) for pair in pairs),
         asked_at=place,
+        impostors=tuple(dict.fromkeys(names.values())),
         answers={key: answer for path in questions for key, answer in answers.get(path, _late(path)).items()},
         attached=attached,
         interfaces=interfaces,
@@ -147,8 +159,12 @@ def look(
     )
 
 
-def _ask(place: tuple[str, int], path: str, token: str) -> dict[str, Answer]:
-    return _probe.knock(*place, token) if path == _probe.INVOKE else {path: _probe.ask(*place, path)}
+def _ask(place: tuple[str, int], path: str, token: str, vet: _probe.Vet) -> dict[str, Answer]:
+    if path != _probe.INVOKE:
+        return {path: _probe.ask(*place, path, vet=vet)}
+    found = _probe.knock(*place, token, vet)
+    # What is not ready is named only to who has the token; that is shown only to who refuses without one.
+    return {**found, DEPENDENCIES: _probe.ask(*place, DEPENDENCIES, token if _probe.serves(found)[0] else "", vet)}
 
 
 def _late(path: str) -> dict[str, Answer]:
@@ -210,10 +226,28 @@ def _place(mode: str, published: Sequence[Publish], attrs: Mapping[str, Any], po
     return (own[0], port) if own else None
 
 
-def _safe(place: tuple[str, int], host: Sequence[Listener], own: frozenset[int] | None) -> bool:
-    """Say whether what listens there is Docker's or the container's own: nobody else gets to see the token."""
-    there = [found for found in host if found.port == place[1] and found.address in (place[0], *EVERY_ADDRESS)]
-    return all(found.uid == 0 if own is None else found.inode in own for found in there)
+def listening_at(addresses: Collection[str], port: int, host: Iterable[Listener]) -> tuple[Listener, ...]:
+    """Return the listeners that take a connection to one of the addresses.
+
+    The kernel prefers the exact address, then the wildcard of that family; ``::`` may take IPv4, too.
+    """
+    there = [found for found in host if found.port == port]
+    taking: dict[Listener, None] = {}
+    for address in addresses:
+        for choice in (address, "::") if ":" in address else (address, "0.0.0.0", "::"):  # noqa: S104 - looked for
+            found = [listener for listener in there if listener.address == choice]
+            taking.update(dict.fromkeys(found))
+            if found:
+                break
+    return tuple(taking)
+
+
+def foreign(there: Iterable[Listener], own: frozenset[int] | None) -> tuple[Listener, ...]:
+    """Return those that are neither Docker's nor the container's own.
+
+    :param own: the container's sockets where it is on the host's network; else None, and Docker's are root's.
+    """
+    return tuple(found for found in there if (found.uid != 0 if own is None else found.inode not in own))
 
 
 # --- what the kernel says -----------------------------------------------------------------------------------------
@@ -268,23 +302,6 @@ def kernel_address(digits: str) -> str:
     address = ip_address(raw)
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return str(mapped or address)
-
-
-def _own_sockets(pid: int) -> frozenset[int]:
-    """Return the sockets of the processes in the container's control group."""
-    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
-        group = file.read()
-    found = set()
-    for folder in glob.glob("/proc/[0-9]*"):
-        try:
-            with open(f"{folder}/cgroup", encoding="utf-8", errors="replace") as file:
-                if file.read() != group:
-                    continue
-            links = [os.readlink(entry.path) for entry in os.scandir(f"{folder}/fd")]
-        except OSError:
-            continue  # it ended
-        found |= {int(link[8:-1]) for link in links if re.fullmatch(r"socket:\[[0-9]+\]", link)}
-    return frozenset(found)
 
 
 # --- what Docker and the packet filter say ------------------------------------------------------------------------

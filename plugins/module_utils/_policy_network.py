@@ -18,6 +18,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._reach import (
     SHARED,
     answers_in_force,
     at,
+    dependencies_in_force,
     forwards,
     granted,
     listening,
@@ -210,10 +211,13 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="OCH-NET-03",
-        title="The gateway answers the host, live and ready",
+        title="The gateway is started, alive and serves the host",
         area="network",
         severity="critical",
-        expected="200 on /healthz and /readyz through the published port",
+        expected=(
+            "200 on /startupz and /healthz through the published port, and a request with the token is answered; "
+            "channels are OCH-NET-10"
+        ),
         remediation="see `docker logs`; set `gateway.bind` to `lan` in openclaw.json, `ports` keeps others out",
         refs=guide("Verify Functionality"),
         needs=("network",),
@@ -287,6 +291,17 @@ RULES: tuple[Rule, ...] = (
         refs=(*cis("5.9"), *owasp(5)),
         needs=("network",),
         in_force=inside_in_force,
+    ),
+    Rule(
+        id="OCH-NET-10",
+        title="What the gateway depends on is ready",
+        area="network",
+        severity="medium",
+        expected="200 on /readyz: every channel that is configured works",
+        remediation="see `openclaw channels status` in the container; mend the channel that is named, or turn it off",
+        refs=guide("Verify Functionality"),
+        needs=("network",),
+        in_force=dependencies_in_force,
     ),
     Rule(
         id="OCH-NET-11",

@@ -17,21 +17,26 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _http
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless
 
 INVOKE = "/tools/invoke"
 # Keys of the answers to a POST there.
 WITHOUT, WITH, WRONG = "without a token", "with the token", "with another token"
 OPEN, REFUSED, TIMEOUT, UNREACHABLE = "open", "refused", "timeout", "unreachable"
+CHANGED_HANDS = "not asked: another process took the port"
 
 _CONNECT_TIMEOUT = 1.0
 _ANSWER_TIMEOUT = 5.0
 # For all tries together: a peer that drips bytes may hold a thread, never the audit.
 _PATIENCE = 6.0
 _THREADS = 32
+_JSON = "application/json"
+_BODY_READ = 64 << 10
+_NAMES = 20  # that a gateway gives for what is not ready
 _BODY = json.dumps({"tool": "sessions_list", "action": "json", "args": {}})
 _STATES = {
     errno.ECONNREFUSED: REFUSED,
@@ -42,6 +47,8 @@ _STATES = {
     errno.EACCES: UNREACHABLE,
 }
 
+# Called when the connection is there, before anything is sent: whether it still leads to the one that is meant.
+Vet = Callable[[], bool]
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -54,6 +61,8 @@ class Answer:
     kind: str = ""
     error: str = ""
     scheme: str = "http"
+    # The first part of what came with it, for who wants to know why.
+    body: bytes = field(default=b"", repr=False)
 
     def __str__(self) -> str:
         """Show the status, or the reason instead."""
@@ -63,6 +72,11 @@ class Answer:
     def page(self) -> bool:
         """Say whether it is a web page, which OpenClaw answers for every path that it does not know."""
         return self.kind == "text/html"
+
+    @property
+    def unknown(self) -> bool:
+        """Say whether the path is not known there."""
+        return self.status == 404 or (self.status == 200 and self.page)
 
 
 LATE = Answer(error="no answer in time")
@@ -116,35 +130,39 @@ def attempt(address: str, port: int) -> Attempt:
     return Attempt(address, port, OPEN, ask(address, port, "/healthz"))
 
 
-def ask(address: str, port: int, path: str) -> Answer:
+def ask(address: str, port: int, path: str, token: str = "", vet: Vet | None = None) -> Answer:
     """Ask for a path, by TLS where plain HTTP is not understood."""
-    answer = _request("http", address, port, "GET", path)
-    if answer.status or answer.error in (TIMEOUT, REFUSED):
+    answer = _request("http", address, port, "GET", path, token, vet)
+    if answer.status or answer.error in (TIMEOUT, REFUSED, CHANGED_HANDS):
         return answer
-    secured = _request("https", address, port, "GET", path)
+    secured = _request("https", address, port, "GET", path, token, vet)
     return secured if secured.status else answer
 
 
-def knock(address: str, port: int, token: str) -> dict[str, Answer]:
+def knock(
+    address: str, port: int, token: str, vet: Vet | None = None, *, path: str = INVOKE, wrong: bool = True
+) -> dict[str, Answer]:
     """Ask for something that only the operator may have; the token goes only to who refuses without one.
 
     OpenClaw locks everybody out after ten wrong tokens in a minute, and forgets them at a right one. So another token
-    is only tried between two right ones.
+    is only tried between two right ones, and with ``wrong`` only.
     """
-    first = ask(address, port, "/healthz")
+    first = ask(address, port, "/healthz", vet=vet)
     if not first.status:
         return {WITHOUT: first}
     scheme = first.scheme
-    found = {WITHOUT: _request(scheme, address, port, "POST", INVOKE)}
+    found = {WITHOUT: _request(scheme, address, port, "POST", path, vet=vet)}
     if token and found[WITHOUT].status in (401, 403):
-        found[WITH] = _request(scheme, address, port, "POST", INVOKE, token)
-        if 200 <= found[WITH].status < 300:
-            found[WRONG] = _request(scheme, address, port, "POST", INVOKE, secrets.token_hex(32))
-            _request(scheme, address, port, "POST", INVOKE, token)
+        found[WITH] = _request(scheme, address, port, "POST", path, token, vet)
+        if wrong and 200 <= found[WITH].status < 300:
+            found[WRONG] = _request(scheme, address, port, "POST", path, secrets.token_hex(32), vet)
+            _request(scheme, address, port, "POST", path, token, vet)
     return found
 
 
-def _request(scheme: str, address: str, port: int, method: str, path: str, token: str = "") -> Answer:
+def _request(
+    scheme: str, address: str, port: int, method: str, path: str, token: str = "", vet: Vet | None = None
+) -> Answer:
     context = None
     if scheme == "https":
         # The certificate may be the gateway's own; the address is one of this host.
@@ -167,9 +185,13 @@ def _request(scheme: str, address: str, port: int, method: str, path: str, token
             headers=headers,
             body=body,
             tls=context,
+            max_body=_BODY_READ,
+            vet=vet,
         )
         kind = response.header("Content-Type").partition(";")[0].strip().lower()
-        return Answer(response.status, kind, "", scheme)
+        return Answer(response.status, kind, "", scheme, response.body if kind == _JSON else b"")
+    except _http.ChangedHands:
+        return Answer(error=CHANGED_HANDS, scheme=scheme)
     except socket.timeout:
         return Answer(error=TIMEOUT, scheme=scheme)
     except ConnectionRefusedError:
@@ -179,3 +201,36 @@ def _request(scheme: str, address: str, port: int, method: str, path: str, token
     except (http.client.HTTPException, ValueError) as error:
         # Only the kind: the text of http.client shows the header that it refuses, or what the peer wrote.
         return Answer(error=f"no HTTP ({type(error).__name__})", scheme=scheme)
+
+
+# --- what it means (pure) -----------------------------------------------------------------------------------------
+
+
+def serves(found: Mapping[str, Answer]) -> tuple[bool | None, str]:
+    """Say whether a request with the token is answered and one without it is refused, and how that is shown.
+
+    None: it cannot be known now. A lockout (429) is the gateway's own answer to somebody's wrong tokens; who can reach
+    the port can cause one, so it must not decide.
+    """
+    without, known = found.get(WITHOUT, LATE), found.get(WITH)
+    shown = f"{without} {WITHOUT}"
+    if without.status == 429:
+        return None, f"{shown} (locked out: too many wrong tokens)"
+    if without.status not in (401, 403):
+        return False, shown
+    if known is None:
+        return False, f"{shown}; no token to ask with"
+    shown = f"{known} {WITH} and {shown}"
+    if known.status == 429:
+        return None, f"{shown} (locked out: too many wrong tokens)"
+    good = 0 < known.status < 500 and known.status not in (401, 403, 405) and not known.page
+    return good, shown
+
+
+def not_ready(answer: Answer) -> tuple[str, ...]:
+    """Return the names of what is not ready, when the gateway gives them (to who has the token, or is local)."""
+    try:
+        names = json.loads(answer.body)["failing"]
+        return tuple(harmless(name, 64) for name in names[:_NAMES] if isinstance(name, str) and name)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ()

@@ -8,7 +8,8 @@ import threading
 import time
 from types import TracebackType
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe, ask
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import ALIVE, STARTED, Probe, ask
+from ansible_collections.openclaw.hardening.plugins.module_utils._port import Port
 
 _EVERY = 0.1
 
@@ -17,8 +18,9 @@ class Prober:
     """Asks in a thread of its own while a block runs; counts what failed, and for how long."""
 
     def __init__(self, probe: Probe) -> None:
-        """Ask every path of ``probe``: one that lives and is not ready yet serves nobody."""
+        """Ask whether it is alive and started: one that lives and is not started yet serves nobody."""
         self._probe = probe
+        self._port = Port(probe.host, probe.port)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.asked = self.failed = 0
@@ -44,7 +46,7 @@ class Prober:
     def _run(self) -> None:
         last = time.monotonic()
         while not self._stop.wait(_EVERY):
-            ok = ask(self._probe).ok
+            ok = ask(self._probe, self._port, (ALIVE, STARTED)).ok
             now = time.monotonic()
             self.asked += 1
             if not ok:

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._firewall import Table, parse
 from ansible_collections.openclaw.hardening.plugins.module_utils._look_network import (
+    ALIVE,
+    DEPENDENCIES,
     EVERY_ADDRESS,
+    STARTED,
     Listener,
     Network,
 )
@@ -24,6 +27,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._probe import (
     WRONG,
     Answer,
     Attempt,
+    not_ready,
+    serves,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._rule import (
     EVERYWHERE,
@@ -38,6 +43,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._rule import (
 
 SHARED = "shares the network of another container, which is judged there"
 _LET_IN = frozenset({200, 201, 202, 204})
+# What /readyz names beside channels: parts of the gateway itself.
+_ESSENTIAL = ("agent-database:", "state-database", "internal")
 _SHUT = (REFUSED, TIMEOUT, UNREACHABLE)
 
 
@@ -122,27 +129,74 @@ def _bound(found: Attempt, network: Network) -> bool:
     return every or any(plain(address) == plain(found.address) for address in addresses)
 
 
-# --- OCH-NET-03: the gateway answers ------------------------------------------------------------------------------
+# --- OCH-NET-03, OCH-NET-10: how the gateway is -------------------------------------------------------------------
 
 
 def answers_in_force(network: Network, _allowed: Allowed) -> Judgement:
-    """Ask from the host: bound to loopback inside, Docker calls it healthy and the host gets a reset."""
+    """Ask from the host: bound to loopback inside, Docker calls it healthy and the host gets a reset.
+
+    What it depends on is another question (OCH-NET-10): a channel that is down is no fault of the gateway.
+    """
     if network.mode != "host" and (network.asked_at is None or not network.published):
         return skipped(SHARED if network.mode == "container" else "publishes no port: the host has no way to ask")
-    live, ready = (network.answers.get(path, Answer(error="was not asked")) for path in ("/healthz", "/readyz"))
-    base = _base(network, live)
-    evidence = [(f"GET {base}{path}", str(answer)) for path, answer in (("/healthz", live), ("/readyz", ready))]
-    missing = [answer.status == 404 or (answer.status == 200 and answer.page) for answer in (live, ready)]
-    if all(missing):
-        return unproven(f"{base} answers, but knows neither /healthz nor /readyz", *evidence)
-    named = (("/healthz", live, missing[0]), ("/readyz", ready, missing[1]))
-    faults = [f"{base}{path}: {answer}" for path, answer, absent in named if answer.status != 200 and not absent]
+    if network.impostors:
+        return _not_the_gateway(network, failed)
+    started, alive = (network.answers.get(path, Answer(error="was not asked")) for path in (STARTED, ALIVE))
+    base = _base(network, alive)
+    evidence = [(f"GET {base}{path}", str(answer)) for path, answer in ((STARTED, started), (ALIVE, alive))]
+    serving, shown = serves(network.answers)
+    evidence.append((f"POST {base}{INVOKE}", shown))
+    if started.unknown and alive.unknown:
+        return unproven(f"{base} answers, but knows neither {STARTED} nor {ALIVE}", *evidence)
+    named = ((STARTED, started), (ALIVE, alive))
+    faults = [f"{base}{path}: {answer}" for path, answer in named if answer.status != 200 and not answer.unknown]
+    known = network.answers.get(WITH)
+    if known is not None and (known.status >= 500 or not known.status):
+        faults.append(f"{base}{INVOKE}: {shown}")
+    broken = [name for name in not_ready(_ready(network)) if name.startswith(_ESSENTIAL)]
+    faults += [f"{base}{DEPENDENCIES} names {some(broken)}"] if broken else []
     inside = [found for found in network.inside if found.port in {port.target for port in network.published}]
     if faults and network.mode == "bridge" and inside and all(loopback(found.address) for found in inside):
         faults.append("inside, it listens on the container's own loopback, where the published port does not lead")
         evidence += [listening(network, inside)]
-    known = [path for path, _answer, absent in named if not absent]
-    return verdict(faults, f"{base} answers 200 on {' and '.join(known)}", *evidence)
+    if not faults and started.unknown and not serving:
+        return unproven(f"{base} does not know {STARTED}, and that it serves was not shown ({shown})", *evidence)
+    if not faults and known is not None and serving is False:
+        return unproven(f"{base} does not serve who has the token that is known ({shown})", *evidence)
+    good = " and ".join(path for path, answer in named if not answer.unknown)
+    serves_too = "and serves who has the token" if serving else f"{INVOKE}: {shown}"
+    return verdict(faults, f"{base} answers 200 on {good}, {serves_too}", *evidence)
+
+
+def dependencies_in_force(network: Network, _allowed: Allowed) -> Judgement:
+    """Ask what OpenClaw needs elsewhere: its channels. Model providers are not part of its answer."""
+    if network.mode != "host" and (network.asked_at is None or not network.published):
+        return skipped(SHARED if network.mode == "container" else "publishes no port: the host has no way to ask")
+    if network.impostors:
+        return _not_the_gateway(network, unproven)
+    answer = _ready(network)
+    where = f"{_base(network, answer)}{DEPENDENCIES}"
+    names = not_ready(answer)
+    evidence = [(f"GET {where}", f"{answer}{f', failing: {some(names)}' if names else ''}")]
+    if answer.unknown:
+        return unproven(f"{where}: {answer}, it is not known there", *evidence)
+    if not answer.status:
+        return unproven(f"{where} did not answer ({answer})", *evidence)
+    if answer.status == 200:
+        return passed("every channel that is configured is ready", *evidence)
+    told = some(names) if names else "it names them only to who has the token"
+    return failed(f"not ready: {told} ({answer})", *evidence)
+
+
+def _ready(network: Network) -> Answer:
+    return network.answers.get(DEPENDENCIES, Answer(error="was not asked"))
+
+
+def _not_the_gateway(network: Network, judge: Callable[..., Judgement]) -> Judgement:
+    """An impostor is not asked: its answers would say nothing of the gateway."""
+    place = at(*network.asked_at) if network.asked_at else "its port"
+    text = f"{some(network.impostors)} listens on {place} instead of Docker or the container"
+    return judge(text, ("/proc/net/tcp and tcp6", text))
 
 
 def _base(network: Network, answer: Answer) -> str:
@@ -160,6 +214,8 @@ def listening(network: Network, found: Iterable[Listener]) -> tuple[str, str]:
 
 def token_in_force(network: Network, _allowed: Allowed) -> Judgement:
     """Guide, "always use authentication tokens"."""
+    if network.impostors:
+        return _not_the_gateway(network, unproven)
     if WITHOUT not in network.answers:
         return skipped(SHARED if network.mode == "container" else "has no network by which the host could ask")
     without, known = network.answers[WITHOUT], network.answers.get(WITH)

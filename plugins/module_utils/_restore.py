@@ -11,6 +11,7 @@ import os
 import shlex
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _candidate, _journal, _ledger
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
@@ -30,6 +31,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import wait
 from ansible_collections.openclaw.hardening.plugins.module_utils._image_record import restore_record
 from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Deployment, Journal, Places
+from ansible_collections.openclaw.hardening.plugins.module_utils._port import Port, start_when_free
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import ALIVE, Service
 from ansible_collections.openclaw.hardening.plugins.module_utils._snapshot import Mirror
 from ansible_collections.openclaw.hardening.plugins.module_utils._watch import Watch
@@ -104,9 +106,12 @@ class Restorer:
         self.service.unpause()
         container = self.service.find()
         old = container is not None and container.id == before.container_id
-        self.service.compose.up(self.service.name, recreate=not old)
+        port = Port(before.probe.host, before.probe.port, self.service.find)
+        start_when_free(
+            port, partial(self.service.compose.up, self.service.name, recreate=not old), before.probe.timeout
+        )
         self.service.remove_strays()
-        wait(before.probe, Watch(self.service.find))
+        wait(before.probe, Watch(self.service.find), port)
         if before.supervised:
             self.service.start_unit()
         return "the previous deployment is back and healthy"

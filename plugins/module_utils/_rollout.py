@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _candidate, _journal, _ledger
 from ansible_collections.openclaw.hardening.plugins.module_utils._candidate import Candidate
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Found, Plan, Wanted
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Found, Plan, Wanted, published_at
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Container, find_image
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._explain import Explained, Explainer
@@ -25,9 +26,10 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     remove,
     write,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, settle, wait
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, Probe, ask, settle, wait
 from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Deployment, Journal, Places, SavedFile
 from ansible_collections.openclaw.hardening.plugins.module_utils._logins import Logins
+from ansible_collections.openclaw.hardening.plugins.module_utils._port import Port, start_when_free
 from ansible_collections.openclaw.hardening.plugins.module_utils._restore import Restorer
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import ALIVE, Service
 from ansible_collections.openclaw.hardening.plugins.module_utils._snapshot import Mirror, measure, need_space
@@ -60,6 +62,11 @@ class Rollout:
         return self.service.compose
 
     @property
+    def _port(self) -> Port:
+        published = partial(published_at, self.wanted, self._compose)
+        return Port(self.wanted.probe.host, self.wanted.probe.port, self.service.find, published)
+
+    @property
     def _api(self) -> DockerClient:
         return self.service.api
 
@@ -78,7 +85,7 @@ class Rollout:
         """
         if plan.container in ("stop", "remove"):
             self._take_down(plan)
-            return Health({})
+            return Health()
         if plan.container == "wait" and not plan.changed:
             return self._wait()
         self._need_image()
@@ -123,7 +130,7 @@ class Rollout:
             container_id=container.id if container else "",
             served=container is not None and container.status in ALIVE,
             supervised=self.service.unit_state() == "active",
-            probe=replace(self.wanted.probe, port=published_port(container, self.wanted.probe.port), settle=0),
+            probe=self._probe_before(container),
             files=tuple(self._saved(path, path in secret) for path in paths),
             state_dir=self.wanted.state_dir,
             state_excludes=self.wanted.state_excludes,
@@ -131,6 +138,12 @@ class Rollout:
             replaced_at=_ledger.now(),
             rolled_back=self.wanted.rolling_back,
         )
+
+    def _probe_before(self, container: Container | None) -> Probe:
+        """Return how the replaced deployment is asked: at its own port, and nothing that its gateway does not know."""
+        port = published_port(container, self.wanted.probe.port)
+        probe = replace(self.wanted.probe, port=port, settle=0, essential=(), require_dependencies=False)
+        return probe.without(self.found.health.unknown)
 
     def _saved(self, path: str, secret: bool) -> SavedFile:
         state = self._state_of(path)
@@ -164,7 +177,7 @@ class Rollout:
 
     def _wants_candidate(self, plan: Plan) -> bool:
         """Say whether there is something to protect, and room for a second one."""
-        if plan.container != "recreate" or not self.found.health.ok or self.wanted.candidate == "never":
+        if plan.container != "recreate" or not self.found.health.up or self.wanted.candidate == "never":
             return False
         if self.wanted.state_dir and not self._copies_state:
             self.warnings.append(
@@ -197,12 +210,15 @@ class Rollout:
         if self.wanted.state_dir:
             stand_ins[self.wanted.state_dir] = self._scratch()
         image_id = self.wanted.image_id or self.found.image_id
-        whole = _candidate.definition(resolved, self.wanted.service, compose.project, image_id, stand_ins)
+        environment = self.wanted.candidate_environment
+        whole = _candidate.definition(resolved, self.wanted.service, compose.project, image_id, stand_ins, environment)
+        token_file = stand_ins.get(self.wanted.probe.token_file, self.wanted.probe.token_file)
+        probe = replace(self.wanted.probe, token_file=token_file)
         try:
             candidate.start(whole, files)
-            candidate.prove(port, self.wanted.probe)
+            candidate.prove(port, probe)
         except Exception as error:
-            own = candidate.probe(port, self.wanted.probe)
+            own = candidate.probe(port, probe)
             failure = self.explainer.of(candidate.container(), error, own, stand_ins)
             raise Explained(failure) from error
         candidate.remove()
@@ -276,7 +292,8 @@ class Rollout:
                 self.warnings.append(logins.report())
         if self.wanted.rolling_back:
             self._restorer.name_image(self.wanted.image_id, self.wanted.image_ref)
-        self._compose.up(self.wanted.service, recreate=plan.container == "recreate")
+        up = partial(self._compose.up, self.wanted.service, recreate=plan.container == "recreate")
+        start_when_free(self._port, up, self.wanted.probe.timeout, self.explainer.hints.get("port", ""))
 
     def _wait(self) -> Health:
         try:
@@ -287,14 +304,14 @@ class Rollout:
     def _prove(self) -> Health:
         """Wait until it is ready for the host, and stays so."""
         probe, find = self.wanted.probe, self.service.find
-        health = wait(probe, Watch(find))
-        settle(probe, Watch(find, steady=True))
+        seconds = wait(probe, Watch(find), self._port).seconds
+        settle(probe, Watch(find, steady=True), self._port)
         container = find()
         expected = self.wanted.image_id or self.found.image_id
         if container is None or (expected and container.image_id != expected):
             there = container.image_id if container else "no container"
             raise HardeningError(self.wanted.container, there, f"a container of {expected}")
-        return health
+        return replace(ask(probe, self._port), seconds=seconds)
 
     def _take_down(self, plan: Plan) -> None:
         self.service.stop_unit()

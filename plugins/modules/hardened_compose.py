@@ -10,7 +10,8 @@ short_description: Run a Compose project from exactly one definition and one ima
 version_added: 0.1.0
 description:
   - Makes true that the service's container runs from exactly O(definition) and the image O(image_id), that it sees the
-    present content of every file that is mounted into it, and that it answers through its published port.
+    present content of every file that is mounted into it, and that it is started, alive and serving through its
+    published port (O(health)).
   - A change is found by comparing bytes, owner and mode of the files, the hash of C(docker compose config --hash) with
     the container's label, the id of the running image, and the inodes that the container has mounted.
   - Before anything is touched, Compose has accepted the definition and OpenClaw its configuration (O(validate)).
@@ -18,11 +19,15 @@ description:
     judged by the rules of M(openclaw.hardening.hardening_info). One that breaks a rule is refused, unless O(policy)
     grants it or one of O(waivers) says why the rule need not hold. The message names all rules that are broken.
   - When image, definition or a mounted file of a healthy service changes, a candidate proves itself first
-    (O(candidate)), with the same hardening, a copy of O(state_dir), no published port and a network without a way out.
-    When it does not become ready, the running service is not touched.
+    (O(candidate)), with the same hardening, a copy of O(state_dir), no published port, a network without a way out and
+    what O(candidate_environment) turns off. When it does not become ready, the running service is not touched.
   - Then the old container is stopped, its state copied when the image changes, the new one started and asked from the
     host for O(health.settle) seconds. When it does not stay healthy, the previous files, the previous image (also under
     its name) and the state that matches it come back, and that deployment is proven, too.
+  - What another process answers at the published port never counts, and the token is never shown to it. One that has
+    the port is named and refused before anything is touched. While the container is exchanged, Docker has to give the
+    port away, and any account of the host can bind a port from 1024 on. Then the start is repeated until the port is
+    free, for O(health.timeout) seconds; so is that of the previous deployment. The message names the process.
   - A failure's message says what failed, why and what to change (O(hints)), what serves now, and the last lines of the
     log. Its key C(outcome) is V(untouched), V(restored), or V(stranded) when the way back failed, too; then the message
     holds the commands to recover.
@@ -177,7 +182,10 @@ options:
         type: str
         default: ""
   health:
-    description: How to see, from the host, that the service is well. Needed with O(state=present).
+    description:
+      - How to see, from the host, how the service is. Needed with O(state=present).
+      - Each of four questions has one meaning. Those that O(health.started), O(health.alive) and O(health.serving)
+        stand for decide about a deployment; that of O(health.dependencies) is a warning.
     type: dict
     suboptions:
       host:
@@ -188,13 +196,45 @@ options:
         description: The published port.
         type: int
         required: true
-      paths:
-        description: Every one has to answer 200.
+      started:
+        description:
+          - Has to answer 200 when start-up is over, whatever else is down. Gates a candidate and a new deployment.
+          - A gateway that does not know the path (404, or a web page) is refused.
+        type: str
+        default: /startupz
+      alive:
+        description: Has to answer 200 as long as the process lives. Empty is not asked.
+        type: str
+        default: /healthz
+      serving:
+        description:
+          - A POST to this path has to be answered with the token, and refused (401 or 403) without one. Empty is not
+            asked.
+          - When the gateway has locked clients out (429), which any client can cause, it is a warning.
+        type: str
+        default: /tools/invoke
+      token_file:
+        description: The file on this host that holds the token for O(health.serving). Without it that is not asked.
+        type: str
+        default: ""
+      dependencies:
+        description:
+          - Answers 200 when what the service depends on elsewhere is ready, else it names in C(failing) what is not.
+          - That is a warning, and never a reason to fail, to restart or to roll back, without
+            O(health.require_dependencies). Empty is not asked.
+        type: str
+        default: /readyz
+      essential:
+        description: Patterns of names in that answer that are parts of the service itself; then it is not serving.
         type: list
         elements: str
-        default: [/healthz, /readyz]
+        default: []
+      require_dependencies:
+        description: Let O(health.dependencies) decide like the others.
+        type: bool
+        default: false
       timeout:
-        description: Seconds until a new deployment has to be healthy.
+        description: Seconds until a new deployment has to be started, alive and serving.
         type: int
         default: 180
       settle:
@@ -234,6 +274,12 @@ options:
       - Without it, a warning says so, also in check mode.
     type: bool
     default: false
+  candidate_environment:
+    description:
+      - Variables of the environment of a candidate alone, such as those that turn channels and schedules off.
+      - The deployment itself does not get them.
+    type: dict
+    default: {}
   candidate:
     description:
       - Whether a change of a healthy service is tried in a second container first.
@@ -279,6 +325,7 @@ EXAMPLES = r"""
     image_ref: openclaw:hardened
     health:
       port: 18789
+      token_file: /etc/openclaw/secrets/gateway_token
     hints:
       memory: set gateway_memory in the inventory
 
@@ -334,7 +381,8 @@ image_id:
   sample: sha256:af5ec7bde6d0
 probes:
   description:
-    - What the host was answered at O(health.paths) while the service was changed, all of them asked every 0.1 seconds.
+    - What the host was answered while the service was changed; O(health.alive) and O(health.started) are asked every
+      0.1 seconds. What another process answers counts as failed.
     - Also part of a failure. Empty when nothing was to be done.
   returned: always
   type: dict
@@ -344,7 +392,7 @@ probes:
       type: int
       sample: 312
     failed:
-      description: How often an answer was not 200.
+      description: How often the service did not answer 200.
       type: int
       sample: 98
     seconds_failed:
@@ -374,11 +422,20 @@ health:
       type: str
       sample: http://127.0.0.1:18789
     status:
-      description: The answer of each path.
+      description: What was answered to each question that was asked.
       type: dict
-      sample: {"/healthz": "200", "/readyz": "200"}
+      sample:
+        alive: "/healthz: 200"
+        started: "/startupz: 200"
+        serving: "POST /tools/invoke: 200 with the token and 401 without a token"
+        dependencies: "/readyz: 503 (telegram)"
+    not_ready:
+      description: The names that the service gave of what it depends on and is not ready.
+      type: list
+      elements: str
+      sample: [telegram]
     seconds_to_ready:
-      description: How long it took after the container was started.
+      description: How long it took after the container was started until it was started, alive and serving.
       type: float
       sample: 9.5
 """

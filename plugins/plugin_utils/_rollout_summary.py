@@ -40,6 +40,8 @@ class Row:
     probes_failed: int
     seconds_failed: float
     message: str
+    # What the gateway depends on and is not ready (channels): a warning, never a reason to roll back.
+    not_ready: tuple[str, ...] = ()
 
     @property
     def bad(self) -> bool:
@@ -67,6 +69,7 @@ def row(name: str, seen: Mapping[str, Any], *, skipped: bool) -> Row:
         probes_failed=int(number(probes.get("failed"))),
         seconds_failed=number(probes.get("seconds_failed")),
         message=harmless(text(outcome.get("message")), 2000),
+        not_ready=_names(outcome.get("not_ready")),
     )
 
 
@@ -99,8 +102,13 @@ def lines(rows: Iterable[Row], width: int) -> Iterator[tuple[str, str]]:
 def _cells(host: Row) -> tuple[str, ...]:
     probes = f"{host.probes_failed}/{host.probes_asked} ({host.seconds_failed:g} s)" if host.probes_asked else "-"
     seconds = f"{host.seconds:g}" if host.seconds else "-"
-    why = " ".join(host.message.split())
+    warning = f"warning, not ready: {', '.join(host.not_ready)}" if host.not_ready else ""
+    why = " ".join([*host.message.split(), *warning.split()])
     return (host.host, host.result, _short(host.image_before), _short(host.image_after), seconds, probes, why)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(harmless(str(name), 64) for name in value[:20]) if isinstance(value, list) else ()
 
 
 def _short(image_id: str) -> str:

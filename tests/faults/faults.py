@@ -32,7 +32,7 @@ class Fault:
 
 FAULTS = (
     Fault("image that ends at once", "exits", says=("exit code 1", "this image ends at once")),
-    Fault("image that never becomes ready", "never-ready", says=("/readyz: 503",), patience=8),
+    Fault("image that never becomes ready", "never-ready", says=("/startupz: 503",), patience=8),
     Fault(
         "image healthy inside, unreachable from the host", "unreachable", says=("127.0.0.1", "openclaw_gateway_bind")
     ),

@@ -169,8 +169,8 @@ class FaultHost(RigHost):
         return False
 
     def answers(self) -> bool:
-        """Say whether the gateway is ready, asked from the host."""
-        return self.run(f"curl -sf -o /dev/null --max-time 2 http://127.0.0.1:{PORT}/readyz").returncode == 0
+        """Say whether the gateway is started, asked from the host; its channels may be down."""
+        return self.run(f"curl -sf -o /dev/null --max-time 2 http://127.0.0.1:{PORT}/startupz").returncode == 0
 
     @contextmanager
     def probed(self, every: float = 0.02) -> Iterator[Probes]:

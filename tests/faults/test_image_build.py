@@ -331,5 +331,5 @@ def served(host: RigHost) -> None:
     """Wait until the gateway of the deployment answers again."""
     host.check("""
       for _ in $(seq 300); do
-        curl --silent --fail --output /dev/null --max-time 2 http://127.0.0.1:18789/readyz && exit; sleep 0.2
+        curl --silent --fail --output /dev/null --max-time 2 http://127.0.0.1:18789/startupz && exit; sleep 0.2
       done; exit 1""")

@@ -167,3 +167,20 @@ def test_a_run_that_is_killed(older: tuple[int, bool], real: Deployment, note: C
     assert version(real) != OLDER
     assert json.loads(real.host.check(LOOK))[1]
     note("real OpenClaw: killed when starting", outcome="one run converges, the next changes nothing")
+
+
+def test_a_dead_telegram_channel(older: tuple[int, bool], real: Deployment, note: Callable[..., None]) -> None:
+    """Its API cannot be reached: OpenClaw says so by /readyz after about two minutes, and serves all the same."""
+    dead = {
+        "channels": {"telegram": {"enabled": True, "botToken": f"123456:{'a' * 35}", "apiRoot": "http://127.0.0.1:9"}}
+    }
+    assert real.run("newer", config=dead, health=PATIENT)["changed"]
+    ready = "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:18789/readyz"
+    wait_until(lambda: real.host.run(ready).stdout == "503", "OpenClaw does not notice the dead channel", 300)
+    again = real.run("newer", config=dead, health=PATIENT)
+    assert (again["changed"], again["health"]["not_ready"]) == (False, ["telegram"]), again
+    assert again["health"]["status"]["serving"] == "POST /tools/invoke: 200 with the token and 401 without a token"
+    with real.host.probed() as probes:
+        back = real.run("older", state="previous", health=PATIENT)
+    assert back["changed"], back
+    note("real OpenClaw: a dead Telegram channel", outcome="a warning that names it; back on purpose", **told(probes))

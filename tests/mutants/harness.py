@@ -61,7 +61,7 @@ status() { sed -n "s/^$1:[[:space:]]*//p" "/proc/$(pid)/status"; }
 address() { ip -4 -o addr show dev eth0 | awk '{print $4}' | cut -d/ -f1; }
 own() { [ "$(readlink "/proc/$(pid)/ns/$1")" != "$(readlink "/proc/1/ns/$1")" ]; }
 settle() { for _ in $(seq 100); do docker exec $C true 2>/dev/null && ! unready && return; sleep 0.1; done; return 1; }
-unready() { ! curl --silent --fail --output /dev/null --max-time 2 http://127.0.0.1:18789/readyz; }
+unready() { ! curl --silent --fail --output /dev/null --max-time 2 http://127.0.0.1:18789/startupz; }
 healthy() {
   for _ in $(seq ${2:-100}); do [ "$(container '{{.State.Health.Status}}')" = "$1" ] && return; sleep 0.1; done
   return 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from harness import Mutant
+import json
+from collections.abc import Callable
+
+from harness import Definition, Mutant
 from proof import proof
 
 ASKED = "curl --silent --output /dev/null --max-time 3 --write-out '%{http_code}'"
@@ -12,6 +15,7 @@ OPEN = """require('node:http').createServer((request, response) => {
   response.writeHead(refused ? 401 : 200).end('{}');
 }).listen(18789, '0.0.0.0')"""
 INVOKE = f"{ASKED} --request POST http://127.0.0.1:18789/tools/invoke"
+AS_OPERATOR = '--header "Authorization: Bearer $(cat $TOKEN)"'
 STRANGER = "docker run --detach --name stranger --network openclaw-gateway --entrypoint sleep openclaw:hardened 600"
 # From the host itself and from others, behind Docker's back.
 FORWARD = """
@@ -43,6 +47,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 http.server.ThreadingHTTPServer(("0.0.0.0", 9998), Handler).serve_forever()"""
+
+
+def stub(**behaviour: object) -> Callable[[Definition], None]:
+    """Return a change that lets the stub gateway behave like this (tests/checkout/src/answers.mjs)."""
+    return lambda definition: definition.gateway["environment"].update(STUB=json.dumps(behaviour))
 
 
 def answers(place: str) -> str:
@@ -81,6 +90,31 @@ MUTANTS = (
         "chown openclaw:openclaw /etc/openclaw/openclaw.json; chmod 0400 /etc/openclaw/openclaw.json",
         undo="sed -i 's/\"bind\": \"loopback\"/\"bind\": \"lan\"/' /etc/openclaw/openclaw.json; "
         "chown openclaw:openclaw /etc/openclaw/openclaw.json; chmod 0400 /etc/openclaw/openclaw.json",
+    ),
+    Mutant(
+        "start-up never ends", "OCH-NET-03", f"[ $({ASKED} http://127.0.0.1:18789/startupz) = 503 ]",
+        stub(ready=False),
+    ),
+    Mutant(
+        "who has the token gets an error", "OCH-NET-03", f"[ $({INVOKE} {AS_OPERATOR}) = 500 ]",
+        stub(broken=True),
+    ),
+    Mutant(
+        "a part of the gateway itself does not work", "OCH-NET-03",
+        f"curl --silent {AS_OPERATOR} http://127.0.0.1:18789/readyz | grep -q agent-database:main",
+        stub(failing=["agent-database:main"]),
+    ),
+    Mutant(
+        "another account has the port", "OCH-NET-03", "ss -Hltnp 'sport = 18789' | grep -q python3",
+        do="kill $(pgrep -f 'docker-proxy .*-host-port 18789'); sleep 0.5\n"
+        "setsid setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs "
+        "python3 -m http.server --bind 127.0.0.1 18789 >/dev/null 2>&1 </dev/null &\n"
+        "for _ in $(seq 50); do ss -Hltn 'sport = 18789' | grep -q LISTEN && break; sleep 0.1; done",
+        undo="kill $(pgrep -f 'http.server --bind 127.0.0.1 18789')", anew=True,
+    ),
+    Mutant(
+        "a channel is down", "OCH-NET-10", f"[ $({ASKED} http://127.0.0.1:18789/readyz) = 503 ]",
+        stub(failing=["telegram"]),
     ),
     Mutant(
         "second published port", "OCH-NET-04", "ss -Hltn 'sport = 18790' | grep -q 127.0.0.1",

@@ -38,6 +38,14 @@ def test_it_is_hardened_as_the_service_is(candidate):
         assert mine(candidate)[key] == RESOLVED["services"][SERVICE][key]
 
 
+def test_its_environment_turns_off_what_acts_elsewhere_and_the_service_does_not_get_it():
+    quiet = {"OPENCLAW_SKIP_CHANNELS": "1"}
+    found = definition(RESOLVED, SERVICE, PROJECT, IMAGE, {STATE: "/r/scratch"}, quiet)
+    environment = RESOLVED["services"][SERVICE]["environment"]
+    assert mine(found)["environment"] == {**environment, **quiet}
+    assert not set(quiet) & set(environment)
+
+
 def test_it_takes_nothing_of_what_the_service_uses(candidate):
     assert not {"ports", "container_name", "network_mode", "depends_on"} & set(mine(candidate))
     assert candidate["networks"] == {"default": {"internal": True}}
@@ -105,4 +113,4 @@ class Ending(Candidate):
 def test_one_that_is_just_ending_is_waited_for_until_it_has_an_exit_code():
     ending = Ending(None, None, SERVICE, "")
     with pytest.raises(HardeningError, match="exit code 78"):
-        ending.prove(18789, Probe("127.0.0.1", 18789, ("/readyz",), 30))
+        ending.prove(18789, Probe("127.0.0.1", 18789, 30, started="/startupz"))

@@ -20,14 +20,14 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Container
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile, look, write
-from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, Probe
+from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, Probe, Reply
 from ansible_collections.openclaw.hardening.plugins.module_utils._rollout import published_port
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import sort_out
 from ansible_collections.openclaw.hardening.plugins.module_utils._validation import read_verdict
 from ansible_collections.openclaw.hardening.plugins.module_utils._watch import Watch
 
 IMAGE, OTHER_IMAGE = "sha256:" + "a" * 64, "sha256:" + "b" * 64
-WELL, ILL = Health({"/readyz": "200"}), Health({"/readyz": "503"})
+WELL, ILL = Health({"started": Reply(True, "200")}), Health({"started": Reply(False, "503")})
 UID, GID = os.getuid(), os.getgid()
 
 
@@ -61,7 +61,7 @@ def wanted(tmp_path) -> Wanted:
         prune=str(tmp_path / "provider_"),
         image_ref="openclaw:hardened",
         image_id=IMAGE,
-        probe=Probe("127.0.0.1", 18789, ("/readyz",), 1),
+        probe=Probe("127.0.0.1", 18789, 1, started="/startupz"),
         validation=Validation(str(tmp_path / "openclaw.json"), ("true",), "1:1", (), "config"),
         unit="openclaw-gateway.service",
     )

@@ -51,7 +51,7 @@ def test_a_deployment_that_was_cut_off_is_told(tmp_path):
     attempt.mkdir()
     before = {
         "image_ref": "openclaw:hardened", "image_id": IMAGE, "container_id": "c", "served": True, "supervised": True,
-        "probe": {"host": "127.0.0.1", "port": 1, "paths": ["/readyz"], "timeout": 1, "settle": 0}, "files": [],
+        "probe": {"host": "127.0.0.1", "port": 1, "timeout": 1, "essential": []}, "files": [],
         "state_dir": "", "state_excludes": [], "state_saved": False, "replaced_at": "", "rolled_back": False,
     }  # fmt: skip
     journal = {"format": 1, "phase": "starting", "before": before, "image_id": IMAGE, "remove": [], "keeps": True,

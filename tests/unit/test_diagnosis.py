@@ -285,7 +285,7 @@ def test_a_failed_container_is_looked_at(tmp_path):
         {"Source": "/nowhere", "Destination": TOKEN},
     ]
     log = f"one\nEACCES: permission denied, mkdir '{STATE}/a/b'"
-    facts = look(Api(), failed(Mounts=bound), "it failed", log, Probe("127.0.0.1", 1, ("/healthz",), 1))
+    facts = look(Api(), failed(Mounts=bound), "it failed", log, Probe("127.0.0.1", 1, 1, alive="/healthz"))
     own = Owner(os.getuid(), os.getgid(), 0o750)
     assert facts == Facts(
         failure="it failed",
@@ -307,9 +307,9 @@ def test_who_has_the_port_is_found():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        probe = Probe("127.0.0.1", port, (), 1)
+        probe = Probe("127.0.0.1", port, 1)
         (found,) = look(Api(), None, "x", "", probe).taken_by
-        assert f"(process {os.getpid()})" in found
+        assert f"(process {os.getpid()}, user " in found
         others = {"Id": "c2", "Names": ["/web"], "Ports": [{"PublicPort": port}, {"PrivatePort": 1}]}
         assert look(Api(others), failed(), "x", "", probe).taken_by == ("the container web",)
     assert look(Api({**others, "Id": "c1"}), failed(), "x", "", probe).taken_by == ()
@@ -320,7 +320,7 @@ def test_what_listens_inside_is_found():
     with socket.socket() as inside:
         inside.bind(("127.0.0.1", 0))
         inside.listen()
-        facts = look(Api(), container, "x", "", Probe("127.0.0.1", 1, ("/healthz",), 1))
+        facts = look(Api(), container, "x", "", Probe("127.0.0.1", 1, 1, alive="/healthz"))
         assert inside.getsockname()[1] in {found.port for found in facts.inside}
     assert facts.healthy_inside
     assert not facts.answered
@@ -336,7 +336,7 @@ def undone():
     def explain(log: str, api: object) -> str:
         container = replace(failed(Mounts=[]), exit_code=137, oom_killed=True)
         service = types.SimpleNamespace(api=api, logs=lambda _container: log)
-        explainer = Explainer(service, Probe("127.0.0.1", 1, (), 1), {"memory": "the_limit"}, ["canary-0001"])
+        explainer = Explainer(service, Probe("127.0.0.1", 1, 1), {"memory": "the_limit"}, ["canary-0001"])
         failure = explainer.of(container, HardeningError("it", "canary-0001 ill", "health"))
         return str(failure.error(outcome, "restored"))
 

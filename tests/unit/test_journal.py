@@ -29,7 +29,7 @@ BEFORE = Deployment(
     container_id="c1",
     served=True,
     supervised=True,
-    probe=Probe("127.0.0.1", 18789, ("/readyz",), 60, 10),
+    probe=Probe("127.0.0.1", 18789, 60, 10, started="/startupz", essential=("state-database",)),
     files=(SavedFile("/etc/openclaw/a", True, 0o640, 1, 2), SavedFile("/etc/openclaw/b", False, secret=True)),
     state_dir="/var/lib/openclaw/.openclaw",
     state_excludes=("workspace",),

@@ -168,7 +168,8 @@ def test_where_the_gateway_is_asked(mode, published, place):
     ],
 )
 def test_the_token_goes_to_docker_or_to_the_container_only(listeners, own, safe):
-    assert _look_network._safe(("127.0.0.1", 80), listeners, own) is safe
+    there = _look_network.listening_at(["127.0.0.1"], 80, listeners)
+    assert (_look_network.foreign(there, own) == ()) is safe
 
 
 # --- trying -------------------------------------------------------------------------------------------------------
@@ -339,7 +340,7 @@ def test_one_look_at_all(gateway):
     assert TOKEN not in repr(found)
     assert found.asked_at == ("127.0.0.1", port)
     assert {key: answer.status for key, answer in found.answers.items() if key not in (WITH, WRONG)} == {
-        "/healthz": 200, "/readyz": 200, WITHOUT: 401
+        "/startupz": 200, "/healthz": 200, "/readyz": 200, WITHOUT: 401
     }  # fmt: skip
     if token:
         assert (found.answers[WITH].status, found.answers[WRONG].status) == (200, 401)

@@ -84,6 +84,7 @@ GOOD = Network(
     asked_at=("127.0.0.1", 18789),
     answers={
         "/healthz": Answer(200, JSON),
+        "/startupz": Answer(200, JSON),
         "/readyz": Answer(200, JSON),
         WITHOUT: Answer(401, JSON),
         WITH: Answer(200, JSON),
@@ -138,8 +139,16 @@ def answers(**changes: Answer) -> Network:
     return replace(GOOD, answers={**GOOD.answers, **changes})
 
 
+def failing(*names: str) -> Answer:
+    return Answer(503, JSON, body=json.dumps({"ready": False, "failing": names}).encode())
+
+
+def dependencies(network: Network):
+    return BY_ID["OCH-NET-10"].in_force(network, NOBODY)
+
+
 def test_the_rules():
-    assert {f"OCH-NET-{number:02}" for number in (*range(1, 10), *range(11, 15))} <= set(BY_ID)
+    assert {f"OCH-NET-{number:02}" for number in range(1, 15)} <= set(BY_ID)
     assert {rule.area for rule in RULES} == {"network"}
 
 
@@ -265,7 +274,7 @@ def test_who_answers(network, allowed, status, word):
 
 
 @pytest.mark.parametrize(
-    ("live", "ready", "status"),
+    ("live", "started", "status"),
     [
         (Answer(200, JSON), Answer(503, JSON), "fail"),
         (Answer(500, JSON), Answer(200, JSON), "fail"),
@@ -278,12 +287,46 @@ def test_who_answers(network, allowed, status, word):
         (Answer(200, JSON, scheme="https"), Answer(200, JSON, scheme="https"), "pass"),
     ],
 )
-def test_live_and_ready(live, ready, status):
-    assert in_force("3", answers(**{"/healthz": live, "/readyz": ready})).status == status
+def test_started_and_alive(live, started, status):
+    assert in_force("3", answers(**{"/healthz": live, "/startupz": started})).status == status
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({WITH: Answer(200, JSON)}, "pass"),
+        ({WITH: Answer(500, JSON)}, "fail"),
+        ({WITH: RESET}, "fail"),
+        ({WITH: Answer(401, JSON)}, "error"),
+        ({WITH: Answer(429, JSON)}, "pass"),
+        # An older gateway: that it serves shows that it is started; without a token that is not shown.
+        ({"/startupz": Answer(404), WITH: Answer(200, JSON)}, "pass"),
+        ({"/startupz": Answer(404), WITH: Answer(429, JSON)}, "error"),
+        ({"/readyz": Answer(503, JSON)}, "pass"),
+        ({"/readyz": failing("telegram")}, "pass"),
+        ({"/readyz": failing("agent-database:main")}, "fail"),
+    ],
+)
+def test_serving(changes, status):
+    assert in_force("3", answers(**changes)).status == status
+
+
+def test_serving_without_a_token_that_is_known():
+    known = {key: answer for key, answer in GOOD.answers.items() if key != WITH}
+    assert in_force("3", replace(GOOD, answers=known)).status == "pass"
+    assert in_force("3", replace(GOOD, answers={**known, "/startupz": Answer(404)})).status == "error"
+
+
+def test_another_process_at_the_port_is_named_and_proves_nothing():
+    taken = replace(GOOD, answers={}, impostors=("python3 (process 7, user mallory)",))
+    assert in_force("3", taken).status == "fail"
+    assert "python3 (process 7, user mallory) listens on 127.0.0.1:18789" in in_force("3", taken).actual
+    assert in_force("7", taken).status == "error"
+    assert dependencies(taken).status == "error"
 
 
 def test_the_trap_of_the_guide_is_named():
-    network = answers(**{"/healthz": RESET, "/readyz": RESET})
+    network = answers(**{"/healthz": RESET, "/startupz": RESET})
     found = in_force("3", replace(network, inside=(Listener("127.0.0.1", 18789),)))
     assert "own loopback" in found.actual
     assert "own loopback" not in in_force("3", network).actual
@@ -292,6 +335,31 @@ def test_the_trap_of_the_guide_is_named():
 def test_a_gateway_that_nobody_asked_on_the_hosts_network_is_no_pass():
     assert in_force("3", Network(mode="host", pid=1, engine="", port=18789)).status == "fail"
     assert in_force("3", replace(GOOD, published=())).status == "skip"
+
+
+# --- OCH-NET-10 ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "word"),
+    [
+        (Answer(200, JSON), "pass", "is ready"),
+        (failing("telegram", "slack\x1b"), "fail", "telegram, slack\\x1b"),
+        (Answer(503, JSON), "fail", "only to who has the token"),
+        (Answer(503, JSON, body=b"[" * 60000), "fail", "not ready"),
+        (Answer(503, JSON, body=b'{"failing": 1}'), "fail", "not ready"),
+        (Answer(404), "error", "not known"),
+        (Answer(200, "text/html"), "error", "not known"),
+        (RESET, "error", "did not answer"),
+    ],
+)
+def test_dependencies(answer, status, word):
+    found = dependencies(answers(**{"/readyz": answer}))
+    assert (found.status, word in found.actual) == (status, True), found
+
+
+def test_dependencies_are_no_reason_to_refuse_a_host():
+    assert BY_ID["OCH-NET-10"].severity == "medium"  # below openclaw_verify_fail_on
 
 
 # --- OCH-NET-04, 05, 06 -------------------------------------------------------------------------------------------

@@ -80,3 +80,10 @@ def test_what_is_no_number_is_counted_as_none(odd):
     probes = {"asked": odd, "failed": odd, "seconds_failed": odd}
     told = row("a", outcome("updated", seconds=odd, probes=probes), skipped=False)
     assert (told.seconds, told.probes_asked, told.probes_failed, told.seconds_failed) == (0, 0, 0, 0)
+
+
+def test_a_channel_that_is_down_is_a_warning_with_its_name():
+    told = row("a", outcome("updated", not_ready=["telegram", "a\x1bb", 7]), skipped=False)
+    assert (told.bad, told.not_ready) == (False, ("telegram", "a\\x1bb", "7"))
+    assert "warning, not ready: telegram" in " ".join(text for text, _colour in lines([told], 160))
+    assert row("a", outcome("updated", not_ready="telegram"), skipped=False).not_ready == ()

@@ -18,7 +18,7 @@ def ask(port):
     """Return (answered well, by which version or why not)."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
-            connection.sendall(b"GET /readyz HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+            connection.sendall(b"GET /startupz HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
             answer = b""
             while piece := connection.recv(4096):
                 answer += piece

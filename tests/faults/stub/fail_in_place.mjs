@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 const serves = process.argv.includes("gateway") && /^\S+\t0{8}\t/m.test(readFileSync("/proc/net/route", "utf8"));
 if (serves) {
   const asking = setInterval(async () => {
-    const answer = await fetch("http://127.0.0.1:18789/readyz").catch(() => undefined);
+    const answer = await fetch("http://127.0.0.1:18789/startupz").catch(() => undefined);
     if (!answer?.ok) return;
     clearInterval(asking);
     setTimeout(() => {

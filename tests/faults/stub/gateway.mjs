@@ -25,6 +25,7 @@ export function run(path, port) {
   const spared = stub.alone && !DEFAULT_ROUTE.test(readFileSync("/proc/net/route", "utf8"));
   const served = load(path, port);
   if (served.code) end(served.code, `Gateway failed to start: ${served.reason}`);
+  if (process.env.OPENCLAW_SKIP_CHANNELS === "1") log("skipping channel start");
   migrate(process.env.OPENCLAW_STATE_DIR);
   if (stub.exit !== undefined && !spared) end(stub.exit, "this image ends at once");
   process.on("SIGTERM", () => setTimeout(() => process.exit(0), stub.stop * 1000));
