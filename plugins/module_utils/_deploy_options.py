@@ -44,7 +44,7 @@ _VALIDATE: dict[str, Any] = {
     "env": {"type": "list", "elements": "str", "default": []},
     "option": {"type": "str", "default": ""},
 }
-_HEALTH: dict[str, Any] = {
+HEALTH: dict[str, Any] = {
     "host": {"type": "str", "default": "127.0.0.1"},
     "port": {"type": "int", "required": True},
     "started": {"type": "str", "default": "/startupz"},
@@ -74,7 +74,7 @@ DEPLOY_ARGUMENTS: dict[str, Any] = {
     "image_ref": {"type": "str", "default": ""},
     "image_id": {"type": "str", "default": ""},
     "validate": {"type": "dict", "options": _VALIDATE},
-    "health": {"type": "dict", "options": _HEALTH},
+    "health": {"type": "dict", "options": HEALTH},
     "unit": {"type": "str", "default": ""},
     "state_dir": {"type": "str", "default": ""},
     "state_excludes": {"type": "list", "elements": "str", "default": []},

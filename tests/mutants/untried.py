@@ -5,6 +5,7 @@ from __future__ import annotations
 # No test applies it.
 NOWHERE = frozenset(
     {
+        "OCH-NET-10",
         "OCH-ACC-02",
         "OCH-CTR-29",
         "OCH-HST-04",
