@@ -110,7 +110,7 @@ def impostor(host: FaultHost, status: int, seconds: float = 0) -> Iterator[None]
     try:
         yield
     finally:
-        host.run("pkill -9 -u 65534 -f impostor.py")
+        host.run(f"pkill -9 -u 65534 -f impostor.py; rm -f {SEEN} /tmp/impostor.py")
 
 
 def shown(host: FaultHost) -> list[str]:
