@@ -36,7 +36,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils import (
     _walk,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.modules import gateway_token, service_user
+from ansible_collections.openclaw.hardening.plugins.modules import gateway_token, service_user, systemd_unit
 from ansible_collections.openclaw.hardening.plugins.plugin_utils import _report, _rollout_plan
 
 from .test_users import WANTED, read, root, tool  # noqa: F401
@@ -106,10 +106,12 @@ DEPLOYMENT: dict[str, Any] = {
     "state_dir": "", "state_excludes": [], "candidate": "auto",
 }  # fmt: skip
 UNIT_SET: dict[str, Any] = {
+    **{name: spec.get("default") for name, spec in systemd_unit.ARGUMENTS.items()},
     "units": [{"name": "a.service", "content": "[Service]\nExecStart=/bin/true\n"}], "files": [], "secrets": [],
     "enabled": [], "started": [], "directories": [], "exposure_limits": {}, "directory": "/etc/systemd/system",
-    "restart_on_change": True, "state": "present",
+    "restart_on_change": True, "state": "present", "run": [],
 }  # fmt: skip
+A_TIMER = {"name": "a.timer", "content": "[Timer]\n"}
 POLICY: dict[str, Any] = {"policy": {"addresses": ["192.0.2.1"], "capabilities": ["CHOWN"]}, "waivers": []}
 FOLDER = {"mode": "0755", "owner": "root", "group": "root"}
 WAIVER = {"id": "OCH-CTR-06", "reason": "a plugin writes there", "expires": "2099-01-31"}
@@ -217,6 +219,7 @@ OPTIONS = [
     unit_set("units", [{"name": "a.service", "content": "ExecStart=/bin/true\n"}]),
     unit_set("files", [*FILES, *FILES], FILES),
     unit_set("enabled", ["b.service"], ["a.service"]),
+    unit_set("run", ["a.timer"], ["a.service"], units=[*UNIT_SET["units"], A_TIMER]),
     unit_set("exposure_limits", {"a.service": 11}, {"a.service": 2}),
     ("shell", lambda: service_user.judge_shell("/bin/bash"), lambda: service_user.judge_shell("/usr/sbin/nologin")),
     ("uid", lambda: service_user.judge_uid("root"), lambda: service_user.judge_uid("auto")),
