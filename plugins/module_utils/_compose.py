@@ -70,15 +70,29 @@ class Compose:
         :param image: an image id instead of the one that the definition names.
         """
         argv = ["--file", self.definition, "up", "--detach", "--no-build"]
-        self._run([*argv, *(["--force-recreate"] if recreate else []), "--", service], image=image)
+        argv += [*(["--force-recreate"] if recreate else []), "--", service]
+        self._run(argv, image=image, extra=self._grace())
 
     def stop(self, service: str) -> None:
         """Stop the container of ``service`` within its grace period."""
-        self._run(["--file", self.definition, "stop", "--", service])
+        self._run(["--file", self.definition, "stop", "--", service], extra=self._grace())
 
     def down(self, *, volumes: bool = False) -> None:
         """Remove containers and networks, found by the project's label; volumes stay unless they are asked for, too."""
-        self._run(["down", "--remove-orphans", *(["--volumes", "--timeout", "5"] if volumes else [])], cwd="/")
+        argv = ["down", "--remove-orphans", *(["--volumes", "--timeout", "5"] if volumes else [])]
+        self._run(argv, cwd="/", extra=self._grace())
+
+    def _grace(self) -> float:
+        """Return the seconds that the project's containers may take to stop, one after another."""
+        argv = [*cli(self.docker_host), "container"]
+        listed = [*argv, "ls", "--quiet", "--no-trunc", "--filter", f"label={LABEL_PROJECT}={self.project}"]
+        ids = run(self.module, listed).stdout.split()
+        if not ids:
+            return 0
+        form = "{{if .Config.StopTimeout}}{{.Config.StopTimeout}}{{else}}10{{end}}"
+        # One that is gone by now takes no time.
+        answer = run(self.module, [*argv, "inspect", "--format", form, "--", *ids], check=False)
+        return sum(float(line) for line in answer.stdout.split() if line.isdecimal())
 
     def _config(self, text: str, *options: str, before: Sequence[str] = ()) -> Output:
         """Let Compose read a definition; one that it cannot read is refused."""
@@ -94,11 +108,18 @@ class Compose:
         return answer
 
     def _run(
-        self, argv: list[str], *, data: str | None = None, image: str = "", cwd: str | None = None, check: bool = True
+        self,
+        argv: list[str],
+        *,
+        data: str | None = None,
+        image: str = "",
+        cwd: str | None = None,
+        check: bool = True,
+        extra: float = 0,
     ) -> Output:
         start = [*cli(self.docker_host), "compose", "--ansi", "never", "--project-name", self.project]
         if cwd is None:
             start += ["--project-directory", self.directory]
         # Empty values outrank what the caller's environment or a planted .env file says.
         env = {"OPENCLAW_IMAGE": image, "COMPOSE_FILE": "", "COMPOSE_PROFILES": "", "COMPOSE_ENV_FILES": ""}
-        return run(self.module, start + argv, check=check, data=data, env=env, cwd=cwd)
+        return run(self.module, start + argv, check=check, data=data, env=env, cwd=cwd, extra=extra)

@@ -27,6 +27,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._port import Po
 from ansible_collections.openclaw.hardening.plugins.module_utils._prober import Prober
 from ansible_collections.openclaw.hardening.plugins.module_utils._restore import Restorer
 from ansible_collections.openclaw.hardening.plugins.module_utils._rollout import Rollout
+from ansible_collections.openclaw.hardening.plugins.module_utils._run import OPTION
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import ALIVE, Service
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import integer, own_path
 from ansible_collections.openclaw.hardening.plugins.module_utils._validation import validate
@@ -48,6 +49,7 @@ class DeployManager:
         self.hints = hints_from(module.params["hints"])
         self.docker_host = _docker.docker_host(module.params["docker_host"])
         self.places = Places(own_path("record_dir", module.params["record_dir"]))
+        self.command_timeout = integer(OPTION, module.params[OPTION], 1, 3600)
         self.lock_timeout = integer("lock_timeout", module.params["lock_timeout"], 0, 86400)
 
     def run(self) -> dict[str, Any]:
@@ -59,7 +61,7 @@ class DeployManager:
             return self._predict()
         ensure_directory(self.places.record_dir, 0o700, 0, 0)
         with lock(f"{self.places.record_dir}/deploy.lock", self.lock_timeout):
-            api = _docker.client(self.docker_host)
+            api = _docker.client(self.docker_host, timeout=self.command_timeout)
             recovered = self._recover(api)
             try:
                 result = self._run(api)
@@ -105,7 +107,7 @@ class DeployManager:
                 "image_id": "",
                 "probes": {},
             }
-        return self._run(_docker.client_if_installed(self.docker_host))
+        return self._run(_docker.client_if_installed(self.docker_host, timeout=self.command_timeout))
 
     def _run(self, api: DockerClient | None) -> dict[str, Any]:
         checking = self.module.check_mode

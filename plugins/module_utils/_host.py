@@ -30,6 +30,8 @@ COMPOSE_MINIMUM: Version = (2, 20)
 BUILDX_MINIMUM: Version = (0, 10)
 # The unit directives that the exposure limits rest on (systemd.exec(5)); Debian 12 ships 252.
 SYSTEMD_MINIMUM: Version = (252,)
+# Seconds for one question to Docker or systemd.
+_ASKING = 60.0
 ARCHITECTURES = ("x86_64", "aarch64")
 # Distribution and release to the packages that make a target of it; None: its own Docker is too old.
 DISTRIBUTIONS: dict[tuple[str, str], list[str] | None] = {
@@ -252,7 +254,7 @@ def _systemd(module: AnsibleModule) -> Version | None:
 
 def _engine(module: AnsibleModule, docker_host: str) -> tuple[Version | None, str]:
     """Return the version of the daemon that answers on the socket; else None, and what the program says."""
-    output = run(module, [*cli(docker_host), "version", "--format", "{{json .Server}}"], check=False)
+    output = run(module, [*cli(docker_host), "version", "--format", "{{json .Server}}"], check=False, timeout=_ASKING)
     if output.rc != 0:
         return None, spoken(output.stderr or output.stdout)
     try:
@@ -309,7 +311,7 @@ def _python_packages() -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
 
 def _answered(module: AnsibleModule, argv: list[str]) -> Version | None:
     """Return the version that a program prints about itself, else None."""
-    output = run(module, argv, check=False)
+    output = run(module, argv, check=False, timeout=_ASKING)
     return parse_version(output.stdout) if output.rc == 0 else None
 
 

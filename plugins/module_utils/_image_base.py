@@ -14,7 +14,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _docker
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
@@ -136,21 +136,29 @@ def fresh(image: _docker.Image | None, max_age_days: int, now: float) -> bool:
 
 
 def make(
-    module: AnsibleModule, api: DockerClient, docker_host: str, names: tuple[str, ...], base: str, prefix: str
+    module: AnsibleModule,
+    api: DockerClient,
+    docker_host: str,
+    names: tuple[str, ...],
+    base: str,
+    prefix: str,
+    timeout: int,
 ) -> str:
     """Make the base image and return its digest; one with the same content as before is not replaced.
 
     :param prefix: how the working folder is called, so that it is found when this is killed.
+    :param timeout: seconds for each of the programs that make it: the option of the same name.
     """
+    limit: dict[str, Any] = {"timeout": timeout, "option": "timeout"}
     host = distribution()
     sources = apt_sources(host.codename)
     if find_program("mmdebstrap") is None:
         environment = {"DEBIAN_FRONTEND": "noninteractive"}
         apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]
         # What was killed in the middle of an installation stands in the way of the next.
-        run(module, ["dpkg", "--configure", "-a"], env=environment)
-        run(module, [*apt, "update"], env=environment)
-        run(module, [*apt, "install", "-y", "--no-install-recommends", "mmdebstrap"], env=environment)
+        run(module, ["dpkg", "--configure", "-a"], env=environment, **limit)
+        run(module, [*apt, "update"], env=environment, **limit)
+        run(module, [*apt, "install", "-y", "--no-install-recommends", "mmdebstrap"], env=environment, **limit)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=_place()) as folder:
         os.chmod(folder, 0o755)  # noqa: S103
         archive = os.path.join(folder, "base.tar")
@@ -159,12 +167,12 @@ def make(
         argv += [f"--include={','.join(names)}"] if names else []
         # A fixed clock makes equal packages an equal archive.
         clock = {"SOURCE_DATE_EPOCH": "1", "TMPDIR": folder}
-        run(module, [*argv, "--", host.codename, archive, "-"], data="\n".join(sources) + "\n", env=clock)
+        run(module, [*argv, "--", host.codename, archive, "-"], data="\n".join(sources) + "\n", env=clock, **limit)
         digest = _digest(archive)
         existing = _docker.find_image(api, base)
         if existing is None or existing.labels.get(DIGEST_LABEL) != digest:
             change = f"LABEL {DIGEST_LABEL}={digest}"
-            run(module, [*_docker.cli(docker_host), "import", "--change", change, "--", archive, base])
+            run(module, [*_docker.cli(docker_host), "import", "--change", change, "--", archive, base], **limit)
             if existing is not None:
                 _docker.remove_unused(api, existing.id)
     return digest

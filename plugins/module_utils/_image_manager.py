@@ -209,9 +209,8 @@ class ImageManager:
 
     def _make_base(self, api: DockerClient, name: str) -> str:
         host, packages = self.settings.docker_host, self.recipe.base.packages
-        return _image_base.make(
-            self.module, api, host, packages, name, _image_leftovers.base_prefix(self.settings.record_dir)
-        )
+        prefix = _image_leftovers.base_prefix(self.settings.record_dir)
+        return _image_base.make(self.module, api, host, packages, name, prefix, self.settings.timeout)
 
     def _reuse(
         self, api: DockerClient, existing: _image.Existing, plan: _image.Plan, image: _docker.Image

@@ -58,13 +58,13 @@ class Service:
             if container.status == "paused":
                 self._docker("unpause", "--", container.id)
             if container.status in ALIVE:
-                self._docker("stop", "--", container.id)
+                self._docker("stop", "--", container.id, extra=grace(container))
 
     def park(self) -> None:
         """Stop what does not work: it keeps its log, and does not run in a loop."""
         container = self.find()
         if container is not None and container.status in ALIVE:
-            self._docker("stop", "--time", "10", "--", container.id)
+            self._docker("stop", "--time", "10", "--", container.id, extra=10)
 
     def pause(self, container: Container) -> None:
         """Let it hold its breath."""
@@ -99,8 +99,8 @@ class Service:
         if former:
             remove_nameless(self.api, former.id)
 
-    def _docker(self, *argv: str) -> None:
-        run(self.module, [*cli(self.compose.docker_host), *argv])
+    def _docker(self, *argv: str, extra: float = 0) -> None:
+        run(self.module, [*cli(self.compose.docker_host), *argv], extra=extra)
 
     # --- systemd --------------------------------------------------------------------------------------------------
 
@@ -115,7 +115,8 @@ class Service:
     def stop_unit(self) -> None:
         """Let nobody else start or stop the container; the unit stops it."""
         if self.unit_state() == "active":
-            self._systemctl("stop")
+            container = self.find()
+            self._systemctl("stop", extra=grace(container) if container else 0)
 
     def start_unit(self) -> None:
         """Let the unit keep the container again."""
@@ -127,8 +128,13 @@ class Service:
         if self.unit_state() == "failed":
             self._systemctl("reset-failed")
 
-    def _systemctl(self, verb: str) -> None:
-        run(self.module, ["systemctl", verb, "--", self.unit])
+    def _systemctl(self, verb: str, extra: float = 0) -> None:
+        run(self.module, ["systemctl", verb, "--", self.unit], extra=extra)
+
+
+def grace(container: Container) -> float:
+    """Return the seconds that it may take to stop (docker container stop(1): 10 unless it says otherwise)."""
+    return float((container.attrs.get("Config") or {}).get("StopTimeout") or 10)
 
 
 def look(api: DockerClient, project: str, service: str, name: str) -> tuple[Container | None, tuple[Container, ...]]:

@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import json
+import secrets
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Wanted, redact
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import cli
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
+from ansible_collections.openclaw.hardening.plugins.module_utils._run import DeadlinePassedError, allowed, run
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -22,6 +25,11 @@ _CAGE = [
     *("--log-driver", "none", "--tmpfs", "/tmp:noexec,nosuid,nodev,size=100m,mode=1777"),  # noqa: S108
 ]
 
+# On the check's container: the second after boot at which whoever started it has given it up.
+_LABEL = "io.openclaw.hardening.check-ends"
+_REMOVAL = 30.0
+_LONG = 86400
+
 
 def validate(module: AnsibleModule, docker_host: str, wanted: Wanted, image_id: str) -> list[str]:
     """Judge the file that ``wanted.validation`` names, before anything is touched; return the warnings."""
@@ -29,10 +37,27 @@ def validate(module: AnsibleModule, docker_host: str, wanted: Wanted, image_id: 
     if judge is None:
         return []
     text = next(file.content for file in wanted.files if file.path == judge.path).decode()
-    argv = [*cli(docker_host), *_CAGE, "--user", judge.user]
+    _remove_forgotten(module, docker_host)
+    name = f"{wanted.container}-check-{secrets.token_hex(4)}"
+    ends = _after_boot() + int(allowed(module)) + 60
+    argv = [*cli(docker_host), *_CAGE, "--name", name, "--label", f"{_LABEL}={ends}", "--user", judge.user]
     for setting in judge.env:
         argv += ["--env", setting]
-    answer = run(module, [*argv, "--", image_id, *judge.argv], data=text, check=False)
+    try:
+        answer = run(
+            module,
+            [*argv, "--", image_id, *judge.argv],
+            data=text,
+            check=False,
+            waits_for=f"OpenClaw's check of {judge.path}",
+        )
+    except DeadlinePassedError as error:
+        # Its client alone was ended; the container does not end with it.
+        _remove(module, docker_host, [name])
+        for stream in ("stdout", "stderr"):
+            error.details[stream] = redact(str(error.details.get(stream, "")), wanted.secrets)
+        error.details["outcome"] = "untouched"
+        raise
     issues, warnings = read_verdict(answer.stdout)
     if answer.rc != 0 or issues:
         said = "; ".join(issues) or redact((answer.stderr or answer.stdout).strip()[-800:], wanted.secrets)
@@ -45,6 +70,29 @@ def validate(module: AnsibleModule, docker_host: str, wanted: Wanted, image_id: 
             outcome="untouched",
         )
     return warnings
+
+
+def _remove_forgotten(module: AnsibleModule, docker_host: str) -> None:
+    """Remove the containers of checks that ran out of time when nobody was left to do it, also of killed runs."""
+    form = f'{{{{.ID}}}} {{{{.Label "{_LABEL}"}}}}'
+    argv = [*cli(docker_host), "container", "ls", "--all", "--filter", f"label={_LABEL}", "--format", form]
+    now = _after_boot()
+    lines = [line.split() for line in run(module, argv, check=False).stdout.splitlines()]
+    over = [
+        line[0] for line in lines if len(line) == 2 and line[1].isdecimal() and not now <= int(line[1]) <= now + _LONG
+    ]
+    if over and not module.check_mode:
+        _remove(module, docker_host, over)
+
+
+def _remove(module: AnsibleModule, docker_host: str, names: list[str]) -> None:
+    """Remove containers as far as Docker lets us; what stays is removed by the next check."""
+    with suppress(HardeningError):
+        run(module, [*cli(docker_host), "rm", "--force", "--", *names], check=False, timeout=_REMOVAL)
+
+
+def _after_boot() -> int:
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
 def read_verdict(text: str) -> tuple[list[str], list[str]]:

@@ -301,6 +301,14 @@ options:
     description: Seconds to wait for another run.
     type: int
     default: 600
+  command_timeout:
+    description:
+      - Seconds for one C(docker), C(docker compose) or C(systemctl) command, the check by O(validate) included,
+        and for one answer of the Docker daemon.
+      - What stops containers gets their own grace period in addition.
+      - A command that takes longer is ended, and counts as failed.
+    type: int
+    default: 120
   remove_files:
     description: With O(state=absent), remove the definition, O(files), O(secrets) and what O(prune_prefix) names, too.
     type: bool
@@ -454,6 +462,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     **POLICY_ARGUMENTS,
     "record_dir": {"type": "str", "default": "/var/lib/openclaw-hardening"},
     "lock_timeout": {"type": "int", "default": 600},
+    "command_timeout": {"type": "int", "default": 120},
     **_docker.DOCKER_ARGUMENTS,
 }
 

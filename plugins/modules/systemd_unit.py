@@ -157,6 +157,12 @@ options:
     description: Seconds to wait for another run of this module on the host; then this one fails and names it.
     type: int
     default: 600
+  command_timeout:
+    description:
+      - Seconds for one C(systemctl) or C(systemd-analyze) command; the start of a C(oneshot) unit lasts until its end.
+      - A command that takes longer is ended, and counts as failed.
+    type: int
+    default: 300
   state:
     description:
       - V(present) makes the set true.
@@ -257,6 +263,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._errors import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._file_options import FILE, OWNER, PATH, SECRET
 from ansible_collections.openclaw.hardening.plugins.module_utils._lock import host_wide, lock
 from ansible_collections.openclaw.hardening.plugins.module_utils._module import SecretiveModule
+from ansible_collections.openclaw.hardening.plugins.module_utils._run import OPTION
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import (
     UNIT_PATH,
     UnitStatus,
@@ -293,6 +300,7 @@ ARGUMENTS: dict[str, Any] = {
     "exposure_limits": {"type": "dict", "default": {}},
     "directory": {"type": "str", "default": UNIT_PATH, "choices": [UNIT_PATH, "/run/systemd/system"]},
     "lock_timeout": {"type": "int", "default": 600},
+    "command_timeout": {"type": "int", "default": 300},
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
 }
 
@@ -305,6 +313,7 @@ class UnitManager:
         self.module = module
         self.wanted = wanted_set(module.params)
         self.timeout = integer("lock_timeout", module.params["lock_timeout"], 0, 86400)
+        integer(OPTION, module.params[OPTION], 1, 86400)
 
     def run(self) -> dict[str, Any]:
         """Look, decide, act."""

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from types import ModuleType
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.openclaw.hardening.plugins.module_utils import _docker_access
+from ansible_collections.openclaw.hardening.plugins.module_utils import _docker_access, _run
 
 RunModule = Callable[..., dict]
 
@@ -27,6 +28,21 @@ def run_module(capsys: pytest.CaptureFixture[str]) -> RunModule:
         return json.loads(capsys.readouterr().out)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def answering_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a stand-in for a module answer commands by its ``run_command``, instead of this machine."""
+    real = _run.execute
+
+    def execute(module: object, argv: list[str], **options: object) -> _run.Output:
+        if isinstance(module, AnsibleModule) or not hasattr(module, "run_command"):
+            return real(module, argv, **options)
+        return _run.Output(
+            *module.run_command(argv, cwd=options["cwd"], environ_update=options["env"], data=options["data"])
+        )
+
+    monkeypatch.setattr(_run, "execute", execute)
 
 
 @pytest.fixture
