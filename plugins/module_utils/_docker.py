@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import http.client
 import re
+import socket
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _docker_access
+from ansible_collections.openclaw.hardening.plugins.module_utils._deadline import within
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless
 
@@ -39,6 +41,12 @@ DEFAULT_HOST = "unix:///var/run/docker.sock"
 # The argument spec of the doc fragment openclaw.hardening.docker.
 DOCKER_ARGUMENTS: dict[str, Any] = {"docker_host": {"type": "str", "default": DEFAULT_HOST}}
 
+# Seconds for one answer of the daemon, for a stream as a whole, and for the next piece of one. Before `docker save`
+# sends the first piece it has written all of it to its own disk.
+TIMEOUT = 60
+_STREAM_TIMEOUT = 600.0
+_IDLE_TIMEOUT = 300.0
+_STREAM_ATTRIBUTE = "openclaw_stream_timeout"
 _HOST = re.compile(r"(unix:///|tcp://)[A-Za-z0-9._:/\[\]-]{1,255}")
 _REFERENCE = re.compile(
     r"(?=.{1,255}\Z)"
@@ -111,27 +119,51 @@ def cli(host: str = DEFAULT_HOST) -> list[str]:
     return ["docker", "--host", docker_host(host)]
 
 
-def client(host: str = DEFAULT_HOST, *, timeout: int = 60) -> DockerClient:
+def client(host: str = DEFAULT_HOST, *, timeout: float = TIMEOUT, stream_timeout: float = 0) -> DockerClient:
     """Connect to the daemon, with the API version it offers.
 
-    :raises HardeningError: the SDK is missing or the daemon does not answer.
+    :param timeout: seconds for each answer of the daemon as a whole; then ``socket.timeout`` is raised.
+    :param stream_timeout: seconds for a stream as a whole (:func:`streamed`), the option ``timeout`` of the caller.
+    :raises HardeningError: the SDK is missing, or the daemon does not answer in time.
     """
     if not HAS_DOCKER:
         raise _docker_access.missing_package("docker", "python3-docker", DOCKER_IMPORT_REASON, DOCKER_IMPORT_ERROR)
     try:
         # version="auto" asks the daemon for its version, so a dead one is noticed here.
-        return docker.DockerClient(base_url=docker_host(host), version="auto", timeout=timeout)
-    # A socket that answers with something else is a ValueError, one that is lost in between an OSError.
+        address = docker_host(host)
+        api: DockerClient = within(
+            timeout, lambda: docker.DockerClient(base_url=address, version="auto", timeout=int(timeout) + 1)
+        )
+        _bound(api, timeout, stream_timeout or _STREAM_TIMEOUT)
+        return api
+    # A socket that answers with something else is a ValueError, one that is lost in between or silent an OSError.
     except (DockerException, OSError, ValueError) as error:
         raise _docker_access.unavailable(host, error) from error
 
 
-def client_if_installed(host: str = DEFAULT_HOST, *, timeout: int = 60) -> DockerClient | None:
+def client_if_installed(
+    host: str = DEFAULT_HOST, *, timeout: float = TIMEOUT, stream_timeout: float = 0
+) -> DockerClient | None:
     """Connect to the daemon, or return None on a host without Docker, where nothing can be.
 
     :raises HardeningError: there is, or may be, a Docker that cannot be asked.
     """
-    return None if _docker_access.not_installed(docker_host(host)) else client(host, timeout=timeout)
+    if _docker_access.not_installed(docker_host(host)):
+        return None
+    return client(host, timeout=timeout, stream_timeout=stream_timeout)
+
+
+def _bound(api: DockerClient, timeout: float, stream_timeout: float) -> None:
+    """Give each request of the SDK a deadline: some of it waits without end (a pull), all of it for single bytes."""
+    send = api.api.send
+    setattr(api.api, _STREAM_ATTRIBUTE, stream_timeout)
+
+    def bounded(request: Any, **options: Any) -> Any:  # noqa: ANN401 (the types of requests)
+        seconds = stream_timeout if options.get("stream") else timeout
+        options["timeout"] = min(seconds + 1, _IDLE_TIMEOUT)
+        return within(seconds, lambda: send(request, **options))
+
+    setattr(api.api, "send", bounded)  # noqa: B010 (mypy: a method)
 
 
 def find_image(api: DockerClient, ref: str) -> Image | None:
@@ -233,12 +265,20 @@ def tag_image(api: DockerClient, image_id: str, ref: str) -> None:
         raise _answer(f"image {ref}", error) from error
 
 
-def streamed(what: str, work: Callable[[], None]) -> None:
-    """Do work that exchanges a stream with the daemon; whatever ends the stream too early is one error."""
+def streamed(api: DockerClient, what: str, work: Callable[[], None]) -> None:
+    """Do work that exchanges a stream with the daemon; whatever ends the stream too early is one error.
+
+    It ends when nothing came for five minutes, and when the time for all of it is over.
+    """
+    seconds = float(getattr(api.api, _STREAM_ATTRIBUTE, _STREAM_TIMEOUT))
     try:
-        work()
+        within(seconds, work)
     except APIError as error:
         raise _answer(what, error) from error
+    except socket.timeout as error:
+        raise HardeningError(
+            what, f"no end ({error})", "a daemon and a registry that are fast enough", "timeout"
+        ) from error
     except (DockerException, RequestException, HTTPError, http.client.HTTPException) as error:
         found = f"no whole answer from the daemon ({error})"
         raise HardeningError(what, found, "a running Docker daemon with free disk space") from error

@@ -154,7 +154,7 @@ class Adoption:
         :param bring: makes the image be there, without a name; without it an image that is missing is only reported.
         """
         connect = _docker.client_if_installed if self.module.check_mode else _docker.client
-        api = connect(self.docker_host, timeout=max(60, self.timeout))
+        api = connect(self.docker_host, stream_timeout=self.timeout)
         existing = look(api, self.wanted) if api else Existing()
         plan = decide(self.wanted, existing)
         missing = existing.image is None

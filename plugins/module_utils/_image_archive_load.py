@@ -34,7 +34,7 @@ def load(api: DockerClient, file: IO[bytes], archive: _image_archive.Archive, ma
                 raise HardeningError("docker load", found, "an archive that the daemon takes")
 
     try:
-        _docker.streamed(f"loading {archive.image_id}", send)
+        _docker.streamed(api, f"loading {archive.image_id}", send)
     except HardeningError:
         # The daemon waits for the rest as long as it is connected.
         api.close()

@@ -78,7 +78,7 @@ def save(api: DockerClient, image: _docker.Image, handle: int, level: int = _ima
     """Write the whole archive of an image to an empty file."""
     _docker.need_classic_store(api)
     with os.fdopen(os.dup(handle), "r+b") as target:
-        _docker.streamed(f"saving {image.id}", lambda: _write(api, image, target, level))
+        _docker.streamed(api, f"saving {image.id}", lambda: _write(api, image, target, level))
 
 
 def _write(api: DockerClient, image: _docker.Image, target: IO[bytes], level: int) -> None:

@@ -113,7 +113,7 @@ def _contents(
         read.append(_image_verify.inspect(archive, app, known))
 
     try:
-        _docker.streamed(f"docker save {image.id[:19]}", work)
+        _docker.streamed(api, f"docker save {image.id[:19]}", work)
     except tarfile.TarError as error:
         needed = "a whole one, from a daemon that goes on running"
         raise HardeningError(f"docker save {image.id[:19]}", f"a broken archive ({error})", needed) from error

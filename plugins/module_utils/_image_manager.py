@@ -148,8 +148,8 @@ class ImageManager:
 
     def _client(self) -> DockerClient | None:
         """Connect; only a prediction may do without."""
-        host, timeout = self.settings.docker_host, max(60, self.settings.timeout)
-        return (_docker.client_if_installed if self.module.check_mode else _docker.client)(host, timeout=timeout)
+        connect = _docker.client_if_installed if self.module.check_mode else _docker.client
+        return connect(self.settings.docker_host, stream_timeout=self.settings.timeout)
 
     def _look(self, api: DockerClient, wanted: str) -> _image.Existing:
         """Read the images that matter."""

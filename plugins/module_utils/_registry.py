@@ -196,7 +196,7 @@ def push(api: DockerClient, image: _docker.Image, where: Repository, who: Login)
 
     _docker.tag_image(api, image.id, name)
     try:
-        _docker.streamed(f"docker push {name}", send)
+        _docker.streamed(api, f"docker push {name}", send)
     finally:
         with contextlib.suppress(HardeningError):
             _docker.remove_unused(api, name)
@@ -217,7 +217,7 @@ def pull(api: DockerClient, where: Repository, wanted: str, image_id: str, who: 
             if line.get("status") == "Downloading":
                 moved[str(line.get("id"))] = int((line.get("progressDetail") or {}).get("total") or 0)
 
-    _docker.streamed(f"docker pull {name}", receive)
+    _docker.streamed(api, f"docker pull {name}", receive)
     image = _docker.find_image(api, name)
     if image is None or image.id != image_id:
         found = f"the image {image.id}" if image else "no image"

@@ -251,7 +251,7 @@ class Export(_Common):
     def run(self) -> dict[str, Any]:
         """Look, decide, act."""
         api = (_docker.client_if_installed if self.module.check_mode else _docker.client)(
-            self.docker_host, timeout=self.timeout
+            self.docker_host, stream_timeout=self.timeout
         )
         image = _docker.find_image(api, self.image) if api and self.image else None
         if image is None:

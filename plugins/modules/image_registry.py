@@ -217,7 +217,7 @@ class _Common:
     def client(self) -> Any:
         """Connect; only a prediction may do without."""
         connect = _docker.client_if_installed if self.module.check_mode else _docker.client
-        return connect(self.docker_host, timeout=max(60, self.timeout))
+        return connect(self.docker_host, stream_timeout=self.timeout)
 
     def trust(self) -> tuple[list[str], list[dict[str, str]]]:
         """Put the CA in place; return the action and its diff."""

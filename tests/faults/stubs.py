@@ -18,9 +18,11 @@ STUBS: dict[str, dict[str, Any]] = {
     "v3": {"version": 3},
     "exits": {"version": 2, "exit": 1},
     "never-ready": {"version": 2, "ready": False},
+    "drips": {"version": 2, "drip": True},
     "unreachable": {"version": 2, "listen": "127.0.0.1"},
-    # These two are well as long as they are tried out, and not when they serve.
+    # These are well as long as they are tried out, and not when they serve.
     "dies": {"version": 2, "die": 5, "alone": True},
+    "drips-in-place": {"version": 2, "drip": True, "alone": True},
     "fails-in-place": {"version": 2, "exit": 1, "alone": True},
 }
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import socket
 import sys
 import threading
+import time
 from contextlib import suppress
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _docker_access
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from unit.hostile_server import HOLDING, LONGEST, repeat, serving
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -155,3 +158,67 @@ def test_where_else_docker_is_comes_into_the_message(tmp_path, monkeypatch):
     for words in ("a rootless Docker of uid 1000", "DOCKER_HOST is unix:///run/user/1000", "the context rootless",
                   "one of a user or of a context is not used"):  # fmt: skip
         assert words in told
+
+
+VERSION = json.dumps({"ApiVersion": "1.44", "Version": "26.1"}).encode()
+
+
+def answered(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+@pytest.mark.parametrize("talk", HOLDING.values(), ids=HOLDING)
+def test_a_daemon_that_holds_is_not_taken_for_none(tmp_path, talk):
+    """It runs, and what it runs is not known: no reason to say that there is nothing."""
+    began = time.monotonic()
+    with serving(talk, unix=f"{tmp_path}/docker.sock"):
+        for connect in (_docker.client, _docker.client_if_installed):
+            with pytest.raises(HardeningError, match=r"no answer within 0\.5 seconds"):
+                connect(f"unix://{tmp_path}/docker.sock", timeout=0.5)
+    assert time.monotonic() - began < LONGEST / 2
+
+
+STALLS = [*HOLDING.values(), repeat(b" ", 0.1, b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n")]
+
+
+@pytest.mark.parametrize("talk", STALLS)
+def test_a_daemon_that_holds_later_is_given_up_in_time(tmp_path, talk):
+    said: list[int] = []
+
+    def first_well(peer: socket.socket) -> None:
+        if not said:
+            said.append(1)
+            peer.sendall(answered(VERSION))
+            peer.recv(65536)
+        talk(peer)
+
+    with serving(first_well, unix=f"{tmp_path}/docker.sock"):
+        api = _docker.client(f"unix://{tmp_path}/docker.sock", timeout=1, stream_timeout=1)
+        began = time.monotonic()
+        calls = (
+            lambda: _docker.find_image(api, "a:b"),
+            lambda: _docker.settings(api),
+            lambda: _docker.streamed(api, "docker pull a", lambda: list(api.api.pull("a", tag="b", stream=True))),
+            lambda: _docker.streamed(api, "docker save a", lambda: list(api.api.get_image("a"))),
+        )
+        for call in calls:
+            with pytest.raises((OSError, HardeningError), match="within 1 seconds"):
+                call()
+        assert time.monotonic() - began < LONGEST
+
+
+def test_a_stream_that_goes_on_without_end_is_given_up(tmp_path):
+    said: list[int] = []
+
+    def talk(peer: socket.socket) -> None:
+        if not said:
+            said.append(1)
+            peer.sendall(answered(VERSION))
+            peer.recv(65536)
+        line = b'{"status":"Downloading"}\r\n'
+        repeat(b"%x\r\n%s\r\n" % (len(line), line), 0.1, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")(peer)
+
+    with serving(talk, unix=f"{tmp_path}/docker.sock"):
+        api = _docker.client(f"unix://{tmp_path}/docker.sock", timeout=1, stream_timeout=1)
+        with pytest.raises(HardeningError, match=r"docker pull a: found no end .*set 'timeout'"):
+            _docker.streamed(api, "docker pull a", lambda: list(api.api.pull("a", tag="b", stream=True, decode=True)))

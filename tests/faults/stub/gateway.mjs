@@ -6,9 +6,11 @@
 //   listen     address instead of the one that the configuration asks for
 //   slow, stop seconds before it listens, and before it ends on SIGTERM
 //   die        seconds after it listens, then it ends with code 1
-//   alone      only where it has no way out (a candidate) it behaves well: no exit, no death
+//   drip       answers a byte a second, for ever
+//   alone      only where it has no way out (a candidate) it behaves well: no exit, no death, no dripping
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as listen } from "node:net";
 
 import { answer, behaviour } from "./answers.mjs";
 import { load } from "./config.mjs";
@@ -33,6 +35,14 @@ export function run(path, port) {
 }
 
 function serve(served, spared) {
+  if (stub.drip && !spared) {
+    listen((peer) => {
+      peer.on("error", () => {});
+      peer.write("HTTP/1.1 200 OK\r\nX-Long: ");
+      setInterval(() => peer.write("x"), 1000).unref();
+    }).listen(served.port, stub.listen ?? served.host, () => log(`ready, version ${stub.version}`));
+    return;
+  }
   createServer((request, response) => {
     const [code, body, kind] = answer(request, served, { ...served.stub, ...stub });
     response.writeHead(code, { "content-type": kind });
