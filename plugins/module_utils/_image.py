@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _text
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._regular import pieces, regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,7 +193,7 @@ def stage(recipe: Recipe, folder: str) -> None:
         if stat.S_ISDIR(found.st_mode):
             _folder(copy)
         else:
-            shutil.copy2(source, copy, follow_symlinks=False)
+            _copy(source, copy, found)
             if stat.S_ISREG(found.st_mode):
                 os.chmod(copy, 0o755 if found.st_mode & 0o100 else 0o644)  # noqa: S103
     if tree_hash(target) != before:
@@ -204,6 +205,16 @@ def stage(recipe: Recipe, folder: str) -> None:
 def _folder(path: str) -> None:
     os.mkdir(path)
     os.chmod(path, 0o755)  # noqa: S103
+
+
+def _copy(source: str, copy: str, found: os.stat_result) -> None:
+    if stat.S_ISLNK(found.st_mode):
+        os.symlink(os.readlink(source), copy)
+        return
+    with regular(source, follow=False) as file, open(copy, "xb") as out:
+        for piece in pieces(file):
+            out.write(piece)
+    shutil.copystat(source, copy, follow_symlinks=False)
 
 
 def tree_hash(top: str) -> str:
@@ -224,8 +235,8 @@ def tree_hash(top: str) -> str:
 def _file_hash(path: str) -> bytes:
     """Hash one regular file, in pieces."""
     total = hashlib.sha256()
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as handle:
-        for piece in iter(lambda: handle.read(1 << 20), b""):
+    with regular(path, follow=False) as file:
+        for piece in pieces(file):
             total.update(piece)
     return total.digest()
 
@@ -269,8 +280,8 @@ def _source_tree(option: str, path: str) -> None:
     if missing:
         raise HardeningError(option, f"{path} without {' and '.join(missing)}", "an OpenClaw source tree", option)
     try:
-        with open(os.path.join(path, "package.json"), encoding="utf-8") as handle:
-            scripts = json.load(handle).get("scripts") or {}
+        with regular(os.path.join(path, "package.json")) as file:
+            scripts = json.loads(b"".join(pieces(file))).get("scripts") or {}
     except (ValueError, AttributeError) as error:
         raise HardeningError(option, f"{path}/package.json that is no JSON object", "OpenClaw's", option) from error
     for script in ("build", "ui:build"):

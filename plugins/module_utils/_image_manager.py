@@ -24,6 +24,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils import (
     _walk,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._regular import pieces, regular
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -296,5 +297,5 @@ def summary(evidence: _image_verify.Evidence) -> dict[str, Any]:
 
 def _read(path: str) -> bytes:
     """Read one of the builder's files; it was judged before."""
-    with open(path, "rb") as handle:
-        return handle.read()
+    with regular(path) as file:
+        return b"".join(pieces(file))

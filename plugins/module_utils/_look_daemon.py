@@ -18,7 +18,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _http, _systemd, _users
-from ansible_collections.openclaw.hardening.plugins.module_utils._path_trace import Entry, read_text, trace
+from ansible_collections.openclaw.hardening.plugins.module_utils._deadline import within
+from ansible_collections.openclaw.hardening.plugins.module_utils._path_trace import Entry, trace
+from ansible_collections.openclaw.hardening.plugins.module_utils._regular import read_text
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -51,6 +53,7 @@ _PLURALS = {
 }
 _LISTENING = "0A"
 _PROBE_SECONDS = 0.5
+_MEMORY_TIMEOUT = 5.0
 _INODE = re.compile(r"socket:\[([0-9]+)\]")
 
 
@@ -235,7 +238,8 @@ def _owner(pid: int) -> int:
 
 
 def _nul_separated(path: str) -> list[str]:
-    return [word for word in read_text(path).split("\0") if word]
+    # The kernel reads it from the memory of the process, which may be on a file system that hangs.
+    return [word for word in within(_MEMORY_TIMEOUT, lambda: read_text(path)).split("\0") if word]
 
 
 # --- where it listens ---------------------------------------------------------------------------------------------

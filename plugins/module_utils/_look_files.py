@@ -18,9 +18,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._configuration import parse
+from ansible_collections.openclaw.hardening.plugins.module_utils._deadline import within
+from ansible_collections.openclaw.hardening.plugins.module_utils._regular import MAX_SIZE, read_text
 from ansible_collections.openclaw.hardening.plugins.module_utils._settings import Mount, Settings
 
-MAX_SIZE = 1 << 20
+_MEMORY_TIMEOUT = 5.0
 MAX_ENTRIES = 1000
 SECRETS_FOLDER = "/run/secrets"
 _WALK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -155,8 +157,9 @@ def _user(settings: Settings, pid: int) -> tuple[int, int]:
 
 
 def _environment(pid: int) -> dict[str, str]:
-    with suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/environ", "rb") as content:
-        text = content.read(MAX_SIZE).decode("utf-8", "replace")
+    with suppress(FileNotFoundError, ProcessLookupError):
+        # The kernel reads it from the memory of the process, which may be on a file system that hangs.
+        text = within(_MEMORY_TIMEOUT, lambda: read_text(f"/proc/{pid}/environ"))
         return dict(row.split("=", 1) for row in text.split("\0") if "=" in row)
     return {}
 

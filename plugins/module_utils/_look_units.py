@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _systemd
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._path_trace import Entry, entry, read_text, trace
+from ansible_collections.openclaw.hardening.plugins.module_utils._path_trace import Entry, entry, trace
+from ansible_collections.openclaw.hardening.plugins.module_utils._regular import read_text
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import Directive
 
 if TYPE_CHECKING:

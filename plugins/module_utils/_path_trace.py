@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-MAX_SIZE = 1 << 20
 _KINDS = {stat.S_IFDIR: "directory", stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFSOCK: "socket"}
 _MAX_LINKS = 40
 # posix_acl_xattr.h: a header of 4 bytes, then tag, permissions and id of each entry.
@@ -97,12 +96,6 @@ def faults_of(way: Iterable[Entry], owners: Collection[int] = (0,)) -> list[str]
             ]
         faults += [f"{found.path} can be written by {who} (access control list)" for who in found.granted]
     return faults
-
-
-def read_text(path: str) -> str:
-    """Return a text file that may be anything, up to 1 MiB."""
-    with open(path, "rb") as file:
-        return file.read(MAX_SIZE).decode("utf-8", "replace")
 
 
 def _granted(path: str) -> tuple[str, ...]:

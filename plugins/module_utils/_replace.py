@@ -37,7 +37,8 @@ def completed(
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(temporary, flags, 0o600, dir_fd=folder)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # says to sweep that its writer is alive
+        # Says to sweep that its writer is alive. Who owns the directory could hold the file before, and us for ever.
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         fill(handle)
         os.fchown(handle, uid, gid)
         os.fchmod(handle, mode)

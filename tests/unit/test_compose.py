@@ -8,9 +8,10 @@ import sys
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.openclaw.hardening.plugins.module_utils import _program
+from ansible_collections.openclaw.hardening.plugins.module_utils import _compose, _program
 from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._run import run as real
 
 PROGRAM = """#!{python}
 import json, os, sys
@@ -37,7 +38,8 @@ def calls(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(program.parent))
     monkeypatch.setenv("OPENCLAW_IMAGE", "evil:latest")
     monkeypatch.setenv("COMPOSE_FILE", "/tmp/evil.yml")
-    return lambda: [json.loads(line) for line in log.read_text().splitlines()]
+    # Before what stops containers, Docker is asked how long they may take.
+    return lambda: [call for call in map(json.loads, log.read_text().splitlines()) if "compose" in call["argv"]]
 
 
 @pytest.fixture
@@ -106,9 +108,29 @@ def test_a_definition_that_compose_cannot_read_is_refused_by_its_option(compose,
     assert "\x1b" not in str(refused.value)
 
 
+<<<<<<< HEAD
 def test_a_missing_plugin_is_named_and_not_the_definition(compose, calls, monkeypatch):
     with pytest.raises(HardeningError, match="definition: found yaml"):
         compose.config_hash("unreadable", "openclaw-gateway")
     monkeypatch.setattr(Compose, "available", lambda _self: False)
     with pytest.raises(HardeningError, match=r"docker compose: found .*needed the plugin: docker-compose"):
         compose.config_hash("unreadable", "openclaw-gateway")
+=======
+def test_what_stops_containers_gets_their_grace_periods_in_addition(compose, tmp_path, monkeypatch):
+    program = tmp_path / "bin" / "docker"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\ncase $4 in ls) echo a b;; inspect) echo 330; echo 10;; esac\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    given: list[float] = []
+
+    def run(*argv, **options):
+        given.append(options.get("extra", 0))
+        return real(*argv, **options)
+
+    monkeypatch.setattr(_compose, "run", run)
+    compose.up("openclaw-gateway")
+    compose.stop("openclaw-gateway")
+    compose.down()
+    assert [extra for extra in given if extra] == [340, 340, 340]
+>>>>>>> 60ba794 (A test walks all waits; what it found has deadlines)
