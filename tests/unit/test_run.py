@@ -47,7 +47,7 @@ def test_input_and_output_larger_than_a_pipe_do_not_block_each_other():
 def test_a_failure_and_a_missing_program_are_refusals():
     with pytest.raises(HardeningError, match="exit code 1"):
         shell("exit 1")
-    with pytest.raises(HardeningError, match="No such file or directory: no-such-program"):
+    with pytest.raises(HardeningError, match="program no-such-program: found No such file or directory"):
         run(["no-such-program"])
 
 
