@@ -11,9 +11,11 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import advice
@@ -171,6 +173,12 @@ STRONG = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 TOKEN_FILE = _files.ManagedFile("/etc/openclaw/secrets/gateway_token", b"", 0o400)
 
 
+def stream(timeout: float) -> None:
+    """Exchange one with a daemon that takes its time."""
+    api: Any = SimpleNamespace(api=SimpleNamespace(**{_docker._STREAM_ATTRIBUTE: timeout}))
+    _docker.streamed(api, "docker pull a", lambda: time.sleep(0.5))
+
+
 def recipe(name: str, field: str, bad: Any, well: Any) -> Any:
     return (name, lambda: _image.validate(replace(RECIPE, **{field: bad})),
             lambda: _image.validate(replace(RECIPE, **{field: well})))  # fmt: skip
@@ -182,6 +190,7 @@ def spend(limit: int) -> None:
 
 # The option that the message has to name, what is refused, and the same with that option set.
 OPTIONS = [
+    ("timeout", lambda: stream(0.05), lambda: stream(20)),
     value(_text.printable, "text", "a\nb", "ab"),
     value(_text.encoded, "text", "\ud800", "a"),
     value(_docker.reference, "image_ref", "openclaw", "openclaw:hardened"),
