@@ -164,7 +164,11 @@ class _Channel(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (a writable buffer)
         """Read what is there, or wait for it until the deadline."""
         self._connection.settimeout(self._deadline.remaining())
-        count = self._connection.recv_into(buffer)
+        try:
+            count = self._connection.recv_into(buffer)
+        except socket.timeout:
+            self._deadline.remaining()  # says how long it was in all
+            raise
         if self.head_left is not None:
             self.head_left -= count
             if self.head_left < 0:
