@@ -33,6 +33,7 @@ TASKS = sorted([*(ROOT / "roles").glob("*/tasks/**/*.yml"), *(ROOT / "roles").gl
 EXCEPTIONS = {
     ("_run.py", "execute", "subprocess.Popen"): "the one place: its caller waits until a deadline",
     ("_image_build.py", "_run", "subprocess.Popen"): "waited for by wait(timeout), then ended",
+    ("_packet_filter.py", "kernel_takes_it", "socket.socket"): "netlink, with a timeout",
     ("_docker_access.py", "_connect", "socket.socket"): "a timeout before connect(), nothing is read",
     ("_logins.py", "_merge", "subprocess.Popen"): "a timer kills it, and what it answers is bounded",
     ("_docker.py", "client", "docker.DockerClient"): "the one place: within() a deadline, and bounded from then on",
@@ -229,6 +230,8 @@ OWN_FILES = {
     ("_look_network.py", "_own_sockets"): "/proc/PID/cgroup",
     ("_look_kernel.py", "_read"): "/proc/PID",
     ("_look_files.py", "_reopen"): "flags have O_PATH or O_DIRECTORY",
+    ("_look_packet_filter.py", "_declared"): "of a descriptor that O_NONBLOCK opened",
+    ("_look_packet_filter.py", "_value"): "/proc/sys/net",
     ("_docker_access.py", "elsewhere"): "root's own home",
     ("_descent.py", "open_here"): "its callers give O_DIRECTORY or O_NONBLOCK (test below)",
     ("_walk.py", "opened"): "its callers give O_DIRECTORY or O_NONBLOCK (test below)",
