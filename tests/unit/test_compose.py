@@ -108,14 +108,14 @@ def test_a_definition_that_compose_cannot_read_is_refused_by_its_option(compose,
     assert "\x1b" not in str(refused.value)
 
 
-<<<<<<< HEAD
 def test_a_missing_plugin_is_named_and_not_the_definition(compose, calls, monkeypatch):
     with pytest.raises(HardeningError, match="definition: found yaml"):
         compose.config_hash("unreadable", "openclaw-gateway")
     monkeypatch.setattr(Compose, "available", lambda _self: False)
     with pytest.raises(HardeningError, match=r"docker compose: found .*needed the plugin: docker-compose"):
         compose.config_hash("unreadable", "openclaw-gateway")
-=======
+
+
 def test_what_stops_containers_gets_their_grace_periods_in_addition(compose, tmp_path, monkeypatch):
     program = tmp_path / "bin" / "docker"
     program.parent.mkdir()
@@ -133,4 +133,3 @@ def test_what_stops_containers_gets_their_grace_periods_in_addition(compose, tmp
     compose.stop("openclaw-gateway")
     compose.down()
     assert [extra for extra in given if extra] == [340, 340, 340]
->>>>>>> 60ba794 (A test walks all waits; what it found has deadlines)

@@ -41,6 +41,9 @@ EXCEPTIONS = {
     ("_http.py", "_connect", "socket.socket"): "the one place: a timeout before connect()",
     ("_http.py", "addresses", "socket.getaddrinfo"): "the one place: within() a deadline, or of a number only",
     ("auth_notifier.py", "*", "opener.open"): "ended by the unit's TimeoutStartSec",
+    ("auth_notifier.py", "connected", "socket.getaddrinfo"): "ended by the unit's TimeoutStartSec",
+    ("auth_notifier.py", "connected", "socket.socket"): "ended by the unit's TimeoutStartSec",
+    ("auth_monitor.py", "_apart", "os.waitpid"): "ended by the unit's TimeoutStartSec",
 }
 
 
@@ -238,6 +241,8 @@ OWN_FILES = {
     ("_regular.py", "regular"): "of a descriptor that O_NONBLOCK opened",
     ("_report_html.py", "_part"): "a file of the collection",
     ("auth_notifier.py", "load_memory"): "in the unit's own StateDirectory",
+    ("auth_notifier.py", "sockets"): "/proc/net",
+    ("auth_monitor.py", "read_text"): "of a descriptor that O_NONBLOCK opened",
     ("auth_notifier.py", "secret"): "a credential, from systemd",
 }
 
