@@ -51,7 +51,7 @@ def test_a_gateway_that_drips_is_no_gateway(
     with host.probed() as probes:
         answer, seconds = timed(lambda: deployment.run(image, health={"timeout": 8}))
     assert answer["failed"], answer
-    assert "no answer within 5 seconds" in answer["msg"]
+    assert "timeout" in answer["msg"]
     lock_is_free(host)
     (untouched if image == "drips" else restored)(before, host.look())
     assert state_version(deployment) == "1"

@@ -123,14 +123,15 @@ def test_a_lookup_that_hangs_is_given_up(monkeypatch):
 
 
 def test_the_health_of_a_gateway_that_holds_is_an_answer(monkeypatch):
-    monkeypatch.setattr(_health, "_ANSWER_TIMEOUT", 0.5)
+    monkeypatch.setattr(_probe, "_ANSWER_TIMEOUT", 0.5)
     for talk in (HOLDING["a header byte at a time"], HOLDING["100 Continue without end"]):
         with serving(talk) as port:
-            probe = _health.Probe("127.0.0.1", port, ("/healthz", "/readyz"), 1)
+            probe = _health.Probe("127.0.0.1", port, 1, started="/startupz", alive="/healthz")
             began = time.monotonic()
             health = within(LONGEST, lambda probe=probe: _health.ask(probe))
             assert time.monotonic() - began < 2
             assert not health.ok
+            assert str(health).count("timeout") == 2
 
 
 def test_a_probe_of_a_gateway_that_holds_times_out(monkeypatch):
