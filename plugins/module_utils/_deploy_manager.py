@@ -8,9 +8,9 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _gate, _journal
+from ansible_collections.openclaw.hardening.plugins.module_utils import _claim, _docker, _gate, _journal, _owner
 from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import decide, diff, find
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import decide, diff, find, foreign_files
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_options import (
     back_to,
     wanted_from,
@@ -18,7 +18,11 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_options
 from ansible_collections.openclaw.hardening.plugins.module_utils._diagnosis import hints_from
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._explain import Explainer
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import ensure_directory, vet_parents
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
+    ensure_directory,
+    look_directory,
+    vet_parents,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import DEPENDENCIES, Health
 from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Places
 from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lock
@@ -33,7 +37,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._validation imp
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
-    from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Wanted
+    from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Found, Wanted
+    from ansible_collections.openclaw.hardening.plugins.module_utils._owner import Claim
     from docker import DockerClient
 
 
@@ -57,9 +62,12 @@ class DeployManager:
             vet_parents(path)
         if self.module.check_mode:
             return self._predict()
+        if look_directory(self.places.record_dir) is None:
+            self._refuse_foreign(_docker.client(self.docker_host))  # and leave nothing of ours
         ensure_directory(self.places.record_dir, 0o700, 0, 0)
         with lock(f"{self.places.record_dir}/deploy.lock", self.lock_timeout):
             api = _docker.client(self.docker_host)
+            self._refuse_foreign(api)
             recovered = self._recover(api)
             try:
                 result = self._run(api)
@@ -93,6 +101,9 @@ class DeployManager:
         return recovered
 
     def _predict(self) -> dict[str, Any]:
+        api = _docker.client_if_installed(self.docker_host)
+        if api is not None:
+            self._refuse_foreign(api)
         journal = _journal.load(self.places)
         if journal is not None:
             # What there will be then cannot be seen now.
@@ -105,7 +116,7 @@ class DeployManager:
                 "image_id": "",
                 "probes": {},
             }
-        return self._run(_docker.client_if_installed(self.docker_host))
+        return self._run(api)
 
     def _run(self, api: DockerClient | None) -> dict[str, Any]:
         checking = self.module.check_mode
@@ -122,7 +133,9 @@ class DeployManager:
             self.wanted = back
         wanted = self.wanted
         compose = self._compose()
-        found = find(wanted, api, compose)
+        claim = self._claim()
+        found = find(wanted, api, compose, claim)
+        self._refuse_in_the_way(api, compose, found, claim)
         waived = self._judge(compose, api)
         plan = decide(wanted, found)
         if found.taken and (plan.changed or plan.container):
@@ -139,6 +152,8 @@ class DeployManager:
                 for warning in validate(self.module, self.docker_host, wanted, found.image_id):
                     self.module.warn(f"{wanted.validation.path if wanted.validation else ''}: {warning}")
             if not checking and (plan.changed or plan.container):
+                if wanted.state == "present":
+                    _claim.write(self.places, wanted.project)
                 service = self._service(api)
                 explainer = Explainer(service, wanted.probe, self.hints, wanted.secrets)
                 rollout = Rollout(service, self.places, wanted, found, explainer)
@@ -201,7 +216,32 @@ class DeployManager:
 
     def _service(self, api: DockerClient) -> Service:
         wanted = self.wanted
-        return Service(self.module, api, self._compose(), wanted.service, wanted.container, wanted.unit)
+        claim = self._claim()
+        return Service(self.module, api, self._compose(), wanted.service, wanted.container, wanted.unit, claim)
+
+    # --- whose it is ----------------------------------------------------------------------------------------------
+
+    def _claim(self) -> Claim:
+        wanted = self.wanted
+        return _claim.read(self.places, wanted.project, wanted.container, wanted.definition.path)
+
+    def _refuse_foreign(self, api: DockerClient) -> None:
+        """Refuse what has our names and is not ours, before anything is touched, a journal included."""
+        claim, there = self._claim(), _owner.look(api)
+        foreign = [*_owner.foreign_containers(claim, there), *_owner.foreign_candidate(claim, there)]
+        _owner.refuse(foreign, self.wanted.project)
+
+    def _refuse_in_the_way(self, api: DockerClient | None, compose: Compose, found: Found, claim: Claim) -> None:
+        """Refuse what would be overwritten, and what holds a name that the deployment needs."""
+        wanted = self.wanted
+        if wanted.state != "present" and not wanted.remove_files:
+            return
+        foreign = foreign_files(wanted, found, claim)
+        if api is not None and wanted.state == "present":
+            there = _owner.look(api)
+            needs = _owner.needs_of(compose.resolve(wanted.definition.content.decode()))
+            foreign += _owner.foreign_needs(claim, needs, there)
+        _owner.refuse(foreign, wanted.project)
 
     def _judge(self, compose: Compose, api: DockerClient | None) -> list[str]:
         """Refuse a definition that breaks the policy; return the rules that are waived."""

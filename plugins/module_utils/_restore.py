@@ -13,7 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _candidate, _journal, _ledger
+from ansible_collections.openclaw.hardening.plugins.module_utils import _journal, _ledger
+from ansible_collections.openclaw.hardening.plugins.module_utils._candidate import Candidate, of_service
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
     find_image,
     remove_nameless,
@@ -124,12 +125,13 @@ class Restorer:
 
     def dismiss_candidate(self) -> None:
         """Take away whatever is there of a candidate, and its copies."""
-        compose = self.service.compose
-        project = f"{compose.project}{_candidate.SUFFIX}"
-        if _candidate.is_there(self.service.api, project):
-            replace(compose, project=project).down(volumes=True)
+        self.candidate().remove()
         if os.path.isdir(self.places.attempt):
             _journal.drop(self.places, "candidate", "scratch")
+
+    def candidate(self) -> Candidate:
+        """Return what there is, or is going to be, of a candidate."""
+        return of_service(self.service.api, self.service.compose, self.service.name, self.places.attempt)
 
     def by_hand(self, before: Deployment) -> str:
         """Say how an operator brings the previous deployment back."""

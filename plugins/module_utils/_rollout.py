@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _candidate, _journal, _ledger
-from ansible_collections.openclaw.hardening.plugins.module_utils._candidate import Candidate
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Found, Plan, Wanted, published_at
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Container, find_image
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
@@ -195,14 +194,8 @@ class Rollout:
         return True
 
     def _try_candidate(self) -> None:
-        folder = f"{self.places.attempt}/candidate"
-        compose = replace(
-            self._compose,
-            project=f"{self._compose.project}{_candidate.SUFFIX}",
-            directory=folder,
-            definition=f"{folder}/compose.json",
-        )
-        candidate = Candidate(self._api, compose, self.wanted.service, folder)
+        candidate = Restorer(self.service, self.places).candidate()
+        folder = candidate.folder
         resolved = self._compose.resolve(self.wanted.definition.content.decode())
         port = _candidate.container_port(resolved, self.wanted.service, self.wanted.probe.port)
         files = {f"{folder}/file-{number}": file for number, file in enumerate(self.wanted.files)}
@@ -211,7 +204,7 @@ class Rollout:
             stand_ins[self.wanted.state_dir] = self._scratch()
         image_id = self.wanted.image_id or self.found.image_id
         environment = self.wanted.candidate_environment
-        whole = _candidate.definition(resolved, self.wanted.service, compose.project, image_id, stand_ins, environment)
+        whole = _candidate.definition(resolved, self.wanted.service, candidate.project, image_id, stand_ins, environment)
         token_file = stand_ins.get(self.wanted.probe.token_file, self.wanted.probe.token_file)
         probe = replace(self.wanted.probe, token_file=token_file)
         try:
@@ -316,9 +309,10 @@ class Rollout:
     def _take_down(self, plan: Plan) -> None:
         self.service.stop_unit()
         if plan.container == "remove":
-            self._compose.down()
+            left = self.service.remove()
+            self.warnings.extend(f"a network stays, because something else is on it: {network}" for network in left)
         else:
-            self._compose.stop(self.wanted.service)
+            self.service.stop()
         self.service.remove_strays()
         for path in plan.remove:
             remove(path)
