@@ -8,7 +8,14 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _claim, _docker, _gate, _journal, _owner
+from ansible_collections.openclaw.hardening.plugins.module_utils import (
+    _claim,
+    _docker,
+    _gate,
+    _journal,
+    _ledger,
+    _owner,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import decide, diff, find, foreign_files
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_options import (
@@ -20,6 +27,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._errors import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._explain import Explainer
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     ensure_directory,
+    look,
     look_directory,
     vet_parents,
 )
@@ -37,7 +45,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._validation imp
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
-    from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Found, Wanted
+    from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Found, Plan, Wanted
     from ansible_collections.openclaw.hardening.plugins.module_utils._owner import Claim
     from docker import DockerClient
 
@@ -145,6 +153,9 @@ class DeployManager:
                 remedy=self.hints.get("port", ""),
                 outcome="untouched",
             )
+        self._damaged = [
+            text for text in _ledger.damaged(self.places.record_dir, wanted.project) if "/image.json" not in text
+        ]
         health, container = found.health, found.container
         probes: dict[str, float] = {}
         if api is not None:
@@ -169,7 +180,10 @@ class DeployManager:
                         self.module.warn(warning)
                 probes = prober.result if found.health.up else {}  # who had nothing lost nothing
                 container = service.find()
-        result = self._result(plan.changed, plan.actions(wanted.container), health)
+        repairs = self._repairs(found, plan)
+        if repairs and not checking:
+            self._repair(found)
+        result = self._result(bool(plan.changed or repairs), [*plan.actions(wanted.container), *repairs], health)
         result["probes"] = probes
         result["waived"] = waived
         result["container_id"] = container.id if container else ""
@@ -189,6 +203,31 @@ class DeployManager:
                 )
             elif reply.ok is None:
                 self.module.warn(f"{self.wanted.container}: {question} could not be shown ({reply.text})")
+
+    # --- records --------------------------------------------------------------------------------------------------
+
+    def _repairs(self, found: Found, plan: Plan) -> list[str]:
+        """Name the records that are damaged, or not true although nothing else changes; a change writes them anyway."""
+        wanted, folder = self.wanted, self.places.record_dir
+        if wanted.state != "present" or not found.engine:
+            return []
+        faults = [f"rewrite {text} (kept aside as .damaged)" for text in self._damaged]
+        if plan.changed or any(text.startswith(f"{_ledger.deployed_path(folder)} ") for text in self._damaged):
+            return faults
+        why = _ledger.differs(_ledger.look_deployed(folder, wanted.project)[0], self._true(found))
+        return [*faults, *([f"rewrite {_ledger.deployed_path(folder)} ({why})"] if why else [])]
+
+    def _repair(self, found: Found) -> None:
+        """Write what is true; a deployment that was just proven has done so already."""
+        folder = self.places.record_dir
+        _ledger.save_deployed(folder, self._true(found))
+        _ledger.mend_rejected(folder)
+        _claim.write(self.places, self.wanted.project)
+
+    def _true(self, found: Found) -> _ledger.Deployed:
+        wanted = self.wanted
+        files = {file.path: _ledger.fingerprint(look(file.path)) for file in wanted.everything}
+        return _ledger.record_of(wanted.project, wanted.image_ref, wanted.image_id or found.image_id, files)
 
     def _previous(self) -> Wanted | None:
         """Return what has to be there after the way back; nothing when it was gone already."""

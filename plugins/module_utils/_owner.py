@@ -216,7 +216,7 @@ def refuse(found: Iterable[str], project: str) -> None:
         "names that nothing else on this host has. Nothing was changed: this collection changes and removes only what "
         "its own records and labels name, and it cannot migrate an existing deployment yet. Stop what was found and "
         "give it another name (of a Compose project: take it down, and bring it up with another --project-name), move "
-        "a file away, or give this deployment other names (in the roles: openclaw_instance and openclaw_gateway_port)",
+        "a file away, or give this deployment other names (in the roles: openclaw_instance, and a port)",
         "project",
         foreign=entries,
         outcome="untouched",

@@ -163,7 +163,12 @@ class Restorer:
         else:
             self.service.forgive_unit()
         proven = [file.path for file in before.files if file.path not in journal.remove]
-        _ledger.save_deployed(self.places.record_dir, before.image_ref, journal.image_id, proven)
+        files = {path: _ledger.fingerprint(look(path)) for path in proven}
+        project = self.service.compose.project
+        _ledger.save_deployed(
+            self.places.record_dir, _ledger.record_of(project, before.image_ref, journal.image_id, files)
+        )
+        _ledger.mend_rejected(self.places.record_dir)
         _ledger.absolve(self.places.record_dir, journal.image_id)
         if journal.keeps:
             self._name_replaced(before, journal.image_id)

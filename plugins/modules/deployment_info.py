@@ -134,6 +134,14 @@ drift:
   type: list
   elements: str
   sample: ["/etc/openclaw/openclaw.json was changed"]
+damaged:
+  description:
+    - The records that are there and cannot be believed, with the reason; they are part of RV(drift), too.
+    - A journal that cannot be believed makes the module fail, because a deployment may be under way.
+  returned: always
+  type: list
+  elements: str
+  sample: ["/var/lib/openclaw-hardening/deployed.json is damaged: 12 bytes that are no JSON"]
 rejected:
   description: The images that were tried here and taken back, with time and reason.
   returned: always
@@ -217,9 +225,15 @@ class DeploymentInfo:
             self._refuse_foreign(api, claim)
         named = _docker.find_image(api, self.image_ref) if api and self.image_ref else None
         image_id = container.image_id if container and container.running else ""
-        deployed = _ledger.read_deployed(self.places.record_dir)
+        deployed = _ledger.look_deployed(self.places.record_dir, self.project)[0]
+        damaged = _ledger.damaged(self.places.record_dir, self.project)
         present = {path: _ledger.fingerprint(look(path)) for path in (deployed.files if deployed else {})}
-        previous, journal = _journal.load_previous(self.places), _journal.load(self.places)
+        journal = _journal.load(self.places)
+        try:
+            previous = _journal.load_previous(self.places)
+        except HardeningError as error:
+            previous = None
+            damaged.append(f"{self.places.previous}/deployment.json is damaged: {error}")
         known = {"image_ref": deployed.image_ref, "image_id": deployed.image_id, "at": deployed.at} if deployed else {}
         return {
             "changed": False,
@@ -230,7 +244,8 @@ class DeploymentInfo:
             "restarts": int(container.attrs.get("RestartCount") or 0) if container else 0,
             "deployed": known,
             "previous_image_id": previous.image_id if previous and not previous.rolled_back else "",
-            "drift": _ledger.drift(deployed, image_id, present),
+            "drift": _ledger.drift(deployed, image_id, present, damaged),
+            "damaged": damaged,
             "rejected": _ledger.read_rejected(self.places.record_dir),
             "interrupted": journal.phase if journal else "",
         }
