@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.openclaw.hardening.plugins.module_utils._descent import remove_tree
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile, differences, look, write
-from ansible_collections.openclaw.hardening.plugins.module_utils._descent import remove_tree
 from ansible_collections.openclaw.hardening.plugins.module_utils._walk import open_directory
 
 # The longest that this collection writes is below 100 kB.

@@ -29,7 +29,12 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._health import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Deployment, Journal, Places, SavedFile
 from ansible_collections.openclaw.hardening.plugins.module_utils._logins import Logins
 from ansible_collections.openclaw.hardening.plugins.module_utils._port import Port, start_when_free
-from ansible_collections.openclaw.hardening.plugins.module_utils._restore import Restorer
+from ansible_collections.openclaw.hardening.plugins.module_utils._restore import (
+    STRANDED,
+    UNFINISHED,
+    UNTOUCHED,
+    Restorer,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import ALIVE, Service
 from ansible_collections.openclaw.hardening.plugins.module_utils._snapshot import Mirror, measure, need_space
 from ansible_collections.openclaw.hardening.plugins.module_utils._watch import Watch
@@ -42,7 +47,6 @@ if TYPE_CHECKING:
 _CANDIDATE_MEMORY = 1200 << 20
 # The kernel takes a lease from a process that does not give it back (/proc/sys/fs/lease-break-time, 45 seconds).
 _LEASE_PATIENCE = 50.0
-_UNTOUCHED, _RESTORED, _STRANDED, _UNFINISHED = "untouched", "restored", "stranded", "unfinished"
 
 
 @dataclass(frozen=True)
@@ -267,7 +271,7 @@ class Rollout:
         except Exception as error:
             found = f"the new deployment serves and is proven, but what it replaced could not be put away: {error}"
             raise HardeningError(
-                "deployment", found, "to be run again; it finishes first", outcome=_UNFINISHED
+                "deployment", found, "to be run again; it finishes first", outcome=UNFINISHED
             ) from error
         return health
 
@@ -292,7 +296,7 @@ class Rollout:
         try:
             return self._prove()
         except Exception as error:
-            raise self.explainer.of(self.service.find(), error).error("nothing was changed", _UNTOUCHED) from error
+            raise self.explainer.of(self.service.find(), error).error("nothing was changed", UNTOUCHED) from error
 
     def _prove(self) -> Health:
         """Wait until it is ready for the host, and stays so."""
@@ -323,7 +327,7 @@ class Rollout:
             needed = "the hardened image; build it first"
             if self.wanted.rolling_back:
                 needed = "the image of the previous deployment; deploy that version by site.yml"
-            raise HardeningError(name, "no such image on this host", needed, "image_ref", outcome=_UNTOUCHED)
+            raise HardeningError(name, "no such image on this host", needed, "image_ref", outcome=UNTOUCHED)
 
     # --- when it fails --------------------------------------------------------------------------------------------
 
@@ -338,13 +342,12 @@ class Rollout:
         restorer = self._restorer
         guilty = isinstance(error, Explained) or journal.phase == _journal.STARTING
         try:
-            serves = restorer.undo(journal)
+            serves, outcome = restorer.undo(journal, well=self.found.health.ok)
             if guilty and journal.before.image_id not in ("", journal.image_id):
                 _ledger.reject(self.places.record_dir, journal.image_id, failure.what)
-            outcome = _UNTOUCHED if journal.phase == _journal.PREPARING else _RESTORED
         except Exception as second:
             serves = f"the way back failed, too: {second}. {restorer.by_hand(journal.before)}"
-            outcome = _STRANDED
+            outcome = STRANDED
         return failure.error(serves, outcome)
 
     def _find(self) -> Container | None:
