@@ -74,7 +74,7 @@ def refuse_foreign(images: Mapping[str, _docker.Image | None], record_dir: str) 
         if image is not None and foreign(image, name, record_dir):
             raise HardeningError(
                 f"image {name}",
-                f"{image.id[:19]} of {image.created or 'an unknown time'}, which this collection did not build or verify",
+                f"{image.id[:19]} of {image.created or 'an unknown time'}, not built or verified by this collection",
                 "a name that is free or its own. Nothing was changed: give that image another name "
                 f"(docker tag {name} NAME:TAG && docker rmi {name}), or take another one here",
                 "name",

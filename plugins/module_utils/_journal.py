@@ -285,8 +285,8 @@ def _saved_file(found: dict[str, Any]) -> SavedFile:
     path = _text(found["path"])
     if not path.startswith("/"):
         raise ValueError("a file without an absolute path")
-    numbers = [_number(found[name]) for name in ("mode", "uid", "gid")]
-    return SavedFile(path, _flag(found["there"]), *numbers, _flag(found["secret"]))
+    mode, uid, gid = (_number(found[name]) for name in ("mode", "uid", "gid"))
+    return SavedFile(path, _flag(found["there"]), mode, uid, gid, _flag(found["secret"]))
 
 
 def _damaged_journal(places: Places, why: str) -> HardeningError:
