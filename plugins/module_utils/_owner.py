@@ -104,13 +104,18 @@ def has_header(content: bytes) -> bool:
 def look(api: DockerClient) -> Standing:
     """Ask the daemon, once for each kind."""
     client: Any = api.api
-    interfaces = "/sys/class/net"
     return Standing(
         client.containers(all=True),
         client.networks(),
         client.volumes()["Volumes"] or [],
-        frozenset(os.listdir(interfaces) if os.path.isdir(interfaces) else ()),
+        interfaces(),
     )
+
+
+def interfaces() -> frozenset[str]:
+    """Return the names of the network interfaces."""
+    folder = "/sys/class/net"
+    return frozenset(os.listdir(folder) if os.path.isdir(folder) else ())
 
 
 def needs_of(resolved: Mapping[str, Any]) -> Needs:

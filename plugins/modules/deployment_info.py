@@ -164,7 +164,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils import _claim, _docker, _journal, _ledger, _owner
+from ansible_collections.openclaw.hardening.plugins.module_utils import (
+    _claim,
+    _docker,
+    _docker_lists,
+    _journal,
+    _ledger,
+    _owner,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import look
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import look as look_service
@@ -217,12 +224,12 @@ class DeploymentInfo:
 
     def run(self) -> dict[str, Any]:
         """Return what is deployed."""
-        api = _docker.client_if_installed(self.docker_host)
         claim = _claim.read(self.places, self.project, self.container, self.definition)
+        if self.needs is not None:
+            self._refuse_foreign(claim)
+        api = self._client()
         made_here = claim.made_here if self.definition else bool
         container = look_service(api, self.project, self.service, self.container, made_here)[0] if api else None
-        if self.needs is not None:
-            self._refuse_foreign(api, claim)
         named = _docker.find_image(api, self.image_ref) if api and self.image_ref else None
         image_id = container.image_id if container and container.running else ""
         deployed = _ledger.look_deployed(self.places.record_dir, self.project)[0]
@@ -250,7 +257,15 @@ class DeploymentInfo:
             "interrupted": journal.phase if journal else "",
         }
 
-    def _refuse_foreign(self, api: DockerClient | None, claim: Claim) -> None:
+    def _client(self) -> DockerClient | None:
+        try:
+            return _docker.client_if_installed(self.docker_host)
+        except HardeningError:
+            if self.needs is None:
+                raise
+            return None  # Docker or its Python package may be installed later in the same run
+
+    def _refuse_foreign(self, claim: Claim) -> None:
         """Refuse what has the names of the deployment, or holds what it needs, and is not ours."""
         found = []
         for path in self.needs["files"]:
@@ -262,10 +277,10 @@ class DeploymentInfo:
             state = look(path)
             if state is not None and not (state.type == "file" and claim.wrote(path, state.content)):
                 found.append(f"{state.type} {path} of uid {state.uid}, which this collection did not write")
-        if api is not None:
+        there = _docker_lists.look(self.docker_host)
+        if there is not None:
             networks = {entry["name"]: entry["bridge"] for entry in self.needs["networks"]}
             ports = [(address, port) for port in self.needs["ports"] for address in self.needs["addresses"]]
-            there = _owner.look(api)
             found += _owner.foreign_containers(claim, there) + _owner.foreign_candidate(claim, there)
             found += _owner.foreign_needs(claim, _owner.Needs(networks, (), ports), there)
         _owner.refuse(found, self.project)
