@@ -162,7 +162,10 @@ def find(wanted: Wanted, api: DockerClient | None, compose: Compose, claim: Clai
     mounted = _mounted_files(container)
     taken: tuple[Listener, ...] = ()
     port = Port(
-        wanted.probe.host, wanted.probe.port, partial(_publisher, wanted, api), partial(published_at, wanted, compose)
+        wanted.probe.host,
+        wanted.probe.port,
+        partial(_publisher, wanted, api, claim),
+        partial(published_at, wanted, compose),
     )
     if api is not None and wanted.state == "present":
         taken = port.taken()
@@ -182,11 +185,11 @@ def find(wanted: Wanted, api: DockerClient | None, compose: Compose, claim: Clai
     )
 
 
-def _publisher(wanted: Wanted, api: DockerClient | None) -> Container | None:
+def _publisher(wanted: Wanted, api: DockerClient | None, claim: Claim) -> Container | None:
     """Return the container of the service that has the published port: its own, or what a killed recreate left."""
     if api is None:
         return None
-    chosen, strays = look_service(api, wanted.project, wanted.service, wanted.container)
+    chosen, strays = look_service(api, wanted.project, wanted.service, wanted.container, claim.made_here)
     ports = {id(found): {entry.port for entry in read_published(found.attrs)} for found in strays}
     return next((found for found in strays if wanted.probe.port in ports[id(found)]), chosen)
 

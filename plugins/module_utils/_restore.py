@@ -119,8 +119,10 @@ class Restorer:
         if container is None or container.id != before.container_id or container.status not in ALIVE:
             return False
         if well:
+            port = Port(before.probe.host, before.probe.port, self.service.find)
+            probe = replace(before.probe, timeout=min(before.probe.timeout, _STILL_WELL))
             try:
-                wait(replace(before.probe, timeout=min(before.probe.timeout, _STILL_WELL)), Watch(self.service.find))
+                wait(probe, Watch(self.service.find), port)
             except HardeningError:
                 return False
         return True

@@ -208,7 +208,8 @@ class Rollout:
             stand_ins[self.wanted.state_dir] = self._scratch()
         image_id = self.wanted.image_id or self.found.image_id
         environment = self.wanted.candidate_environment
-        whole = _candidate.definition(resolved, self.wanted.service, candidate.project, image_id, stand_ins, environment)
+        project = candidate.project
+        whole = _candidate.definition(resolved, self.wanted.service, project, image_id, stand_ins, environment)
         token_file = stand_ins.get(self.wanted.probe.token_file, self.wanted.probe.token_file)
         probe = replace(self.wanted.probe, token_file=token_file)
         try:
