@@ -194,7 +194,7 @@ def _network_in_the_way(claim: Claim, name: str, bridge: str, there: Standing) -
             strangers = [
                 _names(other)[0]
                 for other in there.containers
-                if network.get("Id") in attached(other) and not claim.owns(_labels(other))
+                if is_on(other, network) and not claim.owns(_labels(other))
             ]
             same = labels.get(LABEL_PROJECT) == claim.project and (not bridge or options.get(BRIDGE) == bridge)
             ours = same and not strangers
@@ -232,9 +232,15 @@ def refuse(found: Iterable[str], project: str) -> None:
 
 
 def attached(container: Mapping[str, Any]) -> set[str]:
-    """Return the ids of the networks that a container is on, running or not."""
+    """Return the networks that a container is on, by name and, while it runs, by id: a stopped one has names alone."""
     networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
-    return {str(found.get("NetworkID")) for found in networks.values() if found.get("NetworkID")}
+    ids = {str(found["NetworkID"]) for found in networks.values() if (found or {}).get("NetworkID")}
+    return {*networks, *ids}
+
+
+def is_on(container: Mapping[str, Any], network: Mapping[str, Any]) -> bool:
+    """Say whether a container is on a network."""
+    return not attached(container).isdisjoint({network.get("Id"), network.get("Name")})
 
 
 def _labels(found: Mapping[str, Any]) -> Mapping[str, str]:

@@ -21,7 +21,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker import 
     remove_nameless,
     tag_image,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._owner import Claim, attached
+from ansible_collections.openclaw.hardening.plugins.module_utils._owner import Claim, attached, is_on
 from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import listed
 
@@ -157,14 +157,20 @@ def look(
 
 
 def remove_networks(api: DockerClient, project: str, networks: Collection[str]) -> list[str]:
-    """Remove those of our networks that nobody is on; name the others, and who is on them."""
+    """Remove those of our networks that nobody is on; name the others, and who is on them.
+
+    :param networks: ids or names.
+    """
     left = []
     client: Any = api.api
     there = client.containers(all=True)
     for network in client.networks():
-        if network["Id"] in networks and (network.get("Labels") or {}).get(LABEL_PROJECT) == project:
+        if (
+            not {network["Id"], network["Name"]}.isdisjoint(networks)
+            and (network.get("Labels") or {}).get(LABEL_PROJECT) == project
+        ):
             others = [str((found.get("Names") or [found["Id"]])[0]).lstrip("/") for found in there
-                      if network["Id"] in attached(found)]  # fmt: skip
+                      if is_on(found, network)]  # fmt: skip
             if others:
                 left.append(f"{network['Name']} (with {listed(others, 5)})")
             else:

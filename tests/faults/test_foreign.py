@@ -145,7 +145,7 @@ def test_whatever_holds_a_name_that_is_needed(
         assert bare.there() == before
         refused(answer, shown)
     finally:
-        host.check(f"ip link del br-openclaw 2>/dev/null; rm -f {COMPOSE}; docker rm --force {CONTAINER} || true")
+        host.check(f"ip link del br-openclaw || true; rm -f {COMPOSE}; docker rm --force {CONTAINER} || true")
 
 
 def test_a_foreign_candidate_and_a_foreign_mate_are_refused(foreign: Foreign, deployment: Deployment) -> None:
