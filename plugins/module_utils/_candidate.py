@@ -13,21 +13,29 @@ import copy
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._compose import LABEL_PROJECT
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Container, containers_by_label
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
+    DAEMON_ERRORS,
+    Container,
+    cli,
+    containers_by_label,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile, ensure_directory, write
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, Probe, wait
+from ansible_collections.openclaw.hardening.plugins.module_utils._owner import SUFFIX, made_from
+from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
+from ansible_collections.openclaw.hardening.plugins.module_utils._service import remove_networks
 from ansible_collections.openclaw.hardening.plugins.module_utils._watch import Watch
 
 if TYPE_CHECKING:
     from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
     from docker import DockerClient
 
-SUFFIX = "_candidate"  # no instance is called so: its names have no underscore
 _ADDRESS_PATIENCE = 5.0
 # What belongs to the one that serves: its name, its port, its place in the network, its company, its return.
 _LEFT_OUT = (
@@ -146,22 +154,30 @@ class Candidate:
 
     def container(self) -> Container | None:
         """Return its container, running or not."""
-        found = containers_by_label(self.api, f"{LABEL_PROJECT}={self.project}")
-        return found[0] if found else None
+        return next(iter(self._containers()), None)
 
     def remove(self) -> None:
-        """Take container, network and volumes away, whatever is there of them."""
-        self.compose.down(volumes=True)
+        """Take containers, networks and volumes away, whatever is there of them; what others made or use stays."""
+        for found in self._containers():
+            run(self.compose.module, [*cli(self.compose.docker_host), "rm", "--force", "--volumes", "--", found.id])
+        client: Any = self.api.api
+        label = {"label": f"{LABEL_PROJECT}={self.project}"}
+        remove_networks(self.api, self.project, [found["Id"] for found in client.networks(filters=label)])
+        for volume in client.volumes(filters=label)["Volumes"] or []:
+            with suppress(*DAEMON_ERRORS):  # somebody uses it
+                client.remove_volume(volume["Name"])
+
+    def _containers(self) -> list[Container]:
+        found = containers_by_label(self.api, f"{LABEL_PROJECT}={self.project}")
+        return [one for one in found if self.compose.definition in made_from(one.labels)]
 
 
-def is_there(api: DockerClient, project: str) -> bool:
-    """Say whether anything of a candidate is left."""
-    label = {"label": f"{LABEL_PROJECT}={project}"}
-    return bool(
-        containers_by_label(api, f"{LABEL_PROJECT}={project}")
-        or api.api.networks(filters=label)
-        or api.api.volumes(filters=label)["Volumes"]
-    )
+def of_service(api: DockerClient, compose: Compose, service: str, attempt: str) -> Candidate:
+    """Return the candidate of a service, whose things are kept in the folder of the attempt."""
+    folder = f"{attempt}/candidate"
+    project = f"{compose.project}{SUFFIX}"
+    own = replace(compose, project=project, directory=folder, definition=f"{folder}/compose.json")
+    return Candidate(api, own, service, folder)
 
 
 def _address(container: Container | None) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import cli
@@ -33,6 +33,7 @@ class Compose:
     project: str
     directory: str
     definition: str
+    _resolved: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
 
     def config_hash(self, text: str, service: str) -> str:
         """Return the hash that a container of ``service`` carries when it was made from ``text``.
@@ -55,6 +56,8 @@ class Compose:
 
     def resolve(self, text: str) -> dict[str, Any]:
         """Return what Compose makes of ``text``: every service of every profile, with variables and files filled in."""
+        if text in self._resolved:
+            return self._resolved[text]
         answer = self._config(text, "--format", "json", before=["--profile", "*"])
         try:
             config = json.loads(answer.stdout)
@@ -62,6 +65,7 @@ class Compose:
             config = None
         if not isinstance(config, dict):
             raise HardeningError("docker compose config", "an answer that is no JSON object", "a resolved definition")
+        self._resolved[text] = config
         return config
 
     def up(self, service: str, *, image: str = "", recreate: bool = False) -> None:
@@ -72,15 +76,6 @@ class Compose:
         argv = ["--file", self.definition, "up", "--detach", "--no-build"]
         argv += [*(["--force-recreate"] if recreate else []), "--", service]
         self._run(argv, image=image, extra=self._grace())
-
-    def stop(self, service: str) -> None:
-        """Stop the container of ``service`` within its grace period."""
-        self._run(["--file", self.definition, "stop", "--", service], extra=self._grace())
-
-    def down(self, *, volumes: bool = False) -> None:
-        """Remove containers and networks, found by the project's label; volumes stay unless they are asked for, too."""
-        argv = ["down", "--remove-orphans", *(["--volumes", "--timeout", "5"] if volumes else [])]
-        self._run(argv, cwd="/", extra=self._grace())
 
     def _grace(self) -> float:
         """Return the seconds that the project's containers may take to stop, one after another."""
@@ -108,18 +103,10 @@ class Compose:
         return answer
 
     def _run(
-        self,
-        argv: list[str],
-        *,
-        data: str | None = None,
-        image: str = "",
-        cwd: str | None = None,
-        check: bool = True,
-        extra: float = 0,
+        self, argv: list[str], *, data: str | None = None, image: str = "", check: bool = True, extra: float = 0
     ) -> Output:
         start = [*cli(self.docker_host), "compose", "--ansi", "never", "--project-name", self.project]
-        if cwd is None:
-            start += ["--project-directory", self.directory]
+        start += ["--project-directory", self.directory]
         # Empty values outrank what the caller's environment or a planted .env file says.
         env = {"OPENCLAW_IMAGE": image, "COMPOSE_FILE": "", "COMPOSE_PROFILES": "", "COMPOSE_ENV_FILES": ""}
-        return run(self.module, start + argv, check=check, data=data, env=env, cwd=cwd, extra=extra)
+        return run(self.module, start + argv, check=check, data=data, env=env, extra=extra)

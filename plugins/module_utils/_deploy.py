@@ -31,6 +31,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._service import
 
 if TYPE_CHECKING:
     from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
+    from ansible_collections.openclaw.hardening.plugins.module_utils._owner import Claim
     from docker import DockerClient
 
 _LONG_HEX = re.compile(r"\b[0-9a-fA-F]{32,}\b")
@@ -144,8 +145,8 @@ class Plan:
 # --- look ---------------------------------------------------------------------------------------------------------
 
 
-def find(wanted: Wanted, api: DockerClient | None, compose: Compose) -> Found:
-    """Look at files, engine, image, containers and the published port."""
+def find(wanted: Wanted, api: DockerClient | None, compose: Compose, claim: Claim) -> Found:
+    """Look at files, engine, image, our own containers and the published port."""
     files = {file.path: look(file.path) for file in wanted.everything}
     prunable = _below(wanted.prune, {file.path for file in wanted.everything})
     container: Container | None = None
@@ -155,13 +156,16 @@ def find(wanted: Wanted, api: DockerClient | None, compose: Compose) -> Found:
         name = wanted.image_id if wanted.rolling_back else wanted.image_ref
         image = find_image(api, name) if name else None
         image_id = image.id if image else ""
-        container, strays = look_service(api, wanted.project, wanted.service, wanted.container)
+        container, strays = look_service(api, wanted.project, wanted.service, wanted.container, claim.made_here)
         if wanted.state == "present":
             config_hash = compose.config_hash(wanted.definition.content.decode(), wanted.service)
     mounted = _mounted_files(container)
     taken: tuple[Listener, ...] = ()
     port = Port(
-        wanted.probe.host, wanted.probe.port, partial(_publisher, wanted, api), partial(published_at, wanted, compose)
+        wanted.probe.host,
+        wanted.probe.port,
+        partial(_publisher, wanted, api, claim),
+        partial(published_at, wanted, compose),
     )
     if api is not None and wanted.state == "present":
         taken = port.taken()
@@ -181,11 +185,11 @@ def find(wanted: Wanted, api: DockerClient | None, compose: Compose) -> Found:
     )
 
 
-def _publisher(wanted: Wanted, api: DockerClient | None) -> Container | None:
+def _publisher(wanted: Wanted, api: DockerClient | None, claim: Claim) -> Container | None:
     """Return the container of the service that has the published port: its own, or what a killed recreate left."""
     if api is None:
         return None
-    chosen, strays = look_service(api, wanted.project, wanted.service, wanted.container)
+    chosen, strays = look_service(api, wanted.project, wanted.service, wanted.container, claim.made_here)
     ports = {id(found): {entry.port for entry in read_published(found.attrs)} for found in strays}
     return next((found for found in strays if wanted.probe.port in ports[id(found)]), chosen)
 
@@ -224,6 +228,18 @@ def _same(one: str, other: str) -> bool:
         return os.path.samestat(os.lstat(one), os.lstat(other))
     except OSError:
         return False
+
+
+def foreign_files(wanted: Wanted, found: Found, claim: Claim) -> list[str]:
+    """Describe the files that would be overwritten or removed although somebody else wrote them; pure."""
+    result = []
+    for file in wanted.everything:
+        there = found.files[file.path]
+        if there is None or there.type != "file" or (there.content == file.content and wanted.state == "present"):
+            continue
+        if not claim.wrote(file.path, there.content):
+            result.append(f"file {file.path} of uid {there.uid}, which this collection did not write")
+    return result
 
 
 # --- decide -------------------------------------------------------------------------------------------------------

@@ -8,9 +8,16 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _gate, _journal
+from ansible_collections.openclaw.hardening.plugins.module_utils import (
+    _claim,
+    _docker,
+    _gate,
+    _journal,
+    _ledger,
+    _owner,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import decide, diff, find
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import decide, diff, find, foreign_files
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_options import (
     back_to,
     wanted_from,
@@ -18,7 +25,12 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_options
 from ansible_collections.openclaw.hardening.plugins.module_utils._diagnosis import hints_from
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._explain import Explainer
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import ensure_directory, vet_parents
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
+    ensure_directory,
+    look,
+    look_directory,
+    vet_parents,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import DEPENDENCIES, Health
 from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Places
 from ansible_collections.openclaw.hardening.plugins.module_utils._lock import lock
@@ -34,7 +46,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._validation imp
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
-    from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Wanted
+    from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Found, Plan, Wanted
+    from ansible_collections.openclaw.hardening.plugins.module_utils._owner import Claim
     from docker import DockerClient
 
 
@@ -59,9 +72,12 @@ class DeployManager:
             vet_parents(path)
         if self.module.check_mode:
             return self._predict()
+        if look_directory(self.places.record_dir) is None:
+            self._refuse_foreign(_docker.client(self.docker_host, timeout=self.command_timeout))  # and leave nothing of ours
         ensure_directory(self.places.record_dir, 0o700, 0, 0)
         with lock(f"{self.places.record_dir}/deploy.lock", self.lock_timeout):
             api = _docker.client(self.docker_host, timeout=self.command_timeout)
+            self._refuse_foreign(api)
             recovered = self._recover(api)
             try:
                 result = self._run(api)
@@ -95,6 +111,9 @@ class DeployManager:
         return recovered
 
     def _predict(self) -> dict[str, Any]:
+        api = _docker.client_if_installed(self.docker_host, timeout=self.command_timeout)
+        if api is not None:
+            self._refuse_foreign(api)
         journal = _journal.load(self.places)
         if journal is not None:
             # What there will be then cannot be seen now.
@@ -107,7 +126,7 @@ class DeployManager:
                 "image_id": "",
                 "probes": {},
             }
-        return self._run(_docker.client_if_installed(self.docker_host, timeout=self.command_timeout))
+        return self._run(api)
 
     def _run(self, api: DockerClient | None) -> dict[str, Any]:
         checking = self.module.check_mode
@@ -124,7 +143,9 @@ class DeployManager:
             self.wanted = back
         wanted = self.wanted
         compose = self._compose()
-        found = find(wanted, api, compose)
+        claim = self._claim()
+        found = find(wanted, api, compose, claim)
+        self._refuse_in_the_way(api, compose, found, claim)
         waived = self._judge(compose, api)
         plan = decide(wanted, found)
         if found.taken and (plan.changed or plan.container):
@@ -134,6 +155,9 @@ class DeployManager:
                 remedy=self.hints.get("port", ""),
                 outcome="untouched",
             )
+        self._damaged = [
+            text for text in _ledger.damaged(self.places.record_dir, wanted.project) if "/image.json" not in text
+        ]
         health, container = found.health, found.container
         probes: dict[str, float] = {}
         if api is not None:
@@ -141,6 +165,8 @@ class DeployManager:
                 for warning in validate(self.module, self.docker_host, wanted, found.image_id):
                     self.module.warn(f"{wanted.validation.path if wanted.validation else ''}: {warning}")
             if not checking and (plan.changed or plan.container):
+                if wanted.state == "present":
+                    _claim.write(self.places, wanted.project)
                 service = self._service(api)
                 explainer = Explainer(service, wanted.probe, self.hints, wanted.secrets)
                 rollout = Rollout(service, self.places, wanted, found, explainer)
@@ -156,7 +182,10 @@ class DeployManager:
                         self.module.warn(warning)
                 probes = prober.result if found.health.up else {}  # who had nothing lost nothing
                 container = service.find()
-        result = self._result(plan.changed, plan.actions(wanted.container), health)
+        repairs = self._repairs(found, plan)
+        if repairs and not checking:
+            self._repair(found)
+        result = self._result(bool(plan.changed or repairs), [*plan.actions(wanted.container), *repairs], health)
         result["probes"] = probes
         result["waived"] = waived
         result["container_id"] = container.id if container else ""
@@ -176,6 +205,31 @@ class DeployManager:
                 )
             elif reply.ok is None:
                 self.module.warn(f"{self.wanted.container}: {question} could not be shown ({reply.text})")
+
+    # --- records --------------------------------------------------------------------------------------------------
+
+    def _repairs(self, found: Found, plan: Plan) -> list[str]:
+        """Name the records that are damaged, or not true although nothing else changes; a change writes them anyway."""
+        wanted, folder = self.wanted, self.places.record_dir
+        if wanted.state != "present" or not found.engine:
+            return []
+        faults = [f"rewrite {text} (kept aside as .damaged)" for text in self._damaged]
+        if plan.changed or any(text.startswith(f"{_ledger.deployed_path(folder)} ") for text in self._damaged):
+            return faults
+        why = _ledger.differs(_ledger.look_deployed(folder, wanted.project)[0], self._true(found))
+        return [*faults, *([f"rewrite {_ledger.deployed_path(folder)} ({why})"] if why else [])]
+
+    def _repair(self, found: Found) -> None:
+        """Write what is true; a deployment that was just proven has done so already."""
+        folder = self.places.record_dir
+        _ledger.save_deployed(folder, self._true(found))
+        _ledger.mend_rejected(folder)
+        _claim.write(self.places, self.wanted.project)
+
+    def _true(self, found: Found) -> _ledger.Deployed:
+        wanted = self.wanted
+        files = {file.path: _ledger.fingerprint(look(file.path)) for file in wanted.everything}
+        return _ledger.record_of(wanted.project, wanted.image_ref, wanted.image_id or found.image_id, files)
 
     def _previous(self) -> Wanted | None:
         """Return what has to be there after the way back; nothing when it was gone already."""
@@ -203,7 +257,32 @@ class DeployManager:
 
     def _service(self, api: DockerClient) -> Service:
         wanted = self.wanted
-        return Service(self.module, api, self._compose(), wanted.service, wanted.container, wanted.unit)
+        claim = self._claim()
+        return Service(self.module, api, self._compose(), wanted.service, wanted.container, wanted.unit, claim)
+
+    # --- whose it is ----------------------------------------------------------------------------------------------
+
+    def _claim(self) -> Claim:
+        wanted = self.wanted
+        return _claim.read(self.places, wanted.project, wanted.container, wanted.definition.path)
+
+    def _refuse_foreign(self, api: DockerClient) -> None:
+        """Refuse what has our names and is not ours, before anything is touched, a journal included."""
+        claim, there = self._claim(), _owner.look(api)
+        foreign = [*_owner.foreign_containers(claim, there), *_owner.foreign_candidate(claim, there)]
+        _owner.refuse(foreign, self.wanted.project)
+
+    def _refuse_in_the_way(self, api: DockerClient | None, compose: Compose, found: Found, claim: Claim) -> None:
+        """Refuse what would be overwritten, and what holds a name that the deployment needs."""
+        wanted = self.wanted
+        if wanted.state != "present" and not wanted.remove_files:
+            return
+        foreign = foreign_files(wanted, found, claim)
+        if api is not None and wanted.state == "present":
+            there = _owner.look(api)
+            needs = _owner.needs_of(compose.resolve(wanted.definition.content.decode()))
+            foreign += _owner.foreign_needs(claim, needs, there)
+        _owner.refuse(foreign, wanted.project)
 
     def _judge(self, compose: Compose, api: DockerClient | None) -> list[str]:
         """Refuse a definition that breaks the policy; return the rules that are waived."""

@@ -103,6 +103,9 @@ def record_of(option: str, value: dict[str, Any], image_id: str) -> dict[str, An
 
 def look(api: DockerClient, wanted: Wanted) -> Existing:
     """Read the images and the record that matter."""
+    names = {name: _docker.find_image(api, name) for name in (wanted.name, wanted.previous)}
+    others = {name: image for name, image in names.items() if image and image.id != wanted.image_id}
+    _image_leftovers.refuse_foreign(others, wanted.record_dir)
     return Existing(
         image=_docker.find_image(api, wanted.image_id) if wanted.image_id else None,
         tagged=_docker.find_image(api, wanted.name),

@@ -12,11 +12,14 @@ import hashlib
 import os
 import shutil
 import stat
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _image, _image_base, _image_build
+from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._json_file import read_json
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -55,6 +58,28 @@ def remove(api: DockerClient, name: str, found: Leftovers) -> None:
     for base in _docker.images_by_label(api, _image_base.DIGEST_LABEL):
         if not base.tags and _image.CONTENT_LABEL not in base.labels:
             _docker.remove_unused(api, base.id)
+
+
+def foreign(image: _docker.Image | None, name: str, record_dir: str) -> bool:
+    """Say whether somebody else gave an image this name: it has no label of ours, and no record of ours names it."""
+    if image is None or _image.CONTENT_LABEL in image.labels:
+        return False
+    names = (f"{record_dir}/verified/{image.id.partition(':')[2]}.json", f"{record_dir}/image.json")
+    return not any(read_json(path).get("image_id") == image.id for path in names)
+
+
+def refuse_foreign(images: Mapping[str, _docker.Image | None], record_dir: str) -> None:
+    """Refuse to take a name away from an image of somebody else, before anything is built or moved."""
+    for name, image in images.items():
+        if image is not None and foreign(image, name, record_dir):
+            raise HardeningError(
+                f"image {name}",
+                f"{image.id[:19]} of {image.created or 'an unknown time'}, not built or verified by this collection",
+                "a name that is free or its own. Nothing was changed: give that image another name "
+                f"(docker tag {name} NAME:TAG && docker rmi {name}), or take another one here",
+                "name",
+                outcome="untouched",
+            )
 
 
 def base_prefix(record_dir: str) -> str:

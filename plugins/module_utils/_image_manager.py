@@ -111,7 +111,12 @@ class ImageManager:
         _docker.reference("name", self.recipe.name)
         api = self._client()
         names = [self.recipe.name, self.recipe.previous]
-        there = [name for name in names if api and _docker.find_image(api, name)]
+        found = {name: _docker.find_image(api, name) if api else None for name in names}
+        there = [
+            name
+            for name, image in found.items()
+            if image and not _image_leftovers.foreign(image, name, self.settings.record_dir)
+        ]
         clean = ["clean"] if api and self._leftovers(api) != _image_leftovers.Leftovers() else []
         if api and not self.module.check_mode:
             with self._lock():
@@ -159,6 +164,8 @@ class ImageManager:
         if not same:
             same = _docker.images_by_label(api, f"{_image.CONTENT_LABEL}={wanted}")
         previous = _docker.find_image(api, self.recipe.previous)
+        names = {self.recipe.name: tagged, self.recipe.previous: previous}
+        _image_leftovers.refuse_foreign(names, self.settings.record_dir)
         recorded = str(self._record().get("image_id", ""))
         littered = self._leftovers(api) != _image_leftovers.Leftovers()
         return _image.Existing(tagged, previous, _image.choose(same, tagged), recorded, littered)

@@ -24,6 +24,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     write,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe
+from ansible_collections.openclaw.hardening.plugins.module_utils._json_file import stored
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless
 from ansible_collections.openclaw.hardening.plugins.module_utils._walk import open_directory
 
 # Nothing of the service was touched yet: a candidate runs beside it, and what is going to be replaced is copied.
@@ -117,22 +119,27 @@ class Places:
 
 def load(places: Places) -> Journal | None:
     """Return the journal of a deployment that is under way or was cut off."""
-    found = _read(f"{places.attempt}/journal.json")
-    if found is None:
+    path = f"{places.attempt}/journal.json"
+    if os.path.lexists(places.attempt) and (os.path.islink(places.attempt) or not os.path.isdir(places.attempt)):
+        raise _damaged_journal(places, "its directory is none")
+    found = stored(path)
+    if not found.there:
         return None
     try:
-        if found["format"] != _FORMAT or found["phase"] not in PHASES:
-            raise ValueError
+        if found.fault:
+            raise ValueError(found.fault)
+        if found.record["format"] != _FORMAT or found.record["phase"] not in PHASES:
+            raise ValueError("another format or phase")
         return Journal(
-            found["phase"],
-            _deployment(found["before"]),
-            str(found["image_id"]),
-            tuple(found["remove"]),
-            bool(found["keeps"]),
-            bool(found["restore_state"]),
+            found.record["phase"],
+            _deployment(found.record["before"]),
+            _text(found.record["image_id"]),
+            _texts(found.record["remove"]),
+            _flag(found.record["keeps"]),
+            _flag(found.record["restore_state"]),
         )
-    except (KeyError, TypeError, ValueError):
-        raise _not_ours(f"{places.attempt}/journal.json") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged_journal(places, f"{type(error).__name__}: {error}") from None
 
 
 def begin(places: Places, journal: Journal, contents: Iterable[FileState | None]) -> None:
@@ -207,21 +214,26 @@ def sweep(places: Places) -> None:
     if os.path.isdir(places.previous):
         _unlink(places.previous, "journal.json")
         _remove(places.record_dir, "retired")
-    if os.path.isdir(places.attempt) and _read(f"{places.attempt}/journal.json") is None:
+    if os.path.isdir(places.attempt) and not os.path.lexists(f"{places.attempt}/journal.json"):
         _remove(places.record_dir, "attempt")
 
 
 def load_previous(places: Places) -> Deployment | None:
     """Return the deployment that the present one replaced."""
-    found = _read(f"{places.previous}/deployment.json")
-    if found is None:
+    path = f"{places.previous}/deployment.json"
+    found = stored(path)
+    if not found.there:
         return None
     try:
-        if found["format"] != _FORMAT:
-            raise ValueError
-        return _deployment(found)
-    except (KeyError, TypeError, ValueError):
-        raise _not_ours(f"{places.previous}/deployment.json") from None
+        if found.fault:
+            raise ValueError(found.fault)
+        if found.record["format"] != _FORMAT:
+            raise ValueError("another format")
+        return _deployment(found.record)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        why = f"a damaged record ({type(error).__name__}: {harmless(str(error), 200)})"
+        needed = "the record of the deployment before; there is no way back to it: the next change replaces the record"
+        raise HardeningError(path, why, needed) from None
 
 
 # --- reading and removing -----------------------------------------------------------------------------------------
@@ -230,38 +242,61 @@ def load_previous(places: Places) -> Deployment | None:
 def _deployment(found: dict[str, Any]) -> Deployment:
     probe = {**found["probe"], "essential": tuple(found["probe"]["essential"])}
     return Deployment(
-        image_ref=str(found["image_ref"]),
-        image_id=str(found["image_id"]),
-        container_id=str(found["container_id"]),
-        served=bool(found["served"]),
-        supervised=bool(found["supervised"]),
+        image_ref=_text(found["image_ref"]),
+        image_id=_text(found["image_id"]),
+        container_id=_text(found["container_id"]),
+        served=_flag(found["served"]),
+        supervised=_flag(found["supervised"]),
         probe=Probe(**probe),
-        files=tuple(SavedFile(**file) for file in found["files"]),
-        state_dir=str(found["state_dir"]),
-        state_excludes=tuple(found["state_excludes"]),
-        state_saved=bool(found["state_saved"]),
-        replaced_at=str(found["replaced_at"]),
-        rolled_back=bool(found["rolled_back"]),
+        files=tuple(_saved_file(file) for file in found["files"]),
+        state_dir=_text(found["state_dir"]),
+        state_excludes=_texts(found["state_excludes"]),
+        state_saved=_flag(found["state_saved"]),
+        replaced_at=_text(found["replaced_at"]),
+        rolled_back=_flag(found["rolled_back"]),
     )
 
 
-def _read(path: str) -> dict[str, Any] | None:
-    state = look(path)
-    if state is None:
-        return None
-    try:
-        found = json.loads(state.content)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise _not_ours(path)
-    return found
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
 
 
-def _not_ours(path: str) -> HardeningError:
-    return HardeningError(
-        path, "something that this version did not write", "its own record; look at it and move the directory away"
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("no truth value")
+    return value
+
+
+def _number(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError("no whole number")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError("no list")
+    return tuple(_text(entry) for entry in value)
+
+
+def _saved_file(found: dict[str, Any]) -> SavedFile:
+    path = _text(found["path"])
+    if not path.startswith("/"):
+        raise ValueError("a file without an absolute path")
+    mode, uid, gid = (_number(found[name]) for name in ("mode", "uid", "gid"))
+    return SavedFile(path, _flag(found["there"]), mode, uid, gid, _flag(found["secret"]))
+
+
+def _damaged_journal(places: Places, why: str) -> HardeningError:
+    """Refuse to guess how far a deployment is; what it replaced is still there."""
+    needed = (
+        "its journal: a deployment was cut off, and how far it was cannot be read. Nothing was changed. Bring the "
+        f"journal back from a backup; or see whether the gateway is well, move {places.attempt} away (it holds files "
+        "and state of before) and run the same playbook again, which compares everything with what is wanted"
     )
+    return HardeningError(f"{places.attempt}/journal.json", f"a damaged record ({harmless(why, 200)})", needed)
 
 
 def _unlink(folder: str, name: str) -> None:

@@ -13,7 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _candidate, _journal, _ledger
+from ansible_collections.openclaw.hardening.plugins.module_utils import _journal, _ledger
+from ansible_collections.openclaw.hardening.plugins.module_utils._candidate import Candidate, of_service
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
     find_image,
     remove_nameless,
@@ -35,6 +36,10 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._port import Po
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import ALIVE, Service
 from ansible_collections.openclaw.hardening.plugins.module_utils._snapshot import Mirror
 from ansible_collections.openclaw.hardening.plugins.module_utils._watch import Watch
+
+UNTOUCHED, RESTORED, STRANDED, UNFINISHED = "untouched", "restored", "stranded", "unfinished"
+# Seconds for one that was healthy to answer again, after a candidate took memory and processors.
+_STILL_WELL = 30
 
 
 @dataclass(frozen=True)
@@ -62,24 +67,27 @@ class Restorer:
                 "the deployment that was cut off",
                 f"no way back: {error}. {self.by_hand(journal.before)}",
                 "the previous deployment to be healthy again",
-                outcome="stranded",
+                outcome=STRANDED,
             ) from error
         return f"undo the deployment that was cut off while {journal.phase}"
 
     # --- back -----------------------------------------------------------------------------------------------------
 
-    def undo(self, journal: Journal) -> str:
-        """Bring back what was there before; say what serves now.
+    def undo(self, journal: Journal, *, well: bool = False) -> tuple[str, str]:
+        """Bring back what was there before; say what serves now, and the outcome as it is seen on the host.
 
+        :param well: it was healthy before; where that is not known, it counts that it runs.
         :raises HardeningError: it did not become healthy; the journal stays for the next run.
         """
         before = journal.before
         if journal.phase == _journal.PREPARING:
             self.dismiss_candidate()
             self.service.unpause()
-            self.name_image(before.image_id, before.image_ref)
-            _journal.clear(self.places)
-            return "what runs was not touched"
+            if self._as_before(before, well=well):
+                self.name_image(before.image_id, before.image_ref)
+                _journal.clear(self.places)
+                return "what runs was not touched", UNTOUCHED
+            # It ended meanwhile, such as for want of memory: it is started again.
         if journal.phase != _journal.RESTORING:
             # A full disk must not stand in the way: whoever finds the phase of before does the same.
             with suppress(HardeningError):
@@ -95,14 +103,36 @@ class Restorer:
         for saved, managed in _journal.saved_files(self.places.attempt, before):
             _put_back(saved.path, managed)
         self.name_image(before.image_id, before.image_ref)
-        outcome = self._serve(before)
+        serves = self._serve(before)
+        for saved, managed in _journal.saved_files(self.places.attempt, before):
+            now = look(saved.path)
+            if differences(now, managed) if managed else now is not None:
+                raise HardeningError(saved.path, "something else than before", "the file of before")
         _journal.clear(self.places)
-        return outcome
+        return serves, RESTORED
+
+    def _as_before(self, before: Deployment, *, well: bool) -> bool:
+        """Say whether what served still does: the same container, and healthy when it was."""
+        if not before.served:
+            return True
+        container = self.service.find()
+        if container is None or container.id != before.container_id or container.status not in ALIVE:
+            return False
+        if well:
+            port = Port(before.probe.host, before.probe.port, self.service.find)
+            probe = replace(before.probe, timeout=min(before.probe.timeout, _STILL_WELL))
+            try:
+                wait(probe, Watch(self.service.find), port)
+            except HardeningError:
+                return False
+        return True
 
     def _serve(self, before: Deployment) -> str:
         if not before.served:
             self.service.park()
-            return "there is no running deployment to go back to; the container was stopped, the files are as before"
+            return (
+                "nothing ran here before, and nothing runs now; the new container is stopped, the files are as before"
+            )
         self.service.unpause()
         container = self.service.find()
         old = container is not None and container.id == before.container_id
@@ -124,12 +154,13 @@ class Restorer:
 
     def dismiss_candidate(self) -> None:
         """Take away whatever is there of a candidate, and its copies."""
-        compose = self.service.compose
-        project = f"{compose.project}{_candidate.SUFFIX}"
-        if _candidate.is_there(self.service.api, project):
-            replace(compose, project=project).down(volumes=True)
+        self.candidate().remove()
         if os.path.isdir(self.places.attempt):
             _journal.drop(self.places, "candidate", "scratch")
+
+    def candidate(self) -> Candidate:
+        """Return what there is, or is going to be, of a candidate."""
+        return of_service(self.service.api, self.service.compose, self.service.name, self.places.attempt)
 
     def by_hand(self, before: Deployment) -> str:
         """Say how an operator brings the previous deployment back."""
@@ -161,7 +192,12 @@ class Restorer:
         else:
             self.service.forgive_unit()
         proven = [file.path for file in before.files if file.path not in journal.remove]
-        _ledger.save_deployed(self.places.record_dir, before.image_ref, journal.image_id, proven)
+        files = {path: _ledger.fingerprint(look(path)) for path in proven}
+        project = self.service.compose.project
+        _ledger.save_deployed(
+            self.places.record_dir, _ledger.record_of(project, before.image_ref, journal.image_id, files)
+        )
+        _ledger.mend_rejected(self.places.record_dir)
         _ledger.absolve(self.places.record_dir, journal.image_id)
         if journal.keeps:
             self._name_replaced(before, journal.image_id)

@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _candidate, _journal, _ledger
-from ansible_collections.openclaw.hardening.plugins.module_utils._candidate import Candidate
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import Found, Plan, Wanted, published_at
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Container, find_image
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
@@ -30,7 +29,12 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._health import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Deployment, Journal, Places, SavedFile
 from ansible_collections.openclaw.hardening.plugins.module_utils._logins import Logins
 from ansible_collections.openclaw.hardening.plugins.module_utils._port import Port, start_when_free
-from ansible_collections.openclaw.hardening.plugins.module_utils._restore import Restorer
+from ansible_collections.openclaw.hardening.plugins.module_utils._restore import (
+    STRANDED,
+    UNFINISHED,
+    UNTOUCHED,
+    Restorer,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import ALIVE, Service
 from ansible_collections.openclaw.hardening.plugins.module_utils._snapshot import Mirror, measure, need_space
 from ansible_collections.openclaw.hardening.plugins.module_utils._watch import Watch
@@ -43,7 +47,6 @@ if TYPE_CHECKING:
 _CANDIDATE_MEMORY = 1200 << 20
 # The kernel takes a lease from a process that does not give it back (/proc/sys/fs/lease-break-time, 45 seconds).
 _LEASE_PATIENCE = 50.0
-_UNTOUCHED, _RESTORED, _STRANDED, _UNFINISHED = "untouched", "restored", "stranded", "unfinished"
 
 
 @dataclass(frozen=True)
@@ -195,14 +198,8 @@ class Rollout:
         return True
 
     def _try_candidate(self) -> None:
-        folder = f"{self.places.attempt}/candidate"
-        compose = replace(
-            self._compose,
-            project=f"{self._compose.project}{_candidate.SUFFIX}",
-            directory=folder,
-            definition=f"{folder}/compose.json",
-        )
-        candidate = Candidate(self._api, compose, self.wanted.service, folder)
+        candidate = Restorer(self.service, self.places).candidate()
+        folder = candidate.folder
         resolved = self._compose.resolve(self.wanted.definition.content.decode())
         port = _candidate.container_port(resolved, self.wanted.service, self.wanted.probe.port)
         files = {f"{folder}/file-{number}": file for number, file in enumerate(self.wanted.files)}
@@ -211,7 +208,8 @@ class Rollout:
             stand_ins[self.wanted.state_dir] = self._scratch()
         image_id = self.wanted.image_id or self.found.image_id
         environment = self.wanted.candidate_environment
-        whole = _candidate.definition(resolved, self.wanted.service, compose.project, image_id, stand_ins, environment)
+        project = candidate.project
+        whole = _candidate.definition(resolved, self.wanted.service, project, image_id, stand_ins, environment)
         token_file = stand_ins.get(self.wanted.probe.token_file, self.wanted.probe.token_file)
         probe = replace(self.wanted.probe, token_file=token_file)
         try:
@@ -274,7 +272,7 @@ class Rollout:
         except Exception as error:
             found = f"the new deployment serves and is proven, but what it replaced could not be put away: {error}"
             raise HardeningError(
-                "deployment", found, "to be run again; it finishes first", outcome=_UNFINISHED
+                "deployment", found, "to be run again; it finishes first", outcome=UNFINISHED
             ) from error
         return health
 
@@ -299,7 +297,7 @@ class Rollout:
         try:
             return self._prove()
         except Exception as error:
-            raise self.explainer.of(self.service.find(), error).error("nothing was changed", _UNTOUCHED) from error
+            raise self.explainer.of(self.service.find(), error).error("nothing was changed", UNTOUCHED) from error
 
     def _prove(self) -> Health:
         """Wait until it is ready for the host, and stays so."""
@@ -316,9 +314,10 @@ class Rollout:
     def _take_down(self, plan: Plan) -> None:
         self.service.stop_unit()
         if plan.container == "remove":
-            self._compose.down()
+            left = self.service.remove()
+            self.warnings.extend(f"a network stays, because something else is on it: {network}" for network in left)
         else:
-            self._compose.stop(self.wanted.service)
+            self.service.stop()
         self.service.remove_strays()
         for path in plan.remove:
             remove(path)
@@ -329,7 +328,7 @@ class Rollout:
             needed = "the hardened image; build it first"
             if self.wanted.rolling_back:
                 needed = "the image of the previous deployment; deploy that version by site.yml"
-            raise HardeningError(name, "no such image on this host", needed, "image_ref", outcome=_UNTOUCHED)
+            raise HardeningError(name, "no such image on this host", needed, "image_ref", outcome=UNTOUCHED)
 
     # --- when it fails --------------------------------------------------------------------------------------------
 
@@ -344,13 +343,12 @@ class Rollout:
         restorer = self._restorer
         guilty = isinstance(error, Explained) or journal.phase == _journal.STARTING
         try:
-            serves = restorer.undo(journal)
+            serves, outcome = restorer.undo(journal, well=self.found.health.ok)
             if guilty and journal.before.image_id not in ("", journal.image_id):
                 _ledger.reject(self.places.record_dir, journal.image_id, failure.what)
-            outcome = _UNTOUCHED if journal.phase == _journal.PREPARING else _RESTORED
         except Exception as second:
             serves = f"the way back failed, too: {second}. {restorer.by_hand(journal.before)}"
-            outcome = _STRANDED
+            outcome = STRANDED
         return failure.error(serves, outcome)
 
     def _find(self) -> Container | None:

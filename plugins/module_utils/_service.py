@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._compose import (
     LABEL_ONEOFF,
@@ -20,7 +21,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker import 
     remove_nameless,
     tag_image,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._owner import Claim, attached, is_on
 from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import listed
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -42,10 +45,11 @@ class Service:
     name: str
     container: str
     unit: str
+    claim: Claim
 
     def look(self) -> tuple[Container | None, tuple[Container, ...]]:
         """Return its container, and what a killed recreate left of it."""
-        return look(self.api, self.compose.project, self.name, self.container)
+        return look(self.api, self.compose.project, self.name, self.container, self.claim.made_here)
 
     def find(self) -> Container | None:
         """Return its container."""
@@ -75,6 +79,16 @@ class Service:
         container = self.find()
         if container is not None and container.status == "paused":
             self._docker("unpause", "--", container.id)
+
+    def remove(self) -> list[str]:
+        """Remove every container of ours and the networks that only they are on; name the networks that stay."""
+        self.stop()
+        label = f"{LABEL_PROJECT}={self.compose.project}"
+        ours = [found for found in containers_by_label(self.api, label) if self.claim.made_here(found.labels)]
+        networks = {network for found in ours for network in attached(found.attrs)}
+        for found in ours:
+            self._docker("rm", "--force", "--", found.id)
+        return remove_networks(self.api, self.compose.project, networks)
 
     def remove_strays(self) -> None:
         """Remove what a killed recreate left."""
@@ -137,10 +151,37 @@ def grace(container: Container) -> float:
     return float((container.attrs.get("Config") or {}).get("StopTimeout") or 10)
 
 
-def look(api: DockerClient, project: str, service: str, name: str) -> tuple[Container | None, tuple[Container, ...]]:
-    """Return the container of a service that bears ``name``, and the others of that service."""
+def look(
+    api: DockerClient, project: str, service: str, name: str, made_here: Callable[[Mapping[str, str]], bool]
+) -> tuple[Container | None, tuple[Container, ...]]:
+    """Return the container of a service that bears ``name``, and the others of that service.
+
+    :param made_here: says by its labels whether a container is ours; any other one is left alone.
+    """
     labels = (f"{LABEL_PROJECT}={project}", f"{LABEL_SERVICE}={service}")
-    return sort_out(containers_by_label(api, *labels), name)
+    return sort_out([found for found in containers_by_label(api, *labels) if made_here(found.labels)], name)
+
+
+def remove_networks(api: DockerClient, project: str, networks: Collection[str]) -> list[str]:
+    """Remove those of our networks that nobody is on; name the others, and who is on them.
+
+    :param networks: ids or names.
+    """
+    left = []
+    client: Any = api.api
+    there = client.containers(all=True)
+    for network in client.networks():
+        if (
+            not {network["Id"], network["Name"]}.isdisjoint(networks)
+            and (network.get("Labels") or {}).get(LABEL_PROJECT) == project
+        ):
+            others = [str((found.get("Names") or [found["Id"]])[0]).lstrip("/") for found in there
+                      if is_on(found, network)]  # fmt: skip
+            if others:
+                left.append(f"{network['Name']} (with {listed(others, 5)})")
+            else:
+                client.remove_network(network["Id"])
+    return left
 
 
 def sort_out(containers: list[Container], name: str) -> tuple[Container | None, tuple[Container, ...]]:

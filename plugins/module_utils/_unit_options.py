@@ -64,6 +64,7 @@ def wanted_set(params: dict[str, Any]) -> UnitSet:
         run=tuple(dict.fromkeys(params["run"])),
         run_timeout=integer("run_timeout", params["run_timeout"], 1, 3600),
         present=params["state"] == "present",
+        refuse_foreign=params.get("refuse_foreign", False),
     )
 
 

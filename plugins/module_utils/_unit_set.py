@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils import _file_set, _files
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import DirectoryState, FileState, ManagedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._owner import has_header
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import (
     Unit,
     UnitStatus,
@@ -47,6 +48,8 @@ class UnitSet:
     run: tuple[str, ...] = ()
     run_timeout: int = 300
     present: bool = True
+    # Whether only what has this collection's header, or lies in a directory of the set, may be replaced or removed.
+    refuse_foreign: bool = False
 
     def path(self, name: str) -> str:
         """Where a unit file lies."""
@@ -137,6 +140,33 @@ def look(module: AnsibleModule, wanted: UnitSet) -> Found:
         kept={path: _file_set.kept(path) for path in paths if path in pending},
         litter=tuple(path for path in _file_set.litter([*paths, own_record]) if path not in pending),
     )
+
+
+def foreign(wanted: UnitSet, found: Found) -> list[str]:
+    """Describe the files and units of the set's names that somebody else made; nothing unless it is asked for."""
+    if not wanted.refuse_foreign:
+        return []
+    own = {item.path for item in wanted.directories}
+    result = []
+    for file in wanted.all_files:
+        there = found.files[file.path]
+        if there is None or posixpath.dirname(file.path) in own or file.path in found.pending:
+            continue
+        if there.content != file.content and not has_header(there.content):
+            result.append(f"{there.type} {file.path} of uid {there.uid}, which this collection did not write")
+    for name, status in found.units.items():
+        if status.fragment and status.fragment != wanted.path(name) and not _ours(status.fragment):
+            result.append(f"unit {name} in {status.fragment}, which this collection did not write")
+    return result
+
+
+def _ours(path: str) -> bool:
+    """Say whether a unit file, wherever it lies, has our header; a link of systemd's is followed."""
+    try:
+        with open(path, "rb") as file:
+            return has_header(file.read(4096))
+    except OSError:
+        return False
 
 
 # --- decide (pure) ------------------------------------------------------------------------------------------------

@@ -38,6 +38,47 @@ options:
     description: Name of an image, to be told its id on this host. Empty means none.
     type: str
     default: ""
+  definition:
+    description:
+      - Path of the Compose file that the deployment is made from.
+      - With it, only a container that was made from it counts; empty takes the one of that project and name.
+    type: str
+    default: ""
+  refuse_foreign:
+    description:
+      - Fail, before anything is deployed, when something that is not of this collection has the names of the
+        deployment (project, container), or holds what it needs. Needs O(definition).
+    type: dict
+    suboptions:
+      files:
+        description: Paths that the deployment writes.
+        type: list
+        elements: str
+        default: []
+      networks:
+        description: Networks that it makes.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: Name of the network.
+            type: str
+            required: true
+          bridge:
+            description: Name of its bridge; empty means any.
+            type: str
+            default: ""
+      ports:
+        description: Ports that it publishes.
+        type: list
+        elements: int
+        default: []
+      addresses:
+        description: Where it publishes them; an empty text is every address.
+        type: list
+        elements: str
+        default: [127.0.0.1]
 seealso:
   - module: openclaw.hardening.hardened_compose
   - module: openclaw.hardening.hardening_info
@@ -93,6 +134,14 @@ drift:
   type: list
   elements: str
   sample: ["/etc/openclaw/openclaw.json was changed"]
+damaged:
+  description:
+    - The records that are there and cannot be believed, with the reason; they are part of RV(drift), too.
+    - A journal that cannot be believed makes the module fail, because a deployment may be under way.
+  returned: always
+  type: list
+  elements: str
+  sample: ["/var/lib/openclaw-hardening/deployed.json is damaged: 12 bytes that are no JSON"]
 rejected:
   description: The images that were tried here and taken back, with time and reason.
   returned: always
@@ -111,21 +160,51 @@ engine:
   sample: true
 """
 
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils import _docker, _journal, _ledger
+from ansible_collections.openclaw.hardening.plugins.module_utils import (
+    _claim,
+    _docker,
+    _docker_lists,
+    _journal,
+    _ledger,
+    _owner,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import look
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import look as look_service
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import own_path, plain
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
+    absolute_path,
+    own_path,
+    plain,
+    shown,
+)
 
+if TYPE_CHECKING:
+    from ansible_collections.openclaw.hardening.plugins.module_utils._owner import Claim
+    from docker import DockerClient
+
+_FOREIGN: dict[str, Any] = {
+    "files": {"type": "list", "elements": "str", "default": []},
+    "networks": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"name": {"type": "str", "required": True}, "bridge": {"type": "str", "default": ""}},
+    },
+    "ports": {"type": "list", "elements": "int", "default": []},
+    "addresses": {"type": "list", "elements": "str", "default": ["127.0.0.1"]},
+}
 ARGUMENT_SPEC: dict[str, Any] = {
     "project": {"type": "str", "required": True},
     "service": {"type": "str", "required": True},
     "container_name": {"type": "str", "required": True},
     "record_dir": {"type": "str", "default": "/var/lib/openclaw-hardening"},
     "image_ref": {"type": "str", "default": ""},
+    "definition": {"type": "str", "default": ""},
+    "refuse_foreign": {"type": "dict", "options": _FOREIGN},
     **_docker.DOCKER_ARGUMENTS,
 }
 
@@ -135,20 +214,33 @@ class DeploymentInfo:
 
     def __init__(self, params: dict[str, Any]) -> None:
         """Judge the options."""
-        self.names = [plain(option, params[option]) for option in ("project", "service", "container_name")]
+        names = ("project", "service", "container_name")
+        self.project, self.service, self.container = [plain(option, params[option]) for option in names]
+        self.definition = absolute_path("definition", params["definition"]) if params["definition"] else ""
+        self.needs = params["refuse_foreign"]
         self.places = _journal.Places(own_path("record_dir", params["record_dir"]))
         self.docker_host = _docker.docker_host(params["docker_host"])
         self.image_ref = _docker.reference("image_ref", params["image_ref"]) if params["image_ref"] else ""
 
     def run(self) -> dict[str, Any]:
         """Return what is deployed."""
-        api = _docker.client_if_installed(self.docker_host)
-        container = look_service(api, *self.names)[0] if api else None
+        claim = _claim.read(self.places, self.project, self.container, self.definition)
+        if self.needs is not None:
+            self._refuse_foreign(claim)
+        api = self._client()
+        made_here = claim.made_here if self.definition else bool
+        container = look_service(api, self.project, self.service, self.container, made_here)[0] if api else None
         named = _docker.find_image(api, self.image_ref) if api and self.image_ref else None
         image_id = container.image_id if container and container.running else ""
-        deployed = _ledger.read_deployed(self.places.record_dir)
+        deployed = _ledger.look_deployed(self.places.record_dir, self.project)[0]
+        damaged = _ledger.damaged(self.places.record_dir, self.project)
         present = {path: _ledger.fingerprint(look(path)) for path in (deployed.files if deployed else {})}
-        previous, journal = _journal.load_previous(self.places), _journal.load(self.places)
+        journal = _journal.load(self.places)
+        try:
+            previous = _journal.load_previous(self.places)
+        except HardeningError as error:
+            previous = None
+            damaged.append(f"{self.places.previous}/deployment.json is damaged: {error}")
         known = {"image_ref": deployed.image_ref, "image_id": deployed.image_id, "at": deployed.at} if deployed else {}
         return {
             "changed": False,
@@ -159,10 +251,39 @@ class DeploymentInfo:
             "restarts": int(container.attrs.get("RestartCount") or 0) if container else 0,
             "deployed": known,
             "previous_image_id": previous.image_id if previous and not previous.rolled_back else "",
-            "drift": _ledger.drift(deployed, image_id, present),
+            "drift": _ledger.drift(deployed, image_id, present, damaged),
+            "damaged": damaged,
             "rejected": _ledger.read_rejected(self.places.record_dir),
             "interrupted": journal.phase if journal else "",
         }
+
+    def _client(self) -> DockerClient | None:
+        try:
+            return _docker.client_if_installed(self.docker_host)
+        except HardeningError:
+            if self.needs is None:
+                raise
+            return None  # Docker or its Python package may be installed later in the same run
+
+    def _refuse_foreign(self, claim: Claim) -> None:
+        """Refuse what has the names of the deployment, or holds what it needs, and is not ours."""
+        found = []
+        for path in self.needs["files"]:
+            absolute_path("refuse_foreign.files", path)
+            if os.path.islink(path):
+                target = shown(os.readlink(path))
+                found.append(f"link {path} to {target} ('npm install --global' makes such a one)")
+                continue
+            state = look(path)
+            if state is not None and not (state.type == "file" and claim.wrote(path, state.content)):
+                found.append(f"{state.type} {path} of uid {state.uid}, which this collection did not write")
+        there = _docker_lists.look(self.docker_host)
+        if there is not None:
+            networks = {entry["name"]: entry["bridge"] for entry in self.needs["networks"]}
+            ports = [(address, port) for port in self.needs["ports"] for address in self.needs["addresses"]]
+            found += _owner.foreign_containers(claim, there) + _owner.foreign_candidate(claim, there)
+            found += _owner.foreign_needs(claim, _owner.Needs(networks, (), ports), there)
+        _owner.refuse(found, self.project)
 
 
 def main() -> None:

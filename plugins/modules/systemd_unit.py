@@ -163,6 +163,12 @@ options:
       - A command that takes longer is ended, and counts as failed.
     type: int
     default: 300
+  refuse_foreign:
+    description:
+      - Refuse, before anything changes, a unit or a file of these names that does not have the header of this
+        collection and does not lie in one of O(directories), and a unit of these names that lies elsewhere.
+    type: bool
+    default: false
   state:
     description:
       - V(present) makes the set true.
@@ -263,6 +269,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._errors import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._file_options import FILE, OWNER, PATH, SECRET
 from ansible_collections.openclaw.hardening.plugins.module_utils._lock import host_wide, lock
 from ansible_collections.openclaw.hardening.plugins.module_utils._module import SecretiveModule
+from ansible_collections.openclaw.hardening.plugins.module_utils._owner import refuse
 from ansible_collections.openclaw.hardening.plugins.module_utils._run import OPTION
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import (
     UNIT_PATH,
@@ -275,7 +282,14 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import integer
 from ansible_collections.openclaw.hardening.plugins.module_utils._unit_install import act, confirm
 from ansible_collections.openclaw.hardening.plugins.module_utils._unit_options import wanted_set
-from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set import Found, Plan, decide, diff, look
+from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set import (
+    Found,
+    Plan,
+    decide,
+    diff,
+    foreign,
+    look,
+)
 
 ARGUMENTS: dict[str, Any] = {
     "units": {
@@ -301,6 +315,7 @@ ARGUMENTS: dict[str, Any] = {
     "directory": {"type": "str", "default": UNIT_PATH, "choices": [UNIT_PATH, "/run/systemd/system"]},
     "lock_timeout": {"type": "int", "default": 600},
     "command_timeout": {"type": "int", "default": 300},
+    "refuse_foreign": {"type": "bool", "default": False},
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
 }
 
@@ -339,6 +354,7 @@ class UnitManager:
 
     def _plan(self) -> tuple[Found, Plan]:
         found = look(self.module, self.wanted)
+        refuse(foreign(self.wanted, found), " and ".join(self.wanted.names))
         return found, decide(self.wanted, found)
 
     def _result(

@@ -25,7 +25,7 @@ JOURNAL = f"{RECORDS}/attempt/journal.json"
 PORT = 18789
 # In the record folder, what stays: that of the image, what is known of deployments, and the one to go back to.
 OF_THE_IMAGE = ("build.log", "image.json", "image.lock", "verified")
-KEPT = (*OF_THE_IMAGE, "deploy.lock", "deployed.json", "rejected.json", "previous")
+KEPT = (*OF_THE_IMAGE, "claim.json", "deploy.lock", "deployed.json", "rejected.json", "previous")
 
 
 def up() -> FaultHost:

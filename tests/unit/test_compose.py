@@ -89,17 +89,9 @@ def test_compose_is_there_or_not(compose, calls, monkeypatch):
     assert not compose.available()
 
 
-def test_down_needs_no_definition(compose, calls):
-    compose.down()
-    (call,) = calls()
-    assert call["cwd"] == "/"
-    assert "--file" not in call["argv"]
-    assert "--volumes" not in call["argv"]
-
-
 def test_a_failure_carries_what_docker_said(compose, calls):
     with pytest.raises(HardeningError, match="exit code 1"):
-        compose.stop("bad-service")
+        compose.up("bad-service")
 
 
 def test_a_definition_that_compose_cannot_read_is_refused_by_its_option(compose, calls):

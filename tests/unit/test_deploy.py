@@ -21,6 +21,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile, look, write
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Health, Probe, Reply
+from ansible_collections.openclaw.hardening.plugins.module_utils._owner import Claim
 from ansible_collections.openclaw.hardening.plugins.module_utils._rollout import published_port
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import sort_out
 from ansible_collections.openclaw.hardening.plugins.module_utils._validation import read_verdict
@@ -29,6 +30,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._watch import W
 IMAGE, OTHER_IMAGE = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 WELL, ILL = Health({"started": Reply(True, "200")}), Health({"started": Reply(False, "503")})
 UID, GID = os.getuid(), os.getgid()
+CLAIM = Claim("openclaw", "openclaw-gateway", frozenset(), "")
 
 
 def container(**changes: object) -> Container:
@@ -98,7 +100,7 @@ def test_nothing_to_do(wanted, in_place):
 
 
 def test_a_bare_host_gets_everything(wanted):
-    found = find(wanted, None, compose=None)
+    found = find(wanted, None, None, CLAIM)
     plan = decide(dataclasses.replace(wanted, image_id=""), found)
     assert plan.changed
     assert [file.path for file in plan.write] == [file.path for file in wanted.everything]
@@ -163,14 +165,14 @@ def test_a_moved_tag_is_refused(wanted, in_place):
 
 def test_a_key_that_is_no_longer_wanted_is_removed(wanted, in_place, tmp_path):
     (tmp_path / "provider_old").write_text("canary")
-    found = find(wanted, None, compose=None)
+    found = find(wanted, None, None, CLAIM)
     plan = decide(wanted, changed(in_place, prunable=found.prunable))
     assert plan.remove == (str(tmp_path / "provider_old"),)
     assert "canary" not in str(diff(wanted, in_place, plan))
 
 
 def test_the_diff_shows_no_secret(wanted):
-    found = find(wanted, None, compose=None)
+    found = find(wanted, None, None, CLAIM)
     entries = diff(wanted, found, decide(wanted, found))
     assert len(entries) == 4
     assert "canary" not in str(entries)

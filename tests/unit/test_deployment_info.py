@@ -15,6 +15,8 @@ OPTIONS = {
     "service": "openclaw-gateway",
     "container_name": "openclaw-gateway",
     "image_ref": "",
+    "definition": "",
+    "refuse_foreign": None,
     "docker_host": "unix:///nowhere/docker.sock",
 }
 IMAGE = "sha256:" + "a" * 64

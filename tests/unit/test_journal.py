@@ -92,7 +92,7 @@ def test_no_journal_no_attempt(places):
 def test_a_journal_of_somebody_else_is_refused(places, text):
     begin(places)
     Path(places.attempt, "journal.json").write_text(text)
-    with pytest.raises(HardeningError, match=r"journal\.json: found something that this version did not write"):
+    with pytest.raises(HardeningError, match=r"journal\.json: found a damaged record .* move .*/attempt away"):
         _journal.load(places)
 
 

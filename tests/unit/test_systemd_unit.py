@@ -108,6 +108,7 @@ PARAMS = {
     "restart_on_change": True,
     "run": [],
     "run_timeout": 300,
+    "refuse_foreign": False,
     "exposure_limits": {"a.service": "0.3"},
     "directory": "/etc/systemd/system",
     "state": "present",
@@ -456,3 +457,20 @@ def test_absent_removes_the_set(manager):
     apply(manager, wanted(manager.units, present=False))
     assert list(manager.units.iterdir()) == []
     assert manager.states()["a.timer"][:2] == ["inactive", "disabled"]
+
+
+@pytest.mark.parametrize(
+    ("content", "refused"),
+    [(b"[Unit]\nDescription=theirs\n", True), (b"# Made by the role openclaw.hardening.openclaw_gateway; x\n", False)],
+)
+def test_what_somebody_else_wrote_is_foreign(content, refused):
+    units = wanted("/u", refuse_foreign=True)
+    path = units.all_files[0].path
+    theirs = FileState("file", content, 0o644, 0, 0, 1)
+    found = Found(files={file.path: None for file in units.all_files} | {path: theirs}, directories={}, units={})
+    assert bool(_unit_set.foreign(units, found)) is refused
+    assert not _unit_set.foreign(dataclasses.replace(units, refuse_foreign=False), found)
+    bare = dataclasses.replace(found, files=dict.fromkeys(found.files))
+    assert not _unit_set.foreign(units, bare)
+    elsewhere = {"a.service": UnitStatus(fragment="/usr/lib/systemd/system/a.service")}
+    assert _unit_set.foreign(units, dataclasses.replace(bare, units=elsewhere))
