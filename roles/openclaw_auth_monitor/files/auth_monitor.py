@@ -173,6 +173,7 @@ def judge_profile(key: str, entry: Any, source: str, now_ms: int, warn_ms: int) 
     if isinstance(setup, dict) and setup.get("replacement"):
         return None
     kind, provider, expires = _word(entry.get("type")), plain(_word(entry.get("provider"))), entry.get("expires")
+    date = _date(expires)
 
     def judged(state: str, note: str = "", expires_at: int | None = None) -> Profile:
         return Profile(name, provider, plain(kind), state, expires_at, note, source)
@@ -184,15 +185,15 @@ def judge_profile(key: str, entry: Any, source: str, now_ms: int, warn_ms: int) 
         return judged("missing", "no credential is stored in it")
     if kind == "api_key" or (kind == "token" and expires is None):
         return judged("ok", "does not expire")
-    if not _is_date(expires):
+    if date is None:
         return judged("unreadable", "its expiry is not a date")
     access = _word(entry.get("access"))
     if kind == "oauth" and access.startswith(RENEWAL_MARK):
         failed = ":failed:" in access
         return judged("expired", "renewing it failed; log in again") if failed else judged("expiring", "being renewed")
     if kind == "oauth" and entry.get("refresh"):
-        return judged(*_renewed(int(expires), now_ms), int(expires))
-    return judged(*by_expiry(int(expires), now_ms, warn_ms), int(expires))
+        return judged(*_renewed(date, now_ms), date)
+    return judged(*by_expiry(date, now_ms, warn_ms), date)
 
 
 def _word(value: Any) -> str:
@@ -200,8 +201,9 @@ def _word(value: Any) -> str:
     return value if isinstance(value, str) else "unknown"
 
 
-def _is_date(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MAX_DATE_MS
+def _date(value: Any) -> int | None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return int(value) if is_number and 0 < value <= MAX_DATE_MS else None
 
 
 def by_expiry(expires_ms: int, now_ms: int, warn_ms: int) -> tuple[str, str]:
@@ -222,11 +224,11 @@ def _renewed(expires_ms: int, now_ms: int) -> tuple[str, str]:
 def judge_claude_file(text: str, source: str, now_ms: int, warn_ms: int) -> list[Profile]:
     """Judge the oldest kind, the file of the Claude CLI."""
     login = _parsed(text).get("claudeAiOauth")
-    expires = login.get("expiresAt") if isinstance(login, dict) else None
-    if not _is_date(expires):
+    expires = _date(login.get("expiresAt")) if isinstance(login, dict) else None
+    if expires is None:
         raise StoreError("its format is unknown: no date at claudeAiOauth.expiresAt")
-    state, note = by_expiry(int(expires), now_ms, warn_ms)
-    return [Profile("claude-cli", "anthropic", "oauth", state, int(expires), note, source)]
+    state, note = by_expiry(expires, now_ms, warn_ms)
+    return [Profile("claude-cli", "anthropic", "oauth", state, expires, note, source)]
 
 
 def counted(profiles: Iterable[Profile]) -> Found:
@@ -556,10 +558,9 @@ def _confine(database: sqlite3.Connection, end: float) -> None:
                    "temp_store = MEMORY", "cache_size = -4000", f"hard_heap_limit = {MAX_HEAP}"):  # fmt: skip
         database.execute(f"PRAGMA {pragma}")
     if hasattr(database, "setlimit"):  # Python 3.11
-        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_JSON)
-        database.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, 100_000)
-        database.setlimit(sqlite3.SQLITE_LIMIT_EXPR_DEPTH, 100)
-        database.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        limits = {"LENGTH": MAX_JSON, "SQL_LENGTH": 100_000, "EXPR_DEPTH": 100, "ATTACHED": 0}
+        for name, most in limits.items():
+            database.setlimit(getattr(sqlite3, f"SQLITE_LIMIT_{name}"), most)
 
 
 def _reason(error: BaseException) -> str:
