@@ -243,7 +243,7 @@ RULES: tuple[Rule, ...] = (
         area="image",
         severity="low",
         expected="HEALTHCHECK in the image, or `healthcheck:` in the definition, and not switched off",
-        remediation='add `HEALTHCHECK CMD ["CMD", "node", "-e", '
+        remediation='add `HEALTHCHECK --interval=10s --start-period=120s CMD ["node", "-e", '
         "\"fetch('http://127.0.0.1:18789/healthz').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))\"]` "
         "to the end of the Dockerfile; remove `healthcheck` from the service; build the image; "
         f"{RECREATE}",
