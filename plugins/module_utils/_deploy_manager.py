@@ -73,7 +73,8 @@ class DeployManager:
         if self.module.check_mode:
             return self._predict()
         if look_directory(self.places.record_dir) is None:
-            self._refuse_foreign(_docker.client(self.docker_host, timeout=self.command_timeout))  # and leave nothing of ours
+            # Before a folder of ours is made.
+            self._refuse_foreign(_docker.client(self.docker_host, timeout=self.command_timeout))
         ensure_directory(self.places.record_dir, 0o700, 0, 0)
         with lock(f"{self.places.record_dir}/deploy.lock", self.lock_timeout):
             api = _docker.client(self.docker_host, timeout=self.command_timeout)

@@ -10,9 +10,10 @@ import socket
 from contextlib import closing
 from typing import Any
 
+from ansible_collections.openclaw.hardening.plugins.module_utils._deadline import within
 from ansible_collections.openclaw.hardening.plugins.module_utils._owner import Standing, interfaces
 
-_TIMEOUT = 30.0  # seconds for each answer of root's own daemon
+_TIMEOUT = 30.0  # seconds for all answers of the daemon
 _LARGEST = 64 << 20
 
 
@@ -36,12 +37,15 @@ def look(docker_host: str) -> Standing | None:
         return None
     path = docker_host[len("unix://") :]
     try:
-        containers, networks = (_list(path, name) for name in ("containers/json?all=1", "networks"))
-        volumes = _ask(path, "volumes")
+        containers, networks, volumes = within(_TIMEOUT, lambda: _lists(path))
     except (OSError, ValueError, http.client.HTTPException):
         return None
     found = volumes.get("Volumes") if isinstance(volumes, dict) else None
     return Standing(containers, networks, found or [], interfaces())
+
+
+def _lists(path: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]], object]:
+    return _list(path, "containers/json?all=1"), _list(path, "networks"), _ask(path, "volumes")
 
 
 def _list(path: str, name: str) -> list[dict[str, Any]]:

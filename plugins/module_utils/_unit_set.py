@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.openclaw.hardening.plugins.module_utils import _file_set, _files
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import DirectoryState, FileState, ManagedFile
 from ansible_collections.openclaw.hardening.plugins.module_utils._owner import has_header
+from ansible_collections.openclaw.hardening.plugins.module_utils._regular import regular
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import (
     Unit,
     UnitStatus,
@@ -163,7 +164,7 @@ def foreign(wanted: UnitSet, found: Found) -> list[str]:
 def _ours(path: str) -> bool:
     """Say whether a unit file, wherever it lies, has our header; a link of systemd's is followed."""
     try:
-        with open(path, "rb") as file:
+        with regular(path) as file:
             return has_header(file.read(4096))
     except OSError:
         return False

@@ -35,6 +35,7 @@ EXCEPTIONS = {
     ("_image_build.py", "_run", "subprocess.Popen"): "waited for by wait(timeout), then ended",
     ("_packet_filter.py", "kernel_takes_it", "socket.socket"): "netlink, with a timeout",
     ("_port.py", "_free", "socket.socket"): "bound, never connected",
+    ("_docker_lists.py", "connect", "socket.socket"): "its caller is within() a deadline",
     ("_docker_access.py", "_connect", "socket.socket"): "a timeout before connect(), nothing is read",
     ("_logins.py", "_merge", "subprocess.Popen"): "a timer kills it, and what it answers is bounded",
     ("_docker.py", "client", "docker.DockerClient"): "the one place: within() a deadline, and bounded from then on",
@@ -221,6 +222,7 @@ ROOTS_OWN = re.compile(r"f?'/(proc|sys|etc)/")
 OWN_FILES = {
     ("_lock.py", "lock"): "O_RDWR never waits for the other end of a FIFO",
     ("_lock.py", "_locks"): "below /proc",
+    ("_ledger.py", "host_id"): "/etc/machine-id",
     ("_image_build.py", "_run"): "the build log, in a directory of root; O_TRUNC of a file that this run made",
     ("_image_build.py", "build"): "the same",
     ("_image_base.py", "distribution"): "/etc/os-release",
