@@ -653,7 +653,7 @@ def test_a_redirect_by_nftables():
             "net.ipv4.ip_forward",
         ),
         ({}, {"forwarding": {"net.ipv4.conf.br-own.forwarding": "0"}}, "conf.br-own.forwarding"),
-        ({}, {"routes": {4: Route(error="Network is unreachable")}}, "default route"),
+        ({}, {"routes": {4: Route(error="Network is unreachable")}}, "no route to other networks"),
         ({}, {"default_route": False}, "the container has no default route"),
         ({"firewall": {4: ("*filter", ":FORWARD DROP [0:0]", "COMMIT", *saved()[40:])}}, {}, "the packet filter drops"),
         ({"firewall": {4: ("*filter", ":FORWARD ACCEPT [0:0]", "COMMIT")}}, {}, "MASQUERADE"),
