@@ -73,6 +73,8 @@ def serving(talk: Callable[[socket.socket], None], *, accept: bool = True, unix:
     """
     server = socket.socket(socket.AF_UNIX) if unix else socket.create_server(("127.0.0.1", 0), backlog=0)
     fillers: list[socket.socket] = []
+    peers: list[socket.socket] = []
+    threads: list[threading.Thread] = []
     if unix:
         server.bind(unix)
         server.listen(16)
@@ -87,7 +89,9 @@ def serving(talk: Callable[[socket.socket], None], *, accept: bool = True, unix:
     def answer() -> None:
         with suppress(OSError):
             while True:
-                threading.Thread(target=work, args=(server.accept()[0],), daemon=True).start()
+                peers.append(server.accept()[0])
+                threads.append(threading.Thread(target=work, args=(peers[-1],), daemon=True))
+                threads[-1].start()
 
     if accept:
         threading.Thread(target=answer, daemon=True).start()
@@ -104,3 +108,9 @@ def serving(talk: Callable[[socket.socket], None], *, accept: bool = True, unix:
             server.shutdown(socket.SHUT_RDWR)
         for each in (server, *fillers):
             each.close()
+        # Nothing of it is open any more when the next test counts what is.
+        for peer in peers:
+            with suppress(OSError):
+                peer.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join(1)
