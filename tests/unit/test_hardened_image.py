@@ -273,6 +273,22 @@ def test_absent_takes_both_names_away(image, daemon, as_root):
     assert not image(state="absent")["changed"]
 
 
+def test_an_image_of_somebody_else_keeps_its_name(image, daemon, as_root):
+    theirs = daemon.add("7" * 64, NAME)
+    for check in (True, False):
+        refused = image(check=check)
+        assert refused["failed"]
+        assert f"docker tag {NAME} NAME:TAG && docker rmi {NAME}" in refused["msg"]
+        assert (daemon.tagged(NAME), daemon.builds) == (theirs, [])
+    assert not image(state="absent")["changed"]
+    assert daemon.tagged(NAME) == theirs
+    # What the message says.
+    daemon.tag(theirs, "theirs:latest")
+    daemon.images[theirs]["RepoTags"] = ["theirs:latest"]
+    assert image()["changed"]
+    assert daemon.tagged("theirs:latest") == theirs
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
