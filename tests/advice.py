@@ -90,7 +90,7 @@ def clauses(way: str) -> list[tuple[str, list[str]]]:
     """Return the clauses of a way, with ``#`` for each thing in backticks, and those things."""
     spans = iter(_SPAN.findall(way))
     masked = re.sub(r" \([^()`]*\)", "", _SPAN.sub("#", way))
-    return [(clause.strip(), [next(spans) for _ in range(clause.count("#"))]) for clause in masked.split("; ")]
+    return [(clause.strip(), [next(spans) for _span in range(clause.count("#"))]) for clause in masked.split("; ")]
 
 
 def follow(way: str, patient: Patient) -> None:

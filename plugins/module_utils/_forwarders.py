@@ -238,7 +238,8 @@ def alike(answer: tuple[int, bytes] | None, reference: tuple[int, bytes]) -> boo
     """Say whether an answer could be the gateway's: the same status, and the same text or the same keys (pure)."""
     if answer is None or answer[0] != reference[0]:
         return False
-    return answer[1] == reference[1] or _keys(answer[1]) == _keys(reference[1]) is not None
+    keys = _keys(reference[1])
+    return answer[1] == reference[1] or (keys is not None and _keys(answer[1]) == keys)
 
 
 def _keys(body: bytes) -> frozenset[str] | None:

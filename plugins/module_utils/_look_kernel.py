@@ -26,8 +26,9 @@ INIT = "1"
 ENGINE_SOCKET = "/run/docker.sock"
 NAMESPACES = ("net", "pid", "ipc", "uts", "user", "mnt", "cgroup")
 # How often, and after how many seconds, a process is looked at again that runc has not yet made into what it will be.
-AGAIN = 3
-PAUSE = 0.03
+# A health check that begins on a busy host takes its time; it must not be taken for a process with all capabilities.
+AGAIN = 60
+PAUSE = 0.05
 
 CAPABILITY_SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 

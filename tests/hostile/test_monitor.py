@@ -28,8 +28,8 @@ def deployed(host: HostileHost, serve: Callable[[str], ModuleServer]) -> Iterato
     """Have both channels configured and no tick of the timer; afterwards, everything as it was."""
     host.check(f"mkdir -p -m 1777 {RECORDS}")
     host.write(LISTENER, (ON_HOST / "listener.py").read_text())
-    good = next(found for found in requests(host, "systemd_unit") if TIMER in str(found["units"]))
-    unit = next(number for number, found in enumerate(good["units"]) if found["name"] == NOTIFIER)
+    good = request_of(host, TIMER)
+    unit = [found["name"] for found in good["units"]].index(NOTIFIER)
     text = good["units"][unit]["content"]
     phone = "SetCredential=status:none\nLoadCredential=gateway_token:/etc/openclaw/secrets/gateway_token\n"
     changed = put(good, ("units", unit, "content"), text.replace("SetCredential=status:none\n", phone))
@@ -45,6 +45,11 @@ def deployed(host: HostileHost, serve: Callable[[str], ModuleServer]) -> Iterato
         host.check("systemctl stop 'hostile-monitor-*'")
         assert not read(serve("systemd_unit").run(good, check=False)).get("failed")
         host.check(f"rm -rf {RECORDS} {TOLD}; systemctl start {TIMER}; systemctl start {READER} {NOTIFIER}")
+
+
+def request_of(host: HostileHost, unit: str) -> dict[str, Any]:
+    """Return the options that the roles gave for the set with this unit."""
+    return next(found for found in requests(host, "systemd_unit") if unit in str(found["units"]))
 
 
 def listen(host: HostileHost, name: str, port: int, address: str, *flags: str, uid: str = "root") -> None:

@@ -158,7 +158,8 @@ MUTANTS = (
         do=f"{STOPPED}; nft flush chain inet $C published", undo=FILTERED,
     ),
     Mutant(
-        "packet filter opened by a rule in front", "OCH-NET-14", "nft list chain inet $C entry | grep -q accept",
+        "packet filter opened by a rule in front", "OCH-NET-14",
+        "nft list chain inet $C entry | grep -qx '[[:space:]]*accept'",
         do=f"{STOPPED}; nft insert rule inet $C entry accept", undo=FILTERED,
     ),
     Mutant(

@@ -41,7 +41,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._errors import 
 from ansible_collections.openclaw.hardening.plugins.modules import gateway_token, service_user, systemd_unit
 from ansible_collections.openclaw.hardening.plugins.plugin_utils import _report, _rollout_plan
 
-from .test_users import WANTED, read, root, tool  # noqa: F401
+from .test_users import WANTED, read, root, tool  # noqa: F401  # pylint: disable=unused-import  # (a fixture)
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 UNTRIED = Path(__file__).with_name("untried_refusals.txt")
@@ -265,7 +265,7 @@ OPTIONS = [
     ("name", lambda: _users.plan(KNOWN, replace(WANTED, name="docker")), lambda: _users.plan(KNOWN, WANTED)),
     ("name", lambda: plan_for(twin=True), lambda: _users.plan(with_account(twin=True), OTHER)),
     ("name", lambda: plan_for(friend=True), lambda: _users.plan(with_account(friend=True), OTHER)),
-    ("uid", lambda: _users.plan(with_account(), replace(WANTED, uid=990)), lambda: plan_for()),
+    ("uid", lambda: _users.plan(with_account(), replace(WANTED, uid=990)), plan_for),
     ("uid", lambda: _users.plan(with_account(), replace(WANTED, name="other", uid=1000)),
      lambda: _users.plan(with_account(), replace(WANTED, name="other"))),
     ("directories", lambda: service_user.refuse_homes(with_account(), "other", HOME),

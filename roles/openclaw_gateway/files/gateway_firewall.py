@@ -1,28 +1,35 @@
-#!/usr/bin/python3 -IB
-# Keeps one nftables table as it is declared: loads it before Docker, and again when anything has changed or flushed it.
-# The kernel reports each change; what comes in a flood is compared once a second at most. Nothing else is touched.
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Keeps one nftables table as it is declared: loads it before Docker, and again when anything changed or flushed it.
+
+The kernel reports each change; what comes in a flood is compared once a second at most. Nothing else is touched.
+"""
+
+from __future__ import annotations
+
 import os
 import select
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-import nft_table  # noqa: E402
+import nft_table  # type: ignore[import-not-found]  # noqa: E402 (_nft.py, which the role installs beside this)
 
 NETLINK_NETFILTER, GROUP_NFTABLES = 12, 7
 # Seconds: least between two comparisons, longest between two, for one call of nft, between two lines in the log.
 PAUSE, POLL, PATIENCE, QUIET = 1, 30, 30, 60
-MOST = 1 << 20
+MOST, MESSAGES = 1 << 20, 10_000
 
 
-def nft(*arguments: str, data: str = "") -> "subprocess.CompletedProcess[str]":
+def nft(*arguments: str, data: str = "") -> subprocess.CompletedProcess[str]:
     argv = ["nft", "-j", *arguments]
     return subprocess.run(argv, input=data, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
-def listing(table: str) -> "str | None":
+def listing(table: str) -> str | None:
     answer = nft("list", "table", nft_table.FAMILY, table)
     if answer.returncode != 0 and "No such file or directory" in answer.stderr:
         return None
@@ -37,7 +44,7 @@ def apply(script: str) -> None:
         raise OSError(f"nft: {answer.stderr.strip()[-300:]}")
 
 
-def compare(wanted: "nft_table.Settings") -> "list[str]":
+def compare(wanted: nft_table.Settings) -> list[str]:
     """Return how the table differs, and make it as declared."""
     found = listing(wanted.table)
     if wanted.protected:
@@ -45,7 +52,7 @@ def compare(wanted: "nft_table.Settings") -> "list[str]":
             apply(nft_table.removal(wanted.table))
         return []
     try:
-        different = nft_table.differences(wanted, found)
+        different: list[str] = nft_table.differences(wanted, found)
     except ValueError as error:  # something in it that nft cannot show
         different = [str(error)]
     if different:
@@ -63,13 +70,11 @@ def notify(text: str) -> None:
 
 def drain(events: socket.socket) -> None:
     """Forget what was reported: a comparison follows that sees all of it."""
-    while True:
-        try:
-            events.recv(65536)
-        except BlockingIOError:
+    for _message in range(MESSAGES):  # who changes tables without end does not keep the comparison away
+        if not select.select([events], [], [], 0)[0]:
             return
-        except OSError:  # ENOBUFS: more than fits
-            continue
+        with suppress(OSError):  # ENOBUFS: more than fits
+            events.recv(65536)
 
 
 def main() -> None:
