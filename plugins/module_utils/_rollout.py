@@ -107,7 +107,7 @@ class Rollout:
             ensure_directory(self.places.record_dir, 0o700, 0, 0)
             what = f"copies of {self.wanted.state_dir}"
             copies = size.times((mirror is not None) + with_candidate)
-            need_space(self.places.record_dir, copies, what, "copy_state")
+            need_space(self.places.record_dir, copies, what, self._without_a_copy(mirror))
         paths = [file.path for file in before.files]
         journal = Journal(
             _journal.PREPARING, before, self.wanted.image_id or self.found.image_id, plan.remove, plan.replaces
@@ -322,13 +322,20 @@ class Rollout:
         for path in plan.remove:
             remove(path)
 
+    def _without_a_copy(self, mirror: Mirror | None) -> str:
+        """Return the option that does without the copies; a rollback always makes one."""
+        if not mirror:
+            return "candidate"
+        return "" if self.wanted.rolling_back else "copy_state"
+
     def _need_image(self) -> None:
-        name = self.wanted.image_id if self.wanted.rolling_back else self.wanted.image_ref
+        back = self.wanted.rolling_back
+        name = self.wanted.image_id if back else self.wanted.image_ref
         if find_image(self._api, name) is None:
-            needed = "the hardened image; build it first"
-            if self.wanted.rolling_back:
-                needed = "the image of the previous deployment; deploy that version by site.yml"
-            raise HardeningError(name, "no such image on this host", needed, "image_ref", outcome=UNTOUCHED)
+            needed, option = "the hardened image; build it first", "image_ref"
+            if back:
+                needed, option = "the image of the previous deployment; deploy that version by site.yml", ""
+            raise HardeningError(name, "no such image on this host", needed, option, outcome=UNTOUCHED)
 
     # --- when it fails --------------------------------------------------------------------------------------------
 

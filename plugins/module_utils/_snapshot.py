@@ -334,15 +334,16 @@ def measure(path: str, excluded: Collection[str] = ()) -> Size:
 
 
 def need_space(path: str, size: Size, what: str, option: str) -> None:
-    """Refuse when the file system of ``path`` has no room for so much more."""
+    """Refuse when the file system of ``path`` has no room for so much more; ``option`` does without it, if any does."""
+    without = ", or go without a copy" if option else ""
     found = os.statvfs(path)
     free = found.f_bavail * found.f_frsize
     if free < size.size + entry.RESERVE:
         needed = f"{_mib(size.size + entry.RESERVE)} MiB for {what}"
-        raise HardeningError(path, f"{_mib(free)} MiB free", f"{needed}; free some, or go without a copy", option)
+        raise HardeningError(path, f"{_mib(free)} MiB free", f"{needed}; free some{without}", option)
     # Some file systems have no fixed number of inodes, and say 0.
     if found.f_files and found.f_favail < size.files + _RESERVED_FILES:
-        needed = f"{size.files + _RESERVED_FILES} for {what}; remove files, or go without a copy"
+        needed = f"{size.files + _RESERVED_FILES} for {what}; remove files{without}"
         raise HardeningError(path, f"{found.f_favail} inodes free", needed, option)
 
 

@@ -232,7 +232,8 @@ class _Common:
         self.record_dir = _text.own_path("record_dir", options["record_dir"])
         self.timeout = _text.integer("timeout", options["timeout"], 1, 86400)
         if options["controller_cache"]:
-            raise HardeningError("controller_cache", "a run without the controller", "none", "directory")
+            needed = "none: leave it out, and name a place on the host by 'directory' (exported) or 'path' (imported)"
+            raise HardeningError("controller_cache", "a run without the controller", needed, "controller_cache")
 
 
 class Export(_Common):

@@ -22,6 +22,7 @@ import advice
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils import (
     _audit,
+    _deploy,
     _deploy_options,
     _docker,
     _files,
@@ -33,6 +34,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils import (
     _registry,
     _systemd,
     _text,
+    _unit_install,
     _unit_options,
     _users,
     _walk,
@@ -41,11 +43,12 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._errors import 
 from ansible_collections.openclaw.hardening.plugins.modules import gateway_token, service_user, systemd_unit
 from ansible_collections.openclaw.hardening.plugins.plugin_utils import _report, _rollout_plan
 
+from .refusal_trials import TRIALS
 from .test_users import WANTED, read, root, tool  # noqa: F401  # pylint: disable=unused-import  # (a fixture)
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 UNTRIED = Path(__file__).with_name("untried_refusals.txt")
-IMAGE = f"sha256:{'4' * 64}"
+IMAGE, OTHER_IMAGE = f"sha256:{'4' * 64}", f"sha256:{'5' * 64}"
 Place = tuple[str, int]
 
 
@@ -284,6 +287,13 @@ def test_the_option_that_is_named_heals(trial: tuple) -> None:
     good()
 
 
+@pytest.mark.parametrize(("name", "make"), TRIALS, ids=lambda part: getattr(part, "__name__", part))
+def test_the_option_that_is_named_heals_on_a_host(name: str, make: Callable, tmp_path: Path) -> None:
+    bad, good = make(tmp_path)
+    assert message(bad).endswith(f"; set {name!r}")
+    good()
+
+
 # --- commands -----------------------------------------------------------------------------------------------------
 
 
@@ -355,6 +365,63 @@ def test_a_password_that_others_may_read(tmp_path, as_root):
     _registry.login("me", "", str(file))
 
 
+@pytest.mark.parametrize("content", [b"", b"a\nb\n"])
+def test_a_file_without_one_password(tmp_path, as_root, content):
+    for name, text in (("bad", content), ("good", b"secret\n")):
+        (tmp_path / name).write_bytes(text)
+        (tmp_path / name).chmod(0o400)
+    said = message(lambda: _registry.login("me", "", str(tmp_path / "bad")))
+    assert said.endswith("; set 'password_file'")
+    _registry.login("me", "", str(tmp_path / "good"))
+
+
+DOCKER = """#!/bin/sh
+# docker tag IMAGE NAME
+test "$#$1" = 3tag && printf %s "$2" > "$TAGS/$3"
+"""
+
+
+def test_a_tag_that_was_moved(tmp_path, monkeypatch):
+    """By the command, which a stand-in for docker takes, and by the option."""
+    (tmp_path / "docker").write_text(DOCKER)
+    (tmp_path / "docker").chmod(0o755)
+    (tmp_path / "openclaw:hardened").write_text(OTHER_IMAGE)
+    monkeypatch.setenv("TAGS", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def deploy(image_id: str) -> None:
+        wanted = SimpleNamespace(image_id=image_id, image_ref="openclaw:hardened")
+        found = SimpleNamespace(image_id=(tmp_path / "openclaw:hardened").read_text())
+        _deploy._refuse_other_image(wanted, found)
+
+    said = message(lambda: deploy(IMAGE))
+    assert said.endswith("; set 'image_id'")
+    deploy(OTHER_IMAGE)
+    run(said)
+    deploy(IMAGE)
+
+
+def test_a_unit_that_nothing_enables(tmp_path):
+    """By the real systemctl, on a folder instead of the host's root."""
+    service = tmp_path / "etc/systemd/system/a.service"
+    service.parent.mkdir(parents=True)
+
+    def install(content: str) -> None:
+        service.write_text(content)
+        for verb in ("enable", "is-enabled"):
+            argv = ["systemctl", f"--root={tmp_path}", verb, "a.service"]
+            state = subprocess.run(argv, check=False, capture_output=True, text=True).stdout.strip()
+        wanted = _unit_options.wanted_set(
+            {**UNIT_SET, "units": [{"name": "a.service", "content": content}], "enabled": ["a.service"]}
+        )
+        status = _systemd.UnitStatus(unit_file_state=state, fragment=wanted.path("a.service"))
+        _unit_install._judge_installed(None, wanted, {"a.service": status})
+
+    plain = "[Service]\nExecStart=/bin/true\n"
+    assert message(lambda: install(plain)).endswith("; set 'units'")
+    install(f"{plain}[Install]\nWantedBy=multi-user.target\n")
+
+
 def test_a_token_with_a_second_name(tmp_path):
     """On a file system of its own, because the command looks through all of one."""
     file = tmp_path / "gateway token"
@@ -373,7 +440,11 @@ def test_a_token_with_a_second_name(tmp_path):
 
 
 def test_every_place_that_advises_has_a_trial_or_waits_for_one(raised: list[Place], tmp_path: Path, request) -> None:
-    for _name, bad, _good in OPTIONS:
+    attempts = [bad for _name, bad, _good in OPTIONS]
+    for number, (_name, make) in enumerate(TRIALS):
+        (tmp_path / str(number)).mkdir()
+        attempts.append(make(tmp_path / str(number))[0])
+    for bad in attempts:
         with pytest.raises(HardeningError):
             bad()
     there = places()
@@ -386,7 +457,8 @@ def test_every_place_that_advises_has_a_trial_or_waits_for_one(raised: list[Plac
     names = {name for name, _last in there.values()}
     untried = names - tried - waiting - set(ELSEWHERE)
     assert not untried, "advice that no test applies: try it above:\n" + "\n".join(sorted(untried))
-    assert not waiting & tried, "tried by now, so take it out of untried_refusals.txt:\n" + "\n".join(waiting & tried)
+    told = "tried by now, so take it out of untried_refusals.txt:\n"
+    assert not waiting & (tried | set(ELSEWHERE)), told + "\n".join(sorted(waiting & (tried | set(ELSEWHERE))))
     assert not (waiting | set(ELSEWHERE)) - names, "there is no such place:\n" + "\n".join(
         (waiting | set(ELSEWHERE)) - names
     )
@@ -394,6 +466,9 @@ def test_every_place_that_advises_has_a_trial_or_waits_for_one(raised: list[Plac
 
 # Tried by the tests above that are named for it, or on a host.
 ELSEWHERE = {
+    "_deploy.py _refuse_other_image f'{wanted.image_id}, the image that was verified; ": test_a_tag_that_was_moved,
+    "_registry.py _password 'one line of text'": test_a_file_without_one_password,
+    "_unit_install.py _judge_installed 'a unit that [Install] enables'": test_a_unit_that_nothing_enables,
     "_users.py _judge f'no privileged group; run `{cure}`'": test_privileged_groups,
     "_users.py _judge needed": test_a_persons_account,
     "_walk.py _vet f'a directory that only its owner may write; run `": test_a_directory_that_others_may_write,
