@@ -229,9 +229,9 @@ def test_a_secret_that_is_named_is_no_longer_missing() -> None:
 # --- that none is forgotten ---------------------------------------------------------------------------------------
 
 _REAL = "tests/faults/test_real_openclaw.py"
-# Nothing on the controller can show these: the test on a host that does, or nothing where none does yet.
+# Nothing on the controller can show that these heal: the test on a host that shows the diagnosis, if there is one.
 ON_A_HOST = {
-    "an unknown key": _REAL,
+    "an unknown key": "",
     "a wrong type": _REAL,
     "no mode": _REAL,
     "no authentication": "",
@@ -254,4 +254,4 @@ def test_every_case_has_a_trial_or_waits_for_a_host() -> None:
     assert not tried & set(ON_A_HOST)
     assert set(CASES) == tried | set(ON_A_HOST)
     assert all((TOP / path).is_file() for path in ON_A_HOST.values() if path)
-    assert sum(not path for path in ON_A_HOST.values()) <= 10
+    assert sum(not path for path in ON_A_HOST.values()) <= 11
