@@ -1,0 +1,116 @@
+"""What the role openclaw_gateway refuses is healed by the option that the message names; all of it in one run.
+
+The places are walked in refusals.j2: an option that is refused there needs a trial here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+TOP = Path(__file__).resolve().parents[2]
+ROLE = TOP / "roles/openclaw_gateway"
+WAIVER = {"id": "OCH-CTR-06", "reason": "a plugin writes there"}
+# The option without its role's name: what is refused, what heals it, and what else is set in both.
+TRIALS: list[tuple[str, Any, Any, dict[str, Any]]] = [
+    ("instance", "-x", "blue", {}),
+    ("bind", "0.0.0.0", "lan", {}),
+    ("port", "http", 18790, {}),
+    ("pids_limit", 1, 256, {}),
+    ("log_max_file", 1, 2, {}),
+    ("health_timeout", 1, 10, {}),
+    ("command_timeout", 1, 10, {}),
+    ("settle_seconds", -1, 0, {}),
+    ("cpus", 0.1, 0.5, {}),
+    ("memory", "1g", "1536m", {}),
+    ("stop_grace_period", "5s", "330s", {}),
+    ("log_max_size", "10", "10m", {}),
+    ("cap_add", ["SYS_ADMIN"], ["CHOWN"], {}),
+    ("waivers", [{"id": "x"}], [WAIVER], {}),
+    ("read_only", False, True, {}),
+    ("waivers", [], [WAIVER], {"read_only": False}),
+    ("read_only_tmpfs", [{"path": "x", "size": "1m"}], [{"path": "/x", "size": "1m"}], {}),
+    ("read_only_tmpfs", [{"path": "/x", "size": "1"}], [{"path": "/x", "size": "1m"}], {}),
+    ("allowed_origins", ["$x"], ["https://openclaw.example.org"], {}),
+    ("token", "secret", "0123456789abcdef" * 4, {}),
+    ("token", "0123456789abcdef" * 4, "", {"token_rotate": True}),
+    ("token_rotate", True, False, {"token": "0123456789abcdef" * 4}),
+    ("provider_keys", {"A B": "x"}, {"openai": "x"}, {}),
+    ("provider_keys", {"openai": "a b"}, {"openai": "x"}, {}),
+    ("secrets", {"A B": "x"}, {"a": "x"}, {}),
+    ("secrets", {"openai": "x"}, {"other": "x"}, {"provider_keys": {"openai": "y"}}),
+    ("config", {"gateway": 1}, {}, {}),
+    ("config", {"update": {}}, {}, {}),
+    ("config", {"models": {"providers": {"openai": {"apiKey": "x"}}}}, {}, {"provider_keys": {"openai": "x"}}),
+]
+CONFIGS = {
+    "gateway.bind": {"bind": "lan"}, "gateway.port": {"port": 18790}, "gateway.auth.token": {"token": "abcdef01" * 8},
+    "gateway.controlUi.allowedOrigins": {"allowed_origins": ["https://openclaw.example.org"]},
+}  # fmt: skip
+
+
+def nested(path: str) -> dict[str, Any]:
+    value: Any = "x"
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return value
+
+
+# Keys that belong to the deployment: leaving them out, with the option that takes its place.
+RESERVED = [
+    entry["key"] for entry in yaml.safe_load((ROLE / "vars/main.yml").read_text())["_openclaw_gateway_reserved"]
+]
+TRIALS += [("config", nested(key), {}, CONFIGS.get(key, {})) for key in RESERVED if key != "update"]
+
+
+def named(option: str, value: Any, more: dict[str, Any]) -> dict[str, Any]:
+    return {f"openclaw_gateway_{name}": one for name, one in {**more, option: value}.items()}
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
+    """What the role refuses in each trial, before and after."""
+    folder = tmp_path_factory.mktemp("refused")
+    for part in ("defaults", "files", "templates", "vars"):
+        (folder / part).symlink_to(ROLE / part)
+    cases = [named(option, value, more) for option, bad, good, more in TRIALS for value in (bad, good)]
+    look = "lookup('ansible.builtin.template', 'refusals.j2', template_vars=given) or ''"
+    # One task for all: each run of a module costs a process.
+    content = (
+        f"[{{% for given in cases %}}{{{{ ({look}) | to_json }}}}{{{{ '' if loop.last else ',' }}}}{{% endfor %}}]"
+    )
+    task = {"ansible.builtin.copy": {"content": content, "dest": f"{folder}/said.json", "mode": "0600"}}
+    play = {
+        "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task],
+        "vars_files": ["defaults/main.yml", "vars/main.yml"],
+        "vars": {"ansible_python_interpreter": sys.executable, "cases": cases},
+    }  # fmt: skip
+    (folder / "play.yml").write_text(json.dumps([play]))
+    argv = [sys.executable, "-m", "ansible.cli.playbook", "-i", "localhost,", str(folder / "play.yml")]
+    done = subprocess.run(argv, cwd=TOP, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    texts = [text.strip() for text in json.loads((folder / "said.json").read_text())]
+    return list(zip(texts[::2], texts[1::2]))
+
+
+@pytest.mark.parametrize("number", range(len(TRIALS)), ids=lambda number: f"{TRIALS[number][0]}-{number}")
+def test_the_option_that_is_named_heals(number: int, said: list[tuple[str, str]]) -> None:
+    option, _bad, _good, _more = TRIALS[number]
+    before, after = said[number]
+    assert f"openclaw_gateway_{option}" in before
+    assert after == ""
+
+
+def test_every_option_that_is_refused_has_a_trial() -> None:
+    text = (ROLE / "templates/refusals.j2").read_text()
+    options = set(re.findall(r"(?:refuse|number|plain|shaped)\('openclaw_gateway_([a-z_]+)", text))
+    options |= set(re.findall(r"^openclaw_gateway_([a-z_]+): found", text, re.MULTILINE))
+    assert len(options) > 15
+    assert options <= {option for option, *_rest in TRIALS}
