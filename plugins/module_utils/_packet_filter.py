@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # Names as nft(8) and the kernel (dev_valid_name) take them, without what nft or a shell reads.
 _TABLE = re.compile(r"[a-z][a-z0-9_-]{0,60}")
 _BRIDGE = re.compile(r"[a-z][a-z0-9._-]{0,14}")
+_UNIT = re.compile(r"(?:[a-z][a-z0-9-]{0,60}\.service)?")
 _CHAIN = "DOCKER-USER"
 INSTALL = "install the package nftables, on a kernel with nf_tables"
 
@@ -57,8 +58,8 @@ class Plan:
 
 def wanted_settings(params: Mapping[str, Any]) -> _nft.Settings:
     """Read the options; refuse what cannot be meant."""
-    for option, form in (("table", _TABLE), ("bridge", _BRIDGE)):
-        if not form.fullmatch(params[option]):
+    for option, form in (("table", _TABLE), ("bridge", _BRIDGE), ("unit", _UNIT)):
+        if not form.fullmatch(params.get(option, "")):
             raise HardeningError(option, shown(params[option]), f"a name such as {form.pattern}", option)
     port = integer("port", params["port"], 1, 65535)
     return _nft.Settings(params["table"], params["bridge"], port, tuple(map(_address, params["addresses"])))
@@ -151,10 +152,15 @@ def prove(module: AnsibleModule, wanted: _nft.Settings) -> None:
         raise HardeningError("nft --check", said, f"a host that takes the gateway's table; {INSTALL}")
 
 
-def act(module: AnsibleModule, wanted: _nft.Settings, plan: Plan) -> None:
-    """Load or remove the table; the old rule goes when the new ones are there."""
+def act(module: AnsibleModule, wanted: _nft.Settings, plan: Plan, unit: str = "") -> None:
+    """Load or remove the table; the old rule goes when the new ones are there.
+
+    :param unit: the service that would restore the table of before.
+    """
     nft = module.get_bin_path("nft") or "nft"
     if plan.load:
+        if unit and run(module, ["systemctl", "is-active", "--quiet", "--", unit], check=False).rc == 0:
+            run(module, ["systemctl", "stop", "--", unit])
         run(module, [nft, "-j", "-f", "-"], data=_nft.load(wanted))
         left = decide(wanted, look(module, wanted), present=True).different
         if left:

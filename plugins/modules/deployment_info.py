@@ -218,6 +218,8 @@ class DeploymentInfo:
         self.project, self.service, self.container = [plain(option, params[option]) for option in names]
         self.definition = absolute_path("definition", params["definition"]) if params["definition"] else ""
         self.needs = params["refuse_foreign"]
+        for path in self.needs["files"] if self.needs else ():
+            absolute_path("refuse_foreign.files", path)
         self.places = _journal.Places(own_path("record_dir", params["record_dir"]))
         self.docker_host = _docker.docker_host(params["docker_host"])
         self.image_ref = _docker.reference("image_ref", params["image_ref"]) if params["image_ref"] else ""
@@ -269,7 +271,6 @@ class DeploymentInfo:
         """Refuse what has the names of the deployment, or holds what it needs, and is not ours."""
         found = []
         for path in self.needs["files"]:
-            absolute_path("refuse_foreign.files", path)
             if os.path.islink(path):
                 target = shown(os.readlink(path))
                 found.append(f"link {path} to {target} ('npm install --global' makes such a one)")

@@ -51,6 +51,12 @@ options:
     type: str
     choices: [auto, always]
     default: auto
+  unit:
+    description:
+      - The service that restores the table; it is stopped before another table is loaded, which it would undo.
+      - It has to be started again with the new settings.
+    type: str
+    default: ""
 seealso:
   - module: openclaw.hardening.hardened_compose
   - module: openclaw.hardening.systemd_unit
@@ -108,6 +114,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "table": {"type": "str", "required": True},
     "bridge": {"type": "str", "required": True},
+    "unit": {"type": "str", "default": ""},
     "port": {"type": "int", "default": 18789},
     "addresses": {"type": "list", "elements": "str", "default": []},
     "mode": {"type": "str", "choices": ["auto", "always"], "default": "auto"},
@@ -134,7 +141,7 @@ class PacketFilter:
         found = look(self.module, wanted)
         plan = decide(wanted, found, present=load)
         if not self.module.check_mode:
-            act(self.module, wanted, plan)
+            act(self.module, wanted, plan, self.module.params["unit"])
         declared = f"table inet {wanted.table} keeps neighbours away from {wanted.bridge} and port {wanted.port}"
         result: dict[str, Any] = {
             "changed": bool(plan.actions),
