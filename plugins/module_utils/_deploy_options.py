@@ -16,6 +16,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._file_options i
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile, look
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import Probe
 from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Deployment, Places, saved_files
+from ansible_collections.openclaw.hardening.plugins.module_utils._owner import SUFFIX
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
     absolute_path,
     integer,
@@ -25,7 +26,6 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
     shown,
 )
 
-_CANDIDATE = "_candidate"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _UNIT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,200}\.service")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,100}")
@@ -88,8 +88,8 @@ DEPLOY_ARGUMENTS: dict[str, Any] = {
 
 
 def _name(option: str, value: str) -> str:
-    if option == "project" and value.endswith(_CANDIDATE):
-        raise HardeningError(option, shown(value), f"a name that does not end with {_CANDIDATE}", option)
+    if option == "project" and value.endswith(SUFFIX):
+        raise HardeningError(option, shown(value), f"a name that does not end with {SUFFIX}", option)
     if not _NAME.fullmatch(value):
         raise HardeningError(option, repr(value[:60]), "1 to 63 of a-z, 0-9, '_' and '-'", option)
     return value

@@ -198,7 +198,7 @@ class Rollout:
         return True
 
     def _try_candidate(self) -> None:
-        candidate = Restorer(self.service, self.places).candidate()
+        candidate = self._restorer.candidate()
         folder = candidate.folder
         resolved = self._compose.resolve(self.wanted.definition.content.decode())
         port = _candidate.container_port(resolved, self.wanted.service, self.wanted.probe.port)

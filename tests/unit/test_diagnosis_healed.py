@@ -5,11 +5,9 @@ Each case of test_diagnosis.py has a trial here, or the test on a host that show
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +17,7 @@ import pytest
 import yaml
 from ansible_collections.openclaw.hardening.plugins.module_utils._diagnosis import Facts, Mount, Owner, at, diagnose
 
+from .role_templates import written
 from .test_diagnosis import CASES, LAN, STATE, TOKEN, mounts
 
 TOP = Path(__file__).resolve().parents[2]
@@ -112,26 +111,9 @@ PLAIN = {
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     """The gateway's service as the role writes it, with the options that each cure asks for; in one run."""
-    folder = tmp_path_factory.mktemp("rendered")
-    for part in ("defaults", "files", "templates", "vars"):
-        (folder / part).symlink_to(ROLE / part)
     cases = [{**PLAIN, **options} for options in [{}, *SETTINGS.values()]]
-    look = "lookup('ansible.builtin.template', 'docker-compose.hardened.yml.j2', template_vars=given) or ''"
-    # One task for all: each run of a module costs a process.
-    content = (
-        f"[{{% for given in cases %}}{{{{ ({look}) | to_json }}}}{{{{ '' if loop.last else ',' }}}}{{% endfor %}}]"
-    )
-    task = {"ansible.builtin.copy": {"content": content, "dest": f"{folder}/said.json", "mode": "0600"}}
-    play = {
-        "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task],
-        "vars_files": ["defaults/main.yml", "vars/main.yml"],
-        "vars": {"ansible_python_interpreter": sys.executable, "cases": cases},
-    }  # fmt: skip
-    (folder / "play.yml").write_text(json.dumps([play]))
-    argv = [sys.executable, "-m", "ansible.cli.playbook", "-i", "localhost,", str(folder / "play.yml")]
-    done = subprocess.run(argv, cwd=TOP, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    whole = [yaml.safe_load(text) for text in json.loads((folder / "said.json").read_text())]
+    texts = written(tmp_path_factory.mktemp("rendered"), ROLE, "docker-compose.hardened.yml.j2", cases)
+    whole = [yaml.safe_load(text) for text in texts]
     return dict(zip(["", *SETTINGS], (one["services"]["openclaw-gateway"] for one in whole)))
 
 

@@ -5,15 +5,14 @@ The places are walked in refusals.j2: an option that is refused there needs a tr
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from .role_templates import written
 
 TOP = Path(__file__).resolve().parents[2]
 ROLE = TOP / "roles/openclaw_gateway"
@@ -77,26 +76,8 @@ def named(option: str, value: Any, more: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     """What the role refuses in each trial, before and after."""
-    folder = tmp_path_factory.mktemp("refused")
-    for part in ("defaults", "files", "templates", "vars"):
-        (folder / part).symlink_to(ROLE / part)
     cases = [named(option, value, more) for option, bad, good, more in TRIALS for value in (bad, good)]
-    look = "lookup('ansible.builtin.template', 'refusals.j2', template_vars=given) or ''"
-    # One task for all: each run of a module costs a process.
-    content = (
-        f"[{{% for given in cases %}}{{{{ ({look}) | to_json }}}}{{{{ '' if loop.last else ',' }}}}{{% endfor %}}]"
-    )
-    task = {"ansible.builtin.copy": {"content": content, "dest": f"{folder}/said.json", "mode": "0600"}}
-    play = {
-        "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task],
-        "vars_files": ["defaults/main.yml", "vars/main.yml"],
-        "vars": {"ansible_python_interpreter": sys.executable, "cases": cases},
-    }  # fmt: skip
-    (folder / "play.yml").write_text(json.dumps([play]))
-    argv = [sys.executable, "-m", "ansible.cli.playbook", "-i", "localhost,", str(folder / "play.yml")]
-    done = subprocess.run(argv, cwd=TOP, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    texts = [text.strip() for text in json.loads((folder / "said.json").read_text())]
+    texts = [text.strip() for text in written(tmp_path_factory.mktemp("refused"), ROLE, "refusals.j2", cases)]
     return list(zip(texts[::2], texts[1::2]))
 
 
