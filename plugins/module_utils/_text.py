@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import posixpath
 import re
 import unicodedata
@@ -19,6 +20,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._errors import 
 # Characters that systemd, Compose or a shell interpret, and quoting that could hide them.
 INTERPRETED = "%$\"'\\`"
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_OBJECT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
+_INTERFACE = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,14}")
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
 _MODE = re.compile(r"0[0-7]{3}")
 # Linux takes longer paths, but a refusal has to name them; 255 bytes a name is what file systems take.
@@ -112,6 +115,28 @@ def account_name(option: str, value: object) -> str:
     if not isinstance(value, str) or not _ACCOUNT.fullmatch(value):
         _refuse(option, value, "1 to 32 of a-z, 0-9, '_' and '-', beginning with a letter or '_'")
     return value
+
+
+def object_name(option: str, value: object) -> str:
+    """A name that Docker takes for a container, a network or a volume."""
+    if not isinstance(value, str) or not _OBJECT.fullmatch(value):
+        _refuse(option, value, "letters, digits, '_', '.' and '-', beginning with a letter or a digit")
+    return value
+
+
+def interface_name(option: str, value: object) -> str:
+    """A name that the kernel takes for a network interface (dev_valid_name), and no program reads as an option."""
+    if not isinstance(value, str) or not _INTERFACE.fullmatch(value):
+        _refuse(option, value, "1 to 15 letters, digits, '_', '.' and '-', not beginning with '.' or '-'")
+    return value
+
+
+def ip_address(option: str, value: object) -> str:
+    """An address of IPv4 or IPv6, without brackets."""
+    try:
+        return str(ipaddress.ip_address(value if isinstance(value, str) else ""))
+    except ValueError:
+        _refuse(option, value, "an IP address")
 
 
 def integer(option: str, value: object, low: int, high: int) -> int:

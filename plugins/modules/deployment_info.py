@@ -177,6 +177,10 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import l
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import look as look_service
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
     absolute_path,
+    integer,
+    interface_name,
+    ip_address,
+    object_name,
     own_path,
     plain,
     shown,
@@ -209,6 +213,20 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
+def _judge_needs(needs: dict[str, Any]) -> None:
+    for path in needs["files"]:
+        absolute_path("refuse_foreign.files", path)
+    for network in needs["networks"]:
+        object_name("refuse_foreign.networks.name", network["name"])
+        if network["bridge"]:
+            interface_name("refuse_foreign.networks.bridge", network["bridge"])
+    for port in needs["ports"]:
+        integer("refuse_foreign.ports", port, 1, 65535)
+    for address in needs["addresses"]:
+        if address:
+            ip_address("refuse_foreign.addresses", address)
+
+
 class DeploymentInfo:
     """Looks, and says what it saw."""
 
@@ -218,8 +236,8 @@ class DeploymentInfo:
         self.project, self.service, self.container = [plain(option, params[option]) for option in names]
         self.definition = absolute_path("definition", params["definition"]) if params["definition"] else ""
         self.needs = params["refuse_foreign"]
-        for path in self.needs["files"] if self.needs else ():
-            absolute_path("refuse_foreign.files", path)
+        if self.needs is not None:
+            _judge_needs(self.needs)
         self.places = _journal.Places(own_path("record_dir", params["record_dir"]))
         self.docker_host = _docker.docker_host(params["docker_host"])
         self.image_ref = _docker.reference("image_ref", params["image_ref"]) if params["image_ref"] else ""
@@ -275,7 +293,11 @@ class DeploymentInfo:
                 target = shown(os.readlink(path))
                 found.append(f"link {path} to {target} ('npm install --global' makes such a one)")
                 continue
-            state = look(path)
+            try:
+                state = look(path)
+            except HardeningError as error:
+                found.append(f"{path}, which cannot be looked at ({error})")
+                continue
             if state is not None and not (state.type == "file" and claim.wrote(path, state.content)):
                 found.append(f"{state.type} {path} of uid {state.uid}, which this collection did not write")
         there = _docker_lists.look(self.docker_host)

@@ -166,3 +166,40 @@ def test_what_a_program_said_stays_on_one_line():
 def test_a_refusal_shows_what_it_was_told_and_moves_no_cursor():
     refusal = HardeningError("x", "\x1b[2J\u202e\x85\ud800", "y\n- z")
     assert str(refusal) == "x: found \\x1b[2J\\u202e\\x85\\ud800, needed y\n- z"
+
+
+@pytest.mark.parametrize("value", ["openclaw-gateway", "0", "A.b_c", "x" * 255])
+def test_object_name_takes_what_docker_takes(value):
+    assert _text.object_name("o", value) == value
+
+
+@pytest.mark.parametrize(
+    "value", [*HOSTILE_LINES, "", "-x", "--privileged", ".x", "_x", "a/b", "x" * 256, None]
+)
+def test_object_name_refuses(value):
+    with pytest.raises(HardeningError, match=r"o: found .*, needed .*; set 'o'"):
+        _text.object_name("o", value)
+
+
+@pytest.mark.parametrize("value", ["br-openclaw", "docker0", "_x", "eth0.10", "x" * 15])
+def test_interface_name_takes_what_the_kernel_takes(value):
+    assert _text.interface_name("o", value) == value
+
+
+@pytest.mark.parametrize("value", [*HOSTILE_LINES, "", "-x", "--", ".", "..", "a/b", "a b", "x" * 16, None, 5])
+def test_interface_name_refuses(value):
+    with pytest.raises(HardeningError, match=r"o: found .*, needed .*; set 'o'"):
+        _text.interface_name("o", value)
+
+
+@pytest.mark.parametrize("value", ["127.0.0.1", "0.0.0.0", "::1", "fe80::1"])
+def test_ip_address_takes_both_versions(value):
+    assert _text.ip_address("o", value) == value
+
+
+@pytest.mark.parametrize(
+    "value", [*HOSTILE_LINES, "", "-1", "1.2.3", "1.2.3.4/24", "[::1]", "localhost", None]
+)
+def test_ip_address_refuses(value):
+    with pytest.raises(HardeningError, match=r"o: found .*, needed an IP address; set 'o'"):
+        _text.ip_address("o", value)
