@@ -56,9 +56,7 @@ def test_absolute_path_returns_the_value(value):
     assert _text.absolute_path("o", value) == value
 
 
-@pytest.mark.parametrize(
-    "value", ["", "/", "//a", "a/b", "./a", "/a/", "/a//b", "/a/./b", "/a/../b", "/..", "~/x", "/a\n", "/a$b", None, 5]
-)
+@pytest.mark.parametrize("value", ["", "/", "//a", "a/b", "./a", "/a/", "/a//b", "/a/./b", "/a/../b", "/..", "~/x", "/a\n", "/a$b", None, 5])
 def test_absolute_path_refuses(value):
     with pytest.raises(HardeningError, match="o: found "):
         _text.absolute_path("o", value)
@@ -80,9 +78,7 @@ def test_integer_returns_the_number(value, number):
     assert _text.integer("o", value, 1, 65535) == number
 
 
-@pytest.mark.parametrize(
-    "value", [0, 65536, 70000, "abc", "", "1.5", 1.0, True, None, "٣", "1\n", " 1", "9" * 5000, -1]
-)
+@pytest.mark.parametrize("value", [0, 65536, 70000, "abc", "", "1.5", 1.0, True, None, "٣", "1\n", " 1", "9" * 5000, -1])
 def test_integer_refuses(value):
     with pytest.raises(HardeningError, match=r"o: found .*, needed an integer from 1 to 65535; set 'o'"):
         _text.integer("o", value, 1, 65535)
@@ -173,9 +169,7 @@ def test_object_name_takes_what_docker_takes(value):
     assert _text.object_name("o", value) == value
 
 
-@pytest.mark.parametrize(
-    "value", [*HOSTILE_LINES, "", "-x", "--privileged", ".x", "_x", "a/b", "x" * 256, None]
-)
+@pytest.mark.parametrize("value", [*HOSTILE_LINES, "", "-x", "--privileged", ".x", "_x", "a/b", "x" * 256, None])
 def test_object_name_refuses(value):
     with pytest.raises(HardeningError, match=r"o: found .*, needed .*; set 'o'"):
         _text.object_name("o", value)
@@ -197,9 +191,7 @@ def test_ip_address_takes_both_versions(value):
     assert _text.ip_address("o", value) == value
 
 
-@pytest.mark.parametrize(
-    "value", [*HOSTILE_LINES, "", "-1", "1.2.3", "1.2.3.4/24", "[::1]", "localhost", None]
-)
+@pytest.mark.parametrize("value", [*HOSTILE_LINES, "", "-1", "1.2.3", "1.2.3.4/24", "[::1]", "localhost", None])
 def test_ip_address_refuses(value):
     with pytest.raises(HardeningError, match=r"o: found .*, needed an IP address; set 'o'"):
         _text.ip_address("o", value)
