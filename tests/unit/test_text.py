@@ -56,7 +56,9 @@ def test_absolute_path_returns_the_value(value):
     assert _text.absolute_path("o", value) == value
 
 
-@pytest.mark.parametrize("value", ["", "/", "//a", "a/b", "./a", "/a/", "/a//b", "/a/./b", "/a/../b", "/..", "~/x", "/a\n", "/a$b", None, 5])
+@pytest.mark.parametrize(
+    "value", ["", "/", "//a", "a/b", "./a", "/a/", "/a//b", "/a/./b", "/a/../b", "/..", "~/x", "/a\n", "/a$b", None, 5]
+)
 def test_absolute_path_refuses(value):
     with pytest.raises(HardeningError, match="o: found "):
         _text.absolute_path("o", value)
@@ -78,7 +80,9 @@ def test_integer_returns_the_number(value, number):
     assert _text.integer("o", value, 1, 65535) == number
 
 
-@pytest.mark.parametrize("value", [0, 65536, 70000, "abc", "", "1.5", 1.0, True, None, "٣", "1\n", " 1", "9" * 5000, -1])
+@pytest.mark.parametrize(
+    "value", [0, 65536, 70000, "abc", "", "1.5", 1.0, True, None, "٣", "1\n", " 1", "9" * 5000, -1]
+)
 def test_integer_refuses(value):
     with pytest.raises(HardeningError, match=r"o: found .*, needed an integer from 1 to 65535; set 'o'"):
         _text.integer("o", value, 1, 65535)
