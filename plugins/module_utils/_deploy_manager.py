@@ -283,7 +283,21 @@ class DeployManager:
             there = _owner.look(api)
             needs = _owner.needs_of(compose.resolve(wanted.definition.content.decode()))
             foreign += _owner.foreign_needs(claim, needs, there)
+            foreign += self._foreign_images(api)
         _owner.refuse(foreign, wanted.project)
+
+    def _foreign_images(self, api: DockerClient) -> list[str]:
+        names = [f"{self.wanted.image_ref}{suffix}" for suffix in (_owner.REPLACED, _owner.REJECTED)]
+        named = {name: _docker.find_image(api, name) for name in names}
+        if not any(named.values()):
+            return []
+        known = {entry["image_id"] for entry in _ledger.read_rejected(self.places.record_dir)}
+        deployed = _ledger.look_deployed(self.places.record_dir, self.wanted.project)[0]
+        known.update([deployed.image_id] if deployed else [])
+        with suppress(HardeningError):  # a damaged record names nothing
+            previous = _journal.load_previous(self.places)
+            known.update([previous.image_id] if previous else [])
+        return _owner.foreign_images(named, known)
 
     def _judge(self, compose: Compose, api: DockerClient | None) -> list[str]:
         """Refuse a definition that breaks the policy; return the rules that are waived."""

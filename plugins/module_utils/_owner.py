@@ -24,11 +24,14 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._errors import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import harmless
 
 if TYPE_CHECKING:
+    from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Image
     from docker import DockerClient
 
 LABEL_FILES = "com.docker.compose.project.config_files"
 LABEL_DIRECTORY = "com.docker.compose.project.working_dir"
 LABEL_OURS = "io.openclaw.hardening."
+# What a deployment appends to the name of an image: of the one that it replaces, of one that it takes back.
+REPLACED, REJECTED = "-rollback", "-rejected"
 SUFFIX = "_candidate"  # no instance is called so: its names have no underscore
 BRIDGE = "com.docker.network.bridge.name"
 _HEADER = re.compile(
@@ -182,6 +185,21 @@ def foreign_needs(claim: Claim, needs: Needs, there: Standing) -> list[str]:
             if held:
                 found.append(f"{_container(other)}, which publishes {', '.join(held)}")
     return found
+
+
+def foreign_images(named: Mapping[str, Image | None], known: Collection[str]) -> list[str]:
+    """Describe the images that have a name which a deployment gives to those it replaces or takes back.
+
+    :param known: ids of the images that the records name; those have no label of ours when they were made elsewhere.
+    """
+    return [
+        f"image {name} ({image.id[:19]}), which this collection did not name so (docker tag {name} NAME:TAG && "
+        f"docker rmi {name} gives it another name)"
+        for name, image in named.items()
+        if image is not None
+        and image.id not in known
+        and not any(label.startswith(LABEL_OURS) for label in image.labels)
+    ]
 
 
 def _network_in_the_way(claim: Claim, name: str, bridge: str, there: Standing) -> list[str]:

@@ -32,6 +32,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
 from ansible_collections.openclaw.hardening.plugins.module_utils._health import wait
 from ansible_collections.openclaw.hardening.plugins.module_utils._image_record import restore_record
 from ansible_collections.openclaw.hardening.plugins.module_utils._journal import Deployment, Journal, Places
+from ansible_collections.openclaw.hardening.plugins.module_utils._owner import REPLACED
 from ansible_collections.openclaw.hardening.plugins.module_utils._port import Port, start_when_free
 from ansible_collections.openclaw.hardening.plugins.module_utils._service import ALIVE, Service
 from ansible_collections.openclaw.hardening.plugins.module_utils._snapshot import Mirror
@@ -207,7 +208,7 @@ class Restorer:
 
     def _name_replaced(self, before: Deployment, image_id: str) -> None:
         """Keep the replaced image by a name; the one that had the name goes when nothing else names or uses it."""
-        api, ref = self.service.api, f"{before.image_ref}-rollback"
+        api, ref = self.service.api, f"{before.image_ref}{REPLACED}"
         old = find_image(api, ref)
         if before.image_id == image_id:
             remove_unused(api, ref)

@@ -21,7 +21,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker import 
     remove_nameless,
     tag_image,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._owner import Claim, attached, is_on
+from ansible_collections.openclaw.hardening.plugins.module_utils._owner import REJECTED, Claim, attached, is_on
 from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
 from ansible_collections.openclaw.hardening.plugins.module_utils._text import listed
 
@@ -103,7 +103,7 @@ class Service:
 
     def name_image(self, image_id: str, ref: str) -> None:
         """Let ``ref`` mean this image; the one that it meant stays under another name, until the next one does."""
-        now, rejected = find_image(self.api, ref), f"{ref}-rejected"
+        now, rejected = find_image(self.api, ref), f"{ref}{REJECTED}"
         if now and now.id == image_id:
             return
         former = find_image(self.api, rejected)

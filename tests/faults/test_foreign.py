@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from deployment import COMPOSE, CONTAINER, ETC, SERVICE, UNIT, Deployment
+from deployment import COMPOSE, CONTAINER, ETC, IMAGE, SERVICE, UNIT, Deployment
 from harness import RECORDS, FaultHost, World
 
 FOLDER = "/root/foreign/openclaw"
@@ -36,6 +36,7 @@ class Foreign:
             docker network ls --quiet --filter label=foreign | xargs --no-run-if-empty docker network rm >/dev/null
             docker volume ls --quiet --filter label=foreign | xargs --no-run-if-empty docker volume rm >/dev/null
             docker network rm openclaw_default openclaw_candidate_default >/dev/null 2>&1 || true
+            docker rmi {IMAGE}-rollback {IMAGE}-rejected >/dev/null 2>&1 || true
             rm -rf {FOLDER}
         """)
 
@@ -133,6 +134,8 @@ def test_a_copied_label_is_no_proof(bare: Foreign, deployment: Deployment) -> No
          "network theirs of the Compose project openclaw_candidate"),
         ("docker volume create --label foreign --label com.docker.compose.project=openclaw_candidate theirs",
          "volume theirs of the Compose project openclaw_candidate"),
+        (f"tar --create --files-from /dev/null | docker import - {IMAGE}-rollback", f"image {IMAGE}-rollback"),
+        (f"tar --create --files-from /dev/null | docker import - {IMAGE}-rejected", f"image {IMAGE}-rejected"),
     ],
 )  # fmt: skip
 def test_whatever_holds_a_name_that_is_needed(

@@ -19,6 +19,7 @@ from rig_host import CHECKOUT, RigHost, deploy_light_gateway, rig, wait_until
 
 RIG = "mutants"
 BUILD = CHECKOUT / "build" / RIG
+LONG = os.environ.get("MUTANTS") == "long"
 COMPOSE = "/etc/openclaw/docker-compose.hardened.yml"
 RECORD = "/var/lib/openclaw-hardening/image.json"
 # The image of a mutant; its record is given to the audit, so that it differs in nothing but its fault.

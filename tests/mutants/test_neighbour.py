@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from harness import Host
+from harness import LONG, Host
 
 # No lo, so that 127.0.0.1 and ::1 are on the wire; a route for each to the host.
 MADE = """
@@ -35,6 +35,22 @@ FLUSHES = (
     f"nft add table {TABLE} '{{ flags dormant; }}'",
     "iptables -F; iptables -t raw -F",
 )
+
+# Firewalls that an administrator puts beside it: what starts each, what reloads it, what ends it.
+FIREWALLS = {
+    "ufw": (
+        "ufw allow 22/tcp; ufw --force enable",
+        "ufw reload",
+        "ufw disable; ufw --force enable",
+        "ufw --force reset",
+    ),
+    "firewalld": (
+        "systemctl start firewalld",
+        "firewall-cmd --reload",
+        "firewall-cmd --complete-reload; systemctl restart firewalld",
+        "systemctl stop firewalld",
+    ),
+}
 
 
 def places(host: Host) -> dict[str, str]:
@@ -81,14 +97,34 @@ def test_with_it_he_does_not(host: Host, neighbour: dict[str, str]) -> None:
 
 
 def test_it_comes_back_after_each_flush(host: Host, neighbour: dict[str, str]) -> None:
-    taken = {}
     declared = host.check(f"nft list table {TABLE}")
-    for flush in FLUSHES:
-        begin = time.monotonic()
-        host.check(flush)
-        while host.run(f"nft list table {TABLE}").stdout.strip() != declared and time.monotonic() - begin < 30:
-            time.sleep(0.1)
-        taken[flush] = round(time.monotonic() - begin, 1)
+    taken = {flush: seconds_until(host, declared, flush) for flush in FLUSHES}
     assert max(taken.values()) < 30, taken
     host.check("docker_again")
     assert reached(host, neighbour) == []
+
+
+@pytest.mark.skipif(not LONG, reason="installs other firewalls; MUTANTS=long")
+@pytest.mark.parametrize("name", FIREWALLS)
+def test_another_firewall_beside_it_changes_nothing(host: Host, neighbour: dict[str, str], name: str) -> None:
+    """Started, reloaded, restarted and ended: the table stays, the gateway is served, and the audit finds nothing."""
+    declared = host.check(f"nft list table {TABLE}")
+    host.check(f"DEBIAN_FRONTEND=noninteractive apt-get install --yes {name} >/dev/null 2>&1")
+    try:
+        for action in FIREWALLS[name]:
+            assert seconds_until(host, declared, action) < 30
+            assert reached(host, neighbour) == [], action
+            assert host.run("curl --silent --fail --max-time 3 http://127.0.0.1:18789/healthz").returncode == 0, action
+            assert host.audit().bad == {}, action
+    finally:
+        host.run(f"{FIREWALLS[name][-1]}; DEBIAN_FRONTEND=noninteractive apt-get purge --yes --autoremove {name}")
+        host.check("docker_again")
+
+
+def seconds_until(host: Host, declared: str, action: str) -> float:
+    """Return how long after an action the table is as it was declared; 30 when it never is."""
+    begin = time.monotonic()
+    host.check(action)
+    while host.run(f"nft list table {TABLE}").stdout.strip() != declared and time.monotonic() - begin < 30:
+        time.sleep(0.1)
+    return round(time.monotonic() - begin, 1)

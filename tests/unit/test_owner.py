@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import Image
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._owner import (
     Claim,
@@ -13,6 +14,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._owner import (
     Standing,
     foreign_candidate,
     foreign_containers,
+    foreign_images,
     foreign_needs,
     has_header,
     needs_of,
@@ -149,6 +151,17 @@ def test_a_candidate_that_nobody_of_us_made():
     assert foreign_candidate(replace(CLAIM, attempted=True), standing) == []
     ours = container("c", Labels=labels(CANDIDATE, "openclaw_candidate"))
     assert foreign_candidate(CLAIM, there(ours, networks=tuple(standing.networks))) == []
+
+
+def test_images_that_nobody_of_us_named():
+    named = {
+        "openclaw:hardened-rollback": Image("sha256:0a", ("openclaw:hardened-rollback",)),
+        "openclaw:hardened-rejected": Image("sha256:0b", (), {"io.openclaw.hardening.content": "b1"}),
+        "openclaw:other": None,
+        "known": Image("sha256:0c", ("known",)),
+    }
+    (found,) = foreign_images(named, {"sha256:0c"})
+    assert found.startswith("image openclaw:hardened-rollback (sha256:0a), which this collection did not name so")
 
 
 def test_needs_come_from_the_resolved_definition():

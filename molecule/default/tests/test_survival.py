@@ -20,6 +20,14 @@ def ready(host) -> bool:
     return answer.stdout == "200"
 
 
+def moment(host, which: str, service: str) -> int:
+    """Return when a service began (InactiveExit) or was up (ActiveEnter), in microseconds since the boot."""
+    shown = f"systemctl show --property {which}TimestampMonotonic --value {service}.service"
+    microseconds = int(host.check_output(shown))
+    assert microseconds > 0, f"{service} never was"
+    return microseconds
+
+
 def back_with_a_new_start(host, before: str):
     return lambda: started_at(host) not in ("", before) and ready(host)
 
@@ -53,6 +61,8 @@ def test_it_comes_back_after_a_reboot(host):
             return False
 
     wait_until(rebooted, "the gateway after a reboot", PATIENCE)
+    # The table is complete before Docker begins: no container is ever on the network without it.
+    assert moment(host, "ActiveEnter", "openclaw-gateway-firewall") < moment(host, "InactiveExit", "docker")
     assert host.run("systemctl is-active openclaw-auth-monitor.timer").stdout.strip() == "active"
     assert host.run("systemctl is-system-running --wait").stdout.strip() == "running"
 

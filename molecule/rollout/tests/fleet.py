@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -19,13 +20,16 @@ from rig_host import RigHost  # noqa: E402
 RIG = "rollout"
 NAMES = ("one", "two", "three", "four")
 LONG = os.environ.get("ROLLOUT") == "long"
+# A channel that is dead on every host, all the time: never a reason to stop, to wait, or to roll back. The same as in
+# converge.yml.
+DEAD_CHANNEL: dict[str, Any] = json.loads((Path(__file__).parents[1] / "dead_channel.json").read_text())
 # Which gateway converge.yml rolled out: the real OpenClaw in the long form, the light one in the short.
 LIGHT = {
     "openclaw_image_source": "checkout",
     "openclaw_image_checkout_path": "/root/checkout",
     "openclaw_gateway_settle_seconds": 3,
 }
-GATEWAY = {} if LONG else LIGHT
+GATEWAY = DEAD_CHANNEL["long"] if LONG else {**LIGHT, **DEAD_CHANNEL["light"]}
 # What makes another image of the same OpenClaw within a minute: one small package more.
 SECOND = {"openclaw_image_packages": ["less"]}
 

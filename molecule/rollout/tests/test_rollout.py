@@ -53,6 +53,7 @@ def test_the_second_version_goes_to_the_canary_and_then_to_all(rollout, hosts, s
     seen["second"] = images(hosts)
     assert len(set(seen["second"].values())) == 1
     assert seen["second"] != seen["first"]
+    assert "telegram" in made.output
     for name, told in made.hosts.items():
         assert (told["image_before"], told["image_after"]) == (seen["first"][name], seen["second"][name])
         # One gap, that of the gateway's own start; its users saw about what the report says.
@@ -61,6 +62,17 @@ def test_the_second_version_goes_to_the_canary_and_then_to_all(rollout, hosts, s
     (CHECKOUT / "build/rollout-measured.json").write_text(
         json.dumps({"seconds": made.seconds, "hosts": made.hosts}, indent=2) + "\n"
     )
+
+
+def test_a_dead_channel_is_a_warning_that_names_it(command, environment, hosts):
+    """It was dead in every rollout here; the audit says so in a rule of its own, and nothing else is wrong."""
+    ready = "curl --silent --output /dev/null --write-out '%{http_code}' http://127.0.0.1:18789/readyz"
+    assert {host.check(ready) for host in hosts.values()} == {"503"}
+    argv = command("verify.yml", openclaw_verify_fail_on="high", **SECOND)
+    done = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "OCH-NET-10" in done.stdout
+    assert "telegram" in done.stdout
 
 
 def test_again_it_touches_nobody(rollout, hosts, seen):
@@ -159,6 +171,7 @@ def test_back_to_the_version_before_on_purpose(command, environment, hosts):
     argv = command("rollback.yml", "--limit", "three")
     done = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
+    assert "telegram" in done.stdout + done.stderr
     assert hosts["three"].check(
         "docker inspect -f '{{index .HostConfig.LogConfig.Config \"max-file\"}}' openclaw-gateway"
     ) == "4"  # fmt: skip
