@@ -264,6 +264,16 @@ def _remove_values(patient: Patient, _spans: list[str]) -> None:
             there[last] = json.loads(patient.values["REFERENCE"])
 
 
+def _set_values(patient: Patient, spans: list[str]) -> None:
+    for span in spans:
+        path, _colon, value = patient.fill(span).partition(": ")
+        *way, last = path.split(".")
+        there: Any = patient.settings[_CONFIG]
+        for name in way:
+            there = there.setdefault(name, {})
+        there[last] = yaml.safe_load(value)
+
+
 def _run(patient: Patient, spans: list[str]) -> None:
     for span in spans:
         patient.run(patient.fill(span))
@@ -300,6 +310,7 @@ FORMS: dict[str, Callable[[Patient, list[str]], None]] = {
     r"remove each option that is named from /etc/docker/daemon\.json": _remove_settings_named,
     r"remove each option that is named from the command line of dockerd": _remove_dockerd_options,
     r"remove each value that is named from openclaw\.json, or refer to a secret's file there": _remove_values,
+    rf"set {S} in openclaw\.json": _set_values,
     r"run # and comment out each line that is named": _edit,
     # Why or when, in words without a command.
     rf"run {S}(?: (?:for|with|where|when) [a-z' -]+)?": _run,

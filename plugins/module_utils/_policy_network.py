@@ -204,7 +204,8 @@ RULES: tuple[Rule, ...] = (
         area="network",
         severity="critical",
         expected="127.0.0.1 answers, every other address of the host refuses unless it is allowed",
-        remediation="publish the port on 127.0.0.1 alone, remove what forwards to it, come from afar by `ssh -L`",
+        remediation=f'set `ports: ["127.0.0.1:18789:18789"]` in the service; {RECREATE}; or run `nft delete rule CHAIN '
+        "handle NUMBER` for each rule that is named",
         refs=guide("Network Access Issues", "Verify Network Binding"),
         needs=("network",),
         in_force=reach_in_force,
@@ -218,7 +219,8 @@ RULES: tuple[Rule, ...] = (
             "200 on /startupz and /healthz through the published port, and a request with the token is answered; "
             "channels are OCH-NET-10"
         ),
-        remediation="see `docker logs`; set `gateway.bind` to `lan` in openclaw.json, `ports` keeps others out",
+        remediation="set `gateway.bind: lan` in openclaw.json; run `docker restart CONTAINER` where it listens on its "
+        "own loopback; or run `kill PID`, `docker restart CONTAINER` where another process has the port",
         refs=guide("Verify Functionality"),
         needs=("network",),
         in_force=answers_in_force,
@@ -264,7 +266,7 @@ RULES: tuple[Rule, ...] = (
         area="network",
         severity="critical",
         expected="401 without a token and with another one, and another answer with the right one",
-        remediation="set `gateway.auth.mode` to `token`, with one from `openssl rand -hex 32`; restart the gateway",
+        remediation=f"remove `command`, `entrypoint` from the service (the image's own asks for the token); {RECREATE}",
         refs=guide("Network Binding", "Security Checklist, item 4"),
         needs=("network",),
         in_force=token_in_force,
@@ -298,7 +300,8 @@ RULES: tuple[Rule, ...] = (
         area="network",
         severity="medium",
         expected="200 on /readyz: every channel that is configured works",
-        remediation="see `openclaw channels status` in the container; mend the channel that is named, or turn it off",
+        remediation="set `channels.CHANNEL.enabled: false` in openclaw.json; run `docker restart CONTAINER` where the "
+        "channel is not needed",
         refs=guide("Verify Functionality"),
         needs=("network",),
         in_force=dependencies_in_force,

@@ -308,7 +308,7 @@ RULES: tuple[Rule, ...] = (
         area="systemd",
         severity="high",
         expected="each unit exists, is enabled or wanted, and runs; timers wait",
-        remediation="`systemctl unmask UNIT`, then `systemctl enable --now UNIT`; `systemctl status UNIT` says why not",
+        remediation="run `systemctl enable --now UNIT`",
         refs=(*guide("Using Hardened Systemd Service", "Security Checklist, item 8"), "systemctl(1)"),
         needs=("units",),
         in_force=_active,
@@ -319,7 +319,8 @@ RULES: tuple[Rule, ...] = (
         area="systemd",
         severity="high",
         expected="Result=success, and a run after each time that its timer fired",
-        remediation="`journalctl --unit UNIT` says why; then `systemctl reset-failed UNIT && systemctl start UNIT`",
+        remediation="run `journalctl --unit UNIT` for the reason; run `systemctl reset-failed UNIT`, "
+        "`systemctl start UNIT` when it is mended",
         refs=(*guide("Step 2: Verify Functionality"), "systemd.service(5), systemd.timer(5)"),
         needs=("units",),
         in_force=_last_run,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from harness import Definition, Mutant
+from harness import CONFIG, Definition, Mutant
 from proof import proof
 
 ASKED = "curl --silent --output /dev/null --max-time 3 --write-out '%{http_code}'"
@@ -24,6 +24,7 @@ for chain in PREROUTING OUTPUT; do
   iptables -t nat {0} $chain -d $(address) -p tcp --dport 18789 -j DNAT --to-destination $to:18789
 done
 """
+HANDLE = "$(nft -a list chain ip nat %s | sed -n 's/.*dport 18789.*handle //p' | head -n 1)"
 # What keeps our own table, and the table itself.
 STOPPED = "systemctl stop openclaw-gateway-firewall.service"
 UNFILTERED = f"{STOPPED}; nft delete table inet $C"
@@ -78,9 +79,15 @@ MUTANTS = (
         lambda d: d.gateway["ports"].append(d.port(d.facts["address"])),
     ),
     Mutant(
+        "published everywhere, tried from the host", "OCH-NET-02", answers("$(address):18789"),
+        lambda d: d.gateway["ports"][0].pop("host_ip"),
+    ),
+    Mutant(
         "forwarded by hand", "OCH-NET-02",
         answers("$(address):18789"),
-        do=FORWARD.format("-I"), undo=FORWARD.format("-D"),
+        do=FORWARD.format("-I"), undo=FORWARD.format("-D"), way=1,
+        values={"CHAIN": "ip nat PREROUTING",
+                "NUMBER": f"{HANDLE % 'PREROUTING'}\nnft delete rule ip nat OUTPUT handle {HANDLE % 'OUTPUT'}"},
     ),
     Mutant(
         "false-healthy: it listens on its own loopback", "OCH-NET-03",
@@ -93,16 +100,16 @@ MUTANTS = (
     ),
     Mutant(
         "start-up never ends", "OCH-NET-03", f"[ $({ASKED} http://127.0.0.1:18789/startupz) = 503 ]",
-        stub(ready=False),
+        stub(ready=False), way=None,
     ),
     Mutant(
         "who has the token gets an error", "OCH-NET-03", f"[ $({INVOKE} {AS_OPERATOR}) = 500 ]",
-        stub(broken=True),
+        stub(broken=True), way=None,
     ),
     Mutant(
         "a part of the gateway itself does not work", "OCH-NET-03",
         f"curl --silent {AS_OPERATOR} http://127.0.0.1:18789/readyz | grep -q agent-database:main",
-        stub(failing=["agent-database:main"]),
+        stub(failing=["agent-database:main"]), way=None,
     ),
     Mutant(
         "another account has the port", "OCH-NET-03", "ss -Hltnp 'sport = 18789' | grep -q python3",
@@ -110,11 +117,13 @@ MUTANTS = (
         "setsid setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs "
         "python3 -m http.server --bind 127.0.0.1 18789 >/dev/null 2>&1 </dev/null &\n"
         "for _ in $(seq 50); do ss -Hltn 'sport = 18789' | grep -q LISTEN && break; sleep 0.1; done",
-        undo="kill $(pgrep -f 'http.server --bind 127.0.0.1 18789')", anew=True,
+        undo="kill $(pgrep -f 'http.server --bind 127.0.0.1 18789')", anew=True, way=1,
+        values={"PID": "$(pgrep -f 'http.server --bind 127.0.0.1 18789')"},
     ),
     Mutant(
         "a channel is down", "OCH-NET-10", f"[ $({ASKED} http://127.0.0.1:18789/readyz) = 503 ]",
-        stub(failing=["telegram"]),
+        stub(failing=["telegram"]), values={"CHANNEL": "telegram"}, undo=f"cp -p /root/config {CONFIG}",
+        before=f"cp -p {CONFIG} /root/config",
     ),
     Mutant(
         "second published port", "OCH-NET-04", "ss -Hltn 'sport = 18790' | grep -q 127.0.0.1",

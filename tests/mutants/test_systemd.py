@@ -31,36 +31,41 @@ MUTANTS = (
     Mutant(
         "timer disabled", "OCH-SYS-01", f"[ \"$(systemctl is-enabled {TIMER})\" = disabled ]",
         do=f"systemctl disable --quiet {TIMER}", undo=f"systemctl enable --quiet {TIMER}",
+        values={"UNIT": TIMER},
     ),
     Mutant(
         "timer stopped", "OCH-SYS-01", f"[ \"$(systemctl is-active {TIMER})\" = inactive ]",
         do=f"systemctl stop {TIMER}", undo=f"systemctl start {TIMER}",
+        values={"UNIT": TIMER},
     ),
     Mutant(
         "monitor masked", "OCH-SYS-01", f"[ \"$({SHOWS.format('LoadState', READER)})\" = masked ]",
         do=f"mv $S/{READER} /root/{READER}; systemctl mask --quiet {READER}",
         undo=f"systemctl unmask --quiet {READER}; mv /root/{READER} $S/{READER}; systemctl daemon-reload",
-        way=None,
+        way=SITE,
     ),
     Mutant(
         "notifier missing", "OCH-SYS-01", f"[ \"$({SHOWS.format('LoadState', NOTIFIER)})\" = not-found ]",
         do=f"mv $S/{NOTIFIER} /root/{NOTIFIER}; systemctl daemon-reload",
         undo=f"mv /root/{NOTIFIER} $S/{NOTIFIER}; systemctl daemon-reload",
-        way=None,
+        way=SITE,
     ),
     Mutant(
         "gateway's unit stopped", "OCH-SYS-01", f"[ \"$(systemctl is-active {GATEWAY})\" = inactive ]",
         do=f"systemctl stop {GATEWAY}", undo=f"systemctl start {GATEWAY}; settle",
+        values={"UNIT": GATEWAY},
     ),
     Mutant(
         "gateway's unit disabled", "OCH-SYS-01", f"[ \"$(systemctl is-enabled {GATEWAY})\" = disabled ]",
         do=f"systemctl disable --quiet {GATEWAY}", undo=f"systemctl enable --quiet {GATEWAY}",
+        values={"UNIT": GATEWAY},
     ),
     Mutant(
         "last run failed", "OCH-SYS-02", f"[ \"$({SHOWS.format('Result', READER)})\" = exit-code ]",
         do=f"mv $LIB/auth-monitor /root/auth-monitor; ! systemctl start {READER} 2>/dev/null; "
         "mv /root/auth-monitor $LIB/auth-monitor",
         undo=f"systemctl reset-failed {READER}; systemctl start {READER}",
+        values={"UNIT": READER},
     ),
     edited(
         "more exposed than allowed", "OCH-SYS-03", READER,

@@ -3,7 +3,7 @@
 //
 //   starting       seconds after it listens until start-up has settled: /startupz and /readyz answer 503 until then
 //   failing        names of dependencies that are not ready, such as [telegram]: /readyz answers 503 and names them to
-//                  who has the token; everything else is well
+//                  who has the token; everything else is well. Not those that `channels` turns off
 //   failing_after  seconds after it listens from which on they fail
 //   startupz       missing: 404 there; page: a web page with status 200, as a gateway answers that does not know the path
 //   broken         true: a request with the token is answered with 500
@@ -17,7 +17,7 @@ export function behaviour(config) {
 }
 
 // Returns status, body and kind of content.
-export function answer({ method, url, headers, socket }, { token, open }, stub = {}) {
+export function answer({ method, url, headers, socket }, { token, open, channels = {} }, stub = {}) {
   const json = (status, body) => [status, JSON.stringify(body), "application/json; charset=utf-8"];
   const known = open || Boolean(token && headers.authorization === `Bearer ${token}`);
   const detailed = known || ["127.0.0.1", "::1", "::ffff:127.0.0.1"].includes(socket?.remoteAddress);
@@ -32,7 +32,8 @@ export function answer({ method, url, headers, socket }, { token, open }, stub =
     return json(starting ? 503 : 200, { ok: !starting, status, version, ...(detailed ? { uptimeMs } : {}) });
   }
   if (url === "/readyz") {
-    const dead = seconds() >= (stub.failing_after ?? 0) ? (stub.failing ?? []) : [];
+    const wanted = (stub.failing ?? []).filter((name) => channels[name]?.enabled !== false);
+    const dead = seconds() >= (stub.failing_after ?? 0) ? wanted : [];
     const failing = starting ? ["startup-sidecars"] : dead;
     const ready = failing.length === 0;
     return json(ready ? 200 : 503, { ready, version, ...(detailed ? { failing, uptimeMs } : {}) });

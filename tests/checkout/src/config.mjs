@@ -26,11 +26,11 @@ export function load(path, port) {
   if (!path) return { host: "0.0.0.0", port, token: "" };
   const { valid, issues } = validate(path);
   if (!valid) return { code: 78, reason: issues[0].message };
-  const { gateway = {}, secrets = {}, stub = {} } = JSON.parse(readFileSync(path, "utf8"));
+  const { gateway = {}, secrets = {}, channels = {}, stub = {} } = JSON.parse(readFileSync(path, "utf8"));
   if (gateway.mode !== "local") return { code: 78, reason: "existing config is missing gateway.mode" };
   const host = gateway.bind === "lan" ? "0.0.0.0" : "127.0.0.1";
   const { mode = "token", token = process.env.OPENCLAW_GATEWAY_TOKEN } = gateway.auth ?? {};
-  const served = { host, port: gateway.port ?? port, open: mode === "none", stub };
+  const served = { host, port: gateway.port ?? port, open: mode === "none", channels, stub };
   if (served.open) return host === "127.0.0.1" ? served : { code: 78, reason: "refusing to bind without auth" };
   if (typeof token === "string") return { ...served, token };
   try {
