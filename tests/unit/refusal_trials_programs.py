@@ -1,0 +1,255 @@
+"""Trials of refusals in which a program, a base, an image or another state of OpenClaw decides."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.openclaw.hardening.plugins.action import image_archive
+from ansible_collections.openclaw.hardening.plugins.module_utils import (
+    _deploy_manager,
+    _docker,
+    _image_base,
+    _image_build,
+    _validation,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile
+from transfer.crafted import GOOD, IMAGE
+
+from .refusal_trials import REGISTRY, cache, goes_on, trial, two, under
+from .stub_docker import Daemon
+from .test_image_verify import CONFIG, NOTHING, layer, saved
+from .test_image_verify import GOOD as CONTENTS
+from .test_logins import AGENT, SCHEMA, database
+
+# Takes the place of docker: reads a definition as JSON, which is YAML, and knows its services.
+COMPOSE = """#!{python}
+import json, sys
+try:
+    services = json.load(sys.stdin)["services"] if "-" in sys.argv else {{}}
+except ValueError:
+    sys.exit("yaml: mapping values are not allowed")
+if "--hash" in sys.argv:
+    print(*(f"{{name}} 0123" for name in services), sep="\\n")
+"""
+
+
+def compose(folder: Path) -> Compose:
+    (folder / "docker").write_text(COMPOSE.format(python=sys.executable))
+    (folder / "docker").chmod(0o755)
+    with patch_module_args({}):
+        module = AnsibleModule(argument_spec={})
+    return Compose(module, "unix:///run/docker.sock", "openclaw", str(folder), str(folder / "compose.yml"))
+
+
+def config_hash(folder: Path, text: str) -> None:
+    under(patch.dict(os.environ, PATH=str(folder)), lambda: compose(folder).config_hash(text, "openclaw-gateway"))
+
+
+DEFINITION = json.dumps({"services": {"openclaw-gateway": {}}})
+
+
+@trial("definition")
+def a_definition_that_compose_cannot_read(folder: Path) -> Any:
+    return two(lambda text: config_hash(folder, text), "services: {", DEFINITION)
+
+
+@trial("definition")
+def a_definition_without_the_service(folder: Path) -> Any:
+    return two(lambda text: config_hash(folder, text), '{"services": {"other": {}}}', DEFINITION)
+
+
+@trial("ansible_python_interpreter")
+def an_interpreter_without_the_package(folder: Path) -> Any:
+    """Another interpreter has it, and asks the daemon."""
+
+    def attempt(has: bool) -> None:
+        with Daemon(folder) as daemon, patch.object(_docker, "HAS_DOCKER", has):
+            try:
+                _docker.client(f"unix://{daemon.path}").close()
+            finally:
+                daemon.shutdown()
+                os.unlink(daemon.path)
+                shutil.rmtree(daemon.programs)
+
+    return two(attempt, False, True)
+
+
+def base(source: str) -> None:
+    """Make the base as a build does: one from the registry needs neither apt's sources nor a place."""
+    if source == "debian":
+        host = _image_base.Distribution("debian", "trixie", "amd64")
+        with patch.object(_image_base, "distribution", lambda: host):
+            _image_base.make(None, None, "", (), "base", "x", 1)  # type: ignore[arg-type]
+    else:
+        assert REGISTRY.source == source
+
+
+@trial("base.source")
+def a_host_without_sources_of_its_own(folder: Path) -> Any:
+    (folder / "sources.list").write_text("deb [signed-by=/etc/theirs.gpg] https://packages.example trixie main\n")
+    sources = _image_base.apt_sources
+
+    def attempt(source: str) -> None:
+        with patch.object(_image_base, "apt_sources", lambda codename: sources(codename, str(folder))):
+            base(source)
+
+    return two(attempt, "debian", "registry")
+
+
+@trial("base.source")
+def a_host_whose_mounts_run_nothing(_folder: Path) -> Any:
+    def attempt(source: str) -> None:
+        with (
+            patch.object(_image_base, "apt_sources", lambda _codename: []),
+            patch.object(_image_base, "find_program", lambda _name: "/usr/bin/mmdebstrap"),
+            patch.object(_image_base.os, "statvfs", lambda _path: SimpleNamespace(f_flag=os.ST_NOEXEC)),
+        ):
+            base(source)
+
+    return two(attempt, "debian", "registry")
+
+
+@trial("dockerfile")
+def an_image_that_runs_as_root(_folder: Path) -> Any:
+    """What was built from a Dockerfile whose last USER is root, and from one whose USER is not."""
+
+    def attempt(user: str) -> None:
+        image: Any = SimpleNamespace(id="sha256:1", config={**CONFIG, "User": user})
+        layers = {"RootFS": {"Layers": ["one"]}}
+        api: Any = SimpleNamespace(api=SimpleNamespace(inspect_image=lambda _id: layers, history=lambda _id: []))
+        seen = _image_build._image_verify.inspect(saved(layer(CONTENTS)), "/app", NOTHING)
+        with patch.object(_image_build, "_contents", lambda *_: seen), patch.object(_image_build, "discard", print):
+            _image_build.verify(api, image, "/app", NOTHING)
+
+    return two(attempt, "root", "1000:1000")
+
+
+# --- OpenClaw's own word ------------------------------------------------------------------------------------------
+
+
+@trial("config")
+def a_configuration_that_openclaw_refuses(_folder: Path) -> Any:
+    """OpenClaw's answers in both cases (`openclaw config validate --json`)."""
+
+    def attempt(bind: str) -> None:
+        file = ManagedFile("/etc/openclaw/openclaw.json", json.dumps({"gateway": {"bind": bind}}).encode(), 0o400)
+        judge = SimpleNamespace(path=file.path, user="1:1", env=[], argv=["config", "validate"], option="config")
+        wanted: Any = SimpleNamespace(validation=judge, files=[file], container="openclaw-gateway", secrets=[])
+        valid = bind == "lan"
+        issues = [] if valid else [{"path": "gateway.bind", "message": "Invalid input"}]
+        said = json.dumps({"valid": valid, "path": file.path, "issues": issues, "warnings": []})
+        answer = SimpleNamespace(rc=0 if valid else 1, stdout=said, stderr="")
+        with (
+            patch.object(_validation, "run", lambda *_, **__: answer),
+            patch.object(_validation, "allowed", lambda _module: 1),
+            patch.object(_validation, "_remove_forgotten", lambda *_: None),
+        ):
+            _validation.validate(None, "unix:///run/docker.sock", wanted, "sha256:1")  # type: ignore[arg-type]
+
+    return two(attempt, "everywhere", "lan")
+
+
+@trial("keep_logins")
+def logins_in_another_form(folder: Path) -> Any:
+    """The present state has a database that the copy cannot take rows of."""
+    present, copy = folder / "state", folder / "copy"
+    database(present / "state/openclaw.sqlite", AGENT)
+    database(copy / "state/openclaw.sqlite", SCHEMA, 15, anthropic="spent")
+
+    def attempt(keep: bool) -> None:
+        back = SimpleNamespace(state_source=str(copy), keep_logins=keep, state_dir=str(present))
+        before = SimpleNamespace(rolled_back=False, replaced_at="then")
+        host = SimpleNamespace(
+            wanted=None,
+            places=SimpleNamespace(logins=str(folder / "logins")),
+            module=SimpleNamespace(warn=lambda _text: None),
+        )
+        with (
+            patch.object(_deploy_manager._journal, "load_previous", lambda _places: before),
+            patch.object(_deploy_manager, "back_to", lambda *_: back),
+        ):
+            _deploy_manager.DeployManager._previous(host)  # type: ignore[arg-type]
+
+    return two(attempt, True, False)
+
+
+@trial("state")
+def nothing_to_go_back_to(folder: Path) -> Any:
+    """A host with its first deployment, which can be deployed again."""
+
+    def attempt(state: str) -> None:
+        host: Any = SimpleNamespace(
+            wanted=SimpleNamespace(state=state),
+            places=_deploy_manager.Places(str(folder)),
+            module=SimpleNamespace(check_mode=False),
+            _compose=goes_on,
+        )
+        host._previous = lambda: _deploy_manager.DeployManager._previous(host)
+        try:
+            _deploy_manager.DeployManager._run(host, None)
+        except InterruptedError:
+            return
+
+    return two(attempt, "previous", "present")
+
+
+# --- the action image_archive -------------------------------------------------------------------------------------
+
+
+class Answered(Exception):
+    """The host was given what it asked for."""
+
+
+def arrived(**_options: object) -> dict[str, Any]:
+    raise Answered
+
+
+@trial("controller_cache")
+def a_cache_without_the_archive(folder: Path) -> Any:
+    kept = cache(folder / "full")
+    with kept.alone(1):
+        Path(kept.part(IMAGE.id)).write_bytes(GOOD)
+        kept.accept(IMAGE.id)
+
+    def attempt(name: str) -> None:
+        def module(**options: Any) -> dict[str, Any]:
+            return {"missing": True, "known_layers": 0} if "layers" in options else arrived()
+
+        action: Any = SimpleNamespace(
+            arguments={"image_id": IMAGE.id},
+            _task=SimpleNamespace(check_mode=False),
+            timeout=1,
+            _module=module,
+            _is_local=lambda: True,
+        )
+        try:
+            image_archive.ActionModule._import(action, str(folder / name), 1 << 30)
+        except Answered:
+            return
+
+    return two(attempt, "empty", "full")
+
+
+@trial("become_user")
+def a_user_who_is_not_root(_folder: Path) -> Any:
+    def attempt(user: str) -> None:
+        action: Any = SimpleNamespace(
+            _is_become_unprivileged=lambda: user != "root",
+            _connection=SimpleNamespace(_shell=SimpleNamespace(tmpdir="/root/.ansible/tmp/x")),
+            _shell=lambda _command: {"rc": 0, "stdout": "/root/.ansible/tmp/staging\n", "stderr": ""},
+        )
+        with image_archive.ActionModule._staged(action, "a.tar"), nullcontext():
+            pass
+
+    return two(attempt, "nobody", "root")
