@@ -3,10 +3,10 @@ SCENARIO ?= default
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools sandbox test lint unit sanity browser molecule rollout mutants faults hostile transfer benchmark docs pins relock clean
+.PHONY: help tools sandbox test lint unit sanity browser molecule rollout mutants faults hostile transfer benchmark benchmark-state docs pins relock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 tools: ## the pinned tools in .venv (every target below makes them first)
 	@tools/bootstrap
@@ -16,7 +16,7 @@ sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 
 # What deploys mostly waits, so two groups of gates share the machine.
 test: tools ## every gate below but the benchmark, with a summary
-	@tests/run lint unit sanity browser -- "mutants molecule rollout" "faults hostile transfer"
+	@tests/run lint unit sanity browser -- "mutants molecule rollout transfer" "faults hostile"
 
 lint: tools ## every linter; ARGS="ruff mypy" for some of them
 	@python tests/lint/run.py $(ARGS)
@@ -50,6 +50,9 @@ transfer: tools ## images built once and moved, as archives and through a real r
 
 benchmark: tools ## how a rollout scales, for docs/scaling.md; ARGS="--hosts 1 2 4"
 	@python tests/benchmarks/scale.py $(ARGS)
+
+benchmark-state: tools ## what copying a state costs, for docs/reliability.md; ARGS="--files 100000 --gib 1"
+	@python tests/benchmarks/state_copy.py $(ARGS)
 
 docs: tools ## the tables of role variables in README.md and docs/, from the argument specs
 	@python tools/docs.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -99,6 +100,21 @@ def kill_tree(pid: int) -> None:
     for each in found:
         with suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
+
+
+def with_secrets(host: RigHost, options: dict[str, Any]) -> dict[str, Any]:
+    """Return recorded options of a module with the secrets that Ansible had masked in them, read from the host."""
+    secrets = options.get("secrets")
+    if not isinstance(secrets, list):
+        return options
+    values = [_content(host, secret["path"]) for secret in secrets]
+    return {**options, "secrets": [{**secret, "value": value} for secret, value in zip(secrets, values)]}
+
+
+@functools.cache
+def _content(host: RigHost, path: str) -> str:
+    """Return a file of the host to its last byte."""
+    return host.check(f"cat {path}; printf .").removesuffix(".")
 
 
 class RigHost:

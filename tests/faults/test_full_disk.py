@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from deployment import ETC, STATE, Deployment
-from harness import RECORDS, FaultHost, World
+from harness import LONG, RECORDS, FaultHost, World
 from proofs import converged, restored, state_version, told, untouched
 
 FILLER = "filler"
@@ -41,7 +41,7 @@ def fill(path: str, free_pages: int = 0) -> str:
     """
 
 
-@pytest.mark.parametrize("what", ["configuration", "definition", "secret"])
+@pytest.mark.parametrize("what", ["configuration", "definition", "secret"] if LONG else ["definition"])
 def test_while_a_file_is_written(
     what: str, before: World, deployment: Deployment, host: FaultHost, note: Callable[..., None]
 ) -> None:

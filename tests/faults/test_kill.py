@@ -12,7 +12,7 @@ from harness import LONG, FaultHost, World
 from proofs import converged, state_version
 
 SEED = 4
-MOMENTS = 50 if LONG else 4
+MOMENTS = 50 if LONG else 2
 # Only the module's own process, so that what it had started goes on; or all of it.
 KINDS = ("kill", "group")
 CUTS = [(phase, kind) for number, phase in enumerate(PHASES) for kind in (KINDS if LONG else [KINDS[number % 2]])]

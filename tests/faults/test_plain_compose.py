@@ -8,8 +8,10 @@ import plain
 import pytest
 from deployment import Deployment
 from faults import FAULTS, Fault
-from harness import World
+from harness import LONG, World
 from proofs import told
+
+pytestmark = pytest.mark.skipif(not LONG, reason="what others make of it: FAULTS=long")
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)

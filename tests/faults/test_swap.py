@@ -8,8 +8,10 @@ from collections.abc import Callable
 import plain
 import pytest
 from deployment import CONTAINER, ETC, STATE, UNIT, Deployment
-from harness import RECORDS, FaultHost, Probes, World, wait_until
+from harness import LONG, RECORDS, FaultHost, Probes, World, wait_until
 from proofs import clean, converged, restored, same_files, state_version, told
+
+by_others = pytest.mark.skipif(not LONG, reason="what others make of it: FAULTS=long")
 
 
 def test_a_good_one_costs_no_more_than_a_start(
@@ -34,6 +36,7 @@ def test_a_good_one_costs_no_more_than_a_start(
     assert deployment.run("v2")["changed"] is False
 
 
+@by_others
 def test_a_good_one_by_plain_compose(before: World, deployment: Deployment, note: Callable[..., None]) -> None:
     plain.begin(deployment)
     code, probes = plain.up(deployment, "v2")
@@ -85,6 +88,7 @@ def test_one_that_dies_after_five_seconds_gives_way(
     assert deployment.run()["changed"] is False
 
 
+@by_others
 def test_one_that_dies_after_five_seconds_by_plain_compose(
     before: World, deployment: Deployment, host: FaultHost, note: Callable[..., None]
 ) -> None:
@@ -113,6 +117,7 @@ def test_one_that_fails_after_it_migrated_the_state(
     assert converged(deployment, before, "v2") > 0
 
 
+@by_others
 def test_one_that_fails_after_it_migrated_the_state_by_plain_compose(
     before: World, deployment: Deployment, host: FaultHost, note: Callable[..., None]
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import subprocess
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import rig_host
-from rig_host import CHECKOUT, COMMON, MODULES, RigHost
+from rig_host import CHECKOUT, COMMON, MODULES, RigHost, with_secrets
 
 RIG = "hostile"
 HOST = "gateway"
@@ -95,19 +94,5 @@ def requests(host: RigHost, module: str) -> list[dict[str, Any]]:
     tasks = json.loads(REQUESTS.read_text())["tasks"]
     asked = [task["options"] for task in tasks if task["action"] == f"openclaw.hardening.{module}" and task["options"]]
     return [
-        _with_secrets(host, {name: value for name, value in options.items() if value is not None}) for options in asked
+        with_secrets(host, {name: value for name, value in options.items() if value is not None}) for options in asked
     ]
-
-
-def _with_secrets(host: RigHost, arguments: dict[str, Any]) -> dict[str, Any]:
-    secrets = arguments.get("secrets")
-    if not isinstance(secrets, list):
-        return arguments
-    values = [_content(host, secret["path"]) for secret in secrets]
-    return {**arguments, "secrets": [{**secret, "value": value} for secret, value in zip(secrets, values)]}
-
-
-@functools.cache
-def _content(host: RigHost, path: str) -> str:
-    """Return a file of the host to its last byte."""
-    return host.check(f"cat {path}; printf .").removesuffix(".")

@@ -28,7 +28,7 @@ MUTANTS = (
         "sick container", "OCH-CTR-01", "healthy unhealthy",
         lambda d: d.gateway["healthcheck"].update(
             test=["CMD", "node", "-e", "fetch('http://127.0.0.1:18789/sick').then(r=>process.exit(r.ok?0:1))"],
-            start_period="1s",
+            interval="1s", retries=2, start_period="1s",
         ),
         state="unhealthy",
         way=None,

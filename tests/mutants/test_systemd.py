@@ -42,7 +42,7 @@ MUTANTS = (
         "monitor masked", "OCH-SYS-01", f"[ \"$({SHOWS.format('LoadState', READER)})\" = masked ]",
         do=f"mv $S/{READER} /root/{READER}; systemctl mask --quiet {READER}",
         undo=f"systemctl unmask --quiet {READER}; mv /root/{READER} $S/{READER}; systemctl daemon-reload",
-        way=SITE,
+        way=None,
     ),
     Mutant(
         "notifier missing", "OCH-SYS-01", f"[ \"$({SHOWS.format('LoadState', NOTIFIER)})\" = not-found ]",
@@ -62,8 +62,9 @@ MUTANTS = (
     ),
     Mutant(
         "last run failed", "OCH-SYS-02", f"[ \"$({SHOWS.format('Result', READER)})\" = exit-code ]",
-        do=f"mv $LIB/auth-monitor /root/auth-monitor; ! systemctl start {READER} 2>/dev/null; "
-        "mv /root/auth-monitor $LIB/auth-monitor",
+        # Nothing that it is made of is changed: a run before such a change would not be held against it.
+        do=f"mount --bind /bin/false $LIB/auth-monitor; ! systemctl start {READER} 2>/dev/null; "
+        "umount $LIB/auth-monitor",
         undo=f"systemctl reset-failed {READER}; systemctl start {READER}",
         values={"UNIT": READER},
     ),
