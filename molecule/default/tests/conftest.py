@@ -60,8 +60,8 @@ def playbook(inventory, tmp_path_factory):
             "ANSIBLE_FORCE_COLOR": "0",  # Molecule sets it
             "RECORDER_DIR": str(records),
         }
-        # Not what is tested here, and asked for many times.
-        settings = {"openclaw_gateway_settle_seconds": 2, **variables}
+        # Not what is tested here, and done many times: each start of the real OpenClaw takes 20 s of a processor.
+        settings = {"openclaw_gateway_settle_seconds": 2, "openclaw_gateway_candidate": "never", **variables}
         argv = ["ansible-playbook", "--inventory", inventory, *options, "--extra-vars", json.dumps(settings),
                 str(CHECKOUT / "playbooks" / name)]  # fmt: skip
         result = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)

@@ -34,7 +34,7 @@ def test_the_second_run_changed_nothing(records):
 
 
 def test_a_changed_option_is_predicted_applied_and_kept(host, playbook):
-    wanted = {"openclaw_gateway_memory": "2500m"}
+    wanted = {"openclaw_gateway_memory": "2500m", "openclaw_gateway_candidate": "auto"}
     before = host.run("docker inspect -f '{{.Id}} {{.HostConfig.Memory}}' openclaw-gateway").stdout
 
     prediction = playbook("site.yml", "--check", "--diff", **wanted)

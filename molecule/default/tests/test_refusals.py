@@ -54,7 +54,7 @@ for variable in STRINGS:
 COMPANIONS = {
     "checkout-relative": {"openclaw_image_source": "checkout"},
     "base-unpinned": {"openclaw_image_base": "registry"},
-    "uid-of-another-account": {"openclaw_instance": "other"},
+    "uid-of-another-account": {"openclaw_instance": "other", "openclaw_gateway_port": 18790},
 }
 # Hosts that cannot be a target: how the same host is made to look to Ansible's Python, and what its refusal says.
 ELSEWHERE = 'exec unshare --mount sh -c \'%s && exec /usr/bin/python3 "$@"\' python "$@"'
