@@ -183,4 +183,27 @@ def test_a_dead_telegram_channel(older: tuple[int, bool], real: Deployment, note
     with real.host.probed() as probes:
         back = real.run("older", state="previous", health=PATIENT)
     assert back["changed"], back
+    # What OCH-NET-10 advises.
+    assert real.run("newer", config=dead, health=PATIENT)["changed"]
+    wait_until(lambda: real.host.run(ready).stdout == "503", "OpenClaw does not notice the dead channel", 300)
+    off = {"channels": {"telegram": {**dead["channels"]["telegram"], "enabled": False}}}
+    assert real.run("newer", config=off, health=PATIENT)["health"]["not_ready"] == []
+    assert real.host.run(ready).stdout == "200"
     note("real OpenClaw: a dead Telegram channel", outcome="a warning that names it; back on purpose", **told(probes))
+
+
+def test_a_dead_model_provider(older: tuple[int, bool], real: Deployment, note: Callable[..., None]) -> None:
+    """Nothing listens where its models are: the gateway is started, alive, serving and ready, and it is rolled back."""
+    model = {"id": "stub", "name": "stub", "contextWindow": 128000, "maxTokens": 4096}
+    provider = {"baseUrl": "http://127.0.0.1:9/v1", "api": "openai-completions", "apiKey": "none", "models": [model]}
+    dead = {
+        "models": {"providers": {"stub": provider}},
+        "agents": {"defaults": {"model": {"primary": "stub/stub"}}},
+    }
+    answer = real.run("newer", config=dead, health=PATIENT)
+    assert answer["changed"], answer
+    assert answer["health"]["not_ready"] == []
+    again = real.run("newer", config=dead, health=PATIENT)
+    assert (again["changed"], again["health"]["not_ready"]) == (False, []), again
+    assert real.run("older", state="previous", health=PATIENT)["changed"]
+    note("real OpenClaw: a dead model provider", outcome="nothing waits for it, nothing goes back because of it")
