@@ -16,7 +16,7 @@ sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 
 # What deploys mostly waits, so two groups of gates share the machine.
 test: tools ## every gate below but the benchmark, with a summary
-	@tests/run lint unit sanity browser -- "mutants molecule rollout transfer" "faults hostile"
+	@tests/run lint unit sanity browser -- "mutants molecule rollout" "faults hostile transfer"
 
 lint: tools ## every linter; ARGS="ruff mypy" for some of them
 	@python tests/lint/run.py $(ARGS)
