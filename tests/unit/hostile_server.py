@@ -90,11 +90,13 @@ def serving(talk: Callable[[socket.socket], None], *, accept: bool = True, unix:
         with suppress(OSError):
             while True:
                 peers.append(server.accept()[0])
-                threads.append(threading.Thread(target=work, args=(peers[-1],), daemon=True))
-                threads[-1].start()
+                thread = threading.Thread(target=work, args=(peers[-1],), daemon=True)
+                thread.start()
+                threads.append(thread)
 
+    acceptor = threading.Thread(target=answer, daemon=True)
     if accept:
-        threading.Thread(target=answer, daemon=True).start()
+        acceptor.start()
     else:
         for _number in range(4):
             fillers.append(socket.socket())
@@ -108,6 +110,8 @@ def serving(talk: Callable[[socket.socket], None], *, accept: bool = True, unix:
             server.shutdown(socket.SHUT_RDWR)
         for each in (server, *fillers):
             each.close()
+        if accept:
+            acceptor.join(1)  # so that no more threads come
         # Nothing of it is open any more when the next test counts what is.
         for peer in peers:
             with suppress(OSError):
