@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 import struct
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.openclaw.hardening.plugins.module_utils import _nft
 from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import integer, shown, spoken
+from ansible_collections.openclaw.hardening.plugins.module_utils._text import integer, ip_address, shown, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,10 +65,7 @@ def wanted_settings(params: Mapping[str, Any]) -> _nft.Settings:
 
 
 def _address(text: str) -> str:
-    try:
-        return text if text == _nft.ANY else str(ipaddress.ip_address(text))
-    except ValueError:
-        raise HardeningError("addresses", shown(text), "an IP address, or 'any'", "addresses") from None
+    return text if text == _nft.ANY else ip_address("addresses", text, "an IP address, or 'any'")
 
 
 def protects(version: str, options: Mapping[str, Any], environment: tuple[str, ...]) -> str:

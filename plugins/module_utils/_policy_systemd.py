@@ -320,7 +320,7 @@ RULES: tuple[Rule, ...] = (
         severity="high",
         expected="Result=success, and a run after each time that its timer fired",
         remediation="run `journalctl --unit UNIT` for the reason; run `systemctl reset-failed UNIT`, "
-        "`systemctl start UNIT` when it is mended",
+        "`systemctl start UNIT` when it is fixed",
         refs=(*guide("Step 2: Verify Functionality"), "systemd.service(5), systemd.timer(5)"),
         needs=("units",),
         in_force=_last_run,

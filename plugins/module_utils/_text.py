@@ -110,33 +110,34 @@ def own_path(option: str, value: object) -> str:
     return path
 
 
+def _shaped(option: str, value: object, shape: re.Pattern[str], needed: str) -> str:
+    if not isinstance(value, str) or not shape.fullmatch(value):
+        _refuse(option, value, needed)
+    return value
+
+
 def account_name(option: str, value: object) -> str:
     """A name that useradd accepts on every supported distribution."""
-    if not isinstance(value, str) or not _ACCOUNT.fullmatch(value):
-        _refuse(option, value, "1 to 32 of a-z, 0-9, '_' and '-', beginning with a letter or '_'")
-    return value
+    return _shaped(option, value, _ACCOUNT, "1 to 32 of a-z, 0-9, '_' and '-', beginning with a letter or '_'")
 
 
 def object_name(option: str, value: object) -> str:
     """A name that Docker takes for a container, a network or a volume."""
-    if not isinstance(value, str) or not _OBJECT.fullmatch(value):
-        _refuse(option, value, "letters, digits, '_', '.' and '-', beginning with a letter or a digit")
-    return value
+    return _shaped(option, value, _OBJECT, "letters, digits, '_', '.' and '-', beginning with a letter or a digit")
 
 
 def interface_name(option: str, value: object) -> str:
     """A name that the kernel takes for a network interface (dev_valid_name), and no program reads as an option."""
-    if not isinstance(value, str) or not _INTERFACE.fullmatch(value):
-        _refuse(option, value, "1 to 15 letters, digits, '_', '.' and '-', not beginning with '.' or '-'")
-    return value
+    needed = "1 to 15 letters, digits, '_', '.' and '-', not beginning with '.' or '-'"
+    return _shaped(option, value, _INTERFACE, needed)
 
 
-def ip_address(option: str, value: object) -> str:
-    """An address of IPv4 or IPv6, without brackets."""
+def ip_address(option: str, value: object, needed: str = "an IP address") -> str:
+    """An address of IPv4 or IPv6, without brackets, in its shortest spelling."""
     try:
         return str(ipaddress.ip_address(value if isinstance(value, str) else ""))
     except ValueError:
-        _refuse(option, value, "an IP address")
+        _refuse(option, value, needed)
 
 
 def integer(option: str, value: object, low: int, high: int) -> int:
@@ -154,9 +155,7 @@ def octal_mode(option: str, value: object, *, forbid_bits: int = 0o022) -> int:
 
     The leading zero is demanded: an unquoted ``0400`` arrives from YAML as ``256``, which looks like a mode, too.
     """
-    if not isinstance(value, str) or not _MODE.fullmatch(value):
-        _refuse(option, value, "a quoted mode of four octal digits such as '0640'")
-    mode = int(value, 8)
+    mode = int(_shaped(option, value, _MODE, "a quoted mode of four octal digits such as '0640'"), 8)
     if mode & forbid_bits:
         _refuse(option, value, f"a mode without the bits {forbid_bits & mode:04o}")
     return mode

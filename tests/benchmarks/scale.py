@@ -20,6 +20,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from document import replace_table  # noqa: E402
 from plot import line_chart  # noqa: E402
 from rig_host import CHECKOUT, TOOLS, RigHost, rig  # noqa: E402
 
@@ -159,9 +160,7 @@ def write(found: list[Measured]) -> None:
     RESULTS.write_text(json.dumps([asdict(item) for item in found], indent=2) + "\n")
     series = {step: [(item.hosts, item.seconds) for item in found if item.step == step] for step in STEPS}
     PICTURE.write_text(line_chart("Seconds for a whole run, by number of hosts", series))
-    text = DOCUMENT.read_text()
-    head, tail = text.split(BEGIN)[0], text.split(END)[1]
-    DOCUMENT.write_text(f"{head}{BEGIN}\n{table(found)}\n{END}{tail}")
+    replace_table(DOCUMENT, BEGIN, END, table(found))
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ import json
 import multiprocessing
 import os
 import resource
-import shutil
 import sys
 import tempfile
 import time
@@ -22,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(CHECKOUT / ".collections"))
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(CHECKOUT / ".collections")]
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._snapshot import Mirror, measure  # noqa: E402
+from document import replace_table  # noqa: E402
 
 RESULTS = CHECKOUT / "build/benchmarks/state_copy.json"
 DOCUMENT = CHECKOUT / "docs/reliability.md"
@@ -69,13 +69,13 @@ def spent(work: Callable[[], object]) -> dict[str, float]:
     return {"seconds": round(time.monotonic() - wall, 2), "processor": round(time.process_time() - cpu, 2)}
 
 
-def passes(folder: str, fill: str, amount: int) -> dict[str, Any]:
+def passes(folder: str, fill: Callable[[Path, int], None], amount: int) -> dict[str, Any]:
     """Measure all passes over one state; runs in a process of its own, for its memory."""
     top = Path(folder)
     state, first, second = (top / name for name in ("state", "first", "second"))
     for path in (state, first, second):
         path.mkdir()
-    {"small": fill_small, "large": fill_large}[fill](state, amount)
+    fill(state, amount)
     os.sync()
     mirror = Mirror(str(state), str(first))
     size = measure(str(state))
@@ -88,13 +88,11 @@ def passes(folder: str, fill: str, amount: int) -> dict[str, Any]:
     return found
 
 
-def measured(parent: str, fill: str, amount: int) -> dict[str, Any]:
+def measured(parent: str, fill: Callable[[Path, int], None], amount: int) -> dict[str, Any]:
     """Measure in a new folder, which is taken away."""
-    with tempfile.TemporaryDirectory(prefix="state-copy-", dir=parent) as folder:
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            found: dict[str, Any] = pool.apply(passes, (folder, fill, amount))
-        shutil.rmtree(f"{folder}/state")
-    return found
+    place = tempfile.TemporaryDirectory(prefix="state-copy-", dir=parent)
+    with place as folder, multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(passes, (folder, fill, amount))
 
 
 def table(results: list[dict[str, Any]]) -> str:
@@ -124,15 +122,13 @@ def main() -> None:
     parser.add_argument("--folder", default="/var/tmp", help="where the states are made: a local disk, not a tmpfs")
     options = parser.parse_args()
     results = []
-    for fill, amounts in (("small", options.files), ("large", options.gib)):
+    for fill, amounts in ((fill_small, options.files), (fill_large, options.gib)):
         for amount in amounts:
             results.append(measured(options.folder, fill, amount))
             print(json.dumps(results[-1]), flush=True)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    text = DOCUMENT.read_text()
-    before, _begin, rest = text.partition(BEGIN)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{rest.partition(END)[2]}")
+    replace_table(DOCUMENT, BEGIN, END, table(results))
 
 
 if __name__ == "__main__":

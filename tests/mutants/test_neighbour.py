@@ -72,6 +72,15 @@ def reached(host: Host, tries: dict[str, str]) -> list[str]:
     return sorted(host.check("\n".join([*lines, "wait"])).splitlines())
 
 
+def seconds_until(host: Host, declared: str, action: str) -> float:
+    """Return how long after an action the table is as it was declared; 30 when it never is."""
+    begin = time.monotonic()
+    host.check(action)
+    while host.run(f"nft list table {TABLE}").stdout.strip() != declared and time.monotonic() - begin < 30:
+        time.sleep(0.1)
+    return round(time.monotonic() - begin, 1)
+
+
 @pytest.fixture(scope="module")
 def neighbour(host: Host) -> Iterator[dict[str, str]]:
     host.deploy(host.definition())
@@ -121,12 +130,3 @@ def test_another_firewall_beside_it_changes_nothing(host: Host, neighbour: dict[
         host.run(f"{FIREWALLS[name][-1]}; DEBIAN_FRONTEND=noninteractive apt-get purge --yes --autoremove {name}")
         host.run("nft delete table inet firewalld")
         host.check("docker_again")
-
-
-def seconds_until(host: Host, declared: str, action: str) -> float:
-    """Return how long after an action the table is as it was declared; 30 when it never is."""
-    begin = time.monotonic()
-    host.check(action)
-    while host.run(f"nft list table {TABLE}").stdout.strip() != declared and time.monotonic() - begin < 30:
-        time.sleep(0.1)
-    return round(time.monotonic() - begin, 1)

@@ -1,4 +1,4 @@
-"""A template of a role as it would be written, with the options of each case; all in one run."""
+"""What a role's files give with the options of each case; all cases in one run of ansible-playbook."""
 
 from __future__ import annotations
 
@@ -24,12 +24,17 @@ def written(folder: Path, role: Path, template: str, cases: Sequence[dict[str, A
     content = (
         f"[{{% for given in cases %}}{{{{ ({look}) | to_json }}}}{{{{ '' if loop.last else ',' }}}}{{% endfor %}}]"
     )
-    task = {"ansible.builtin.copy": {"content": content, "dest": f"{folder}/said.json", "mode": "0600"}}
-    play = {
-        "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task],
-        "vars_files": ["defaults/main.yml", "vars/main.yml"],
-        "vars": {"ansible_python_interpreter": sys.executable, "cases": cases},
-    }  # fmt: skip
+    return played(folder, content, vars_files=["defaults/main.yml", "vars/main.yml"], vars={"cases": cases})
+
+
+def played(folder: Path, content: str, *, tasks: Sequence[dict[str, Any]] = (), **play: Any) -> list[str]:
+    """Run the tasks of a play on this machine; return what a template, which gives JSON, gives after them.
+
+    :param folder: for the playbook and what it writes.
+    """
+    keep = {"ansible.builtin.copy": {"content": content, "dest": f"{folder}/said.json", "mode": "0600"}}
+    play["vars"] = {"ansible_python_interpreter": sys.executable, **play.get("vars", {})}
+    play.update(hosts="localhost", connection="local", gather_facts=False, tasks=[*tasks, keep])
     (folder / "play.yml").write_text(json.dumps([play]))
     argv = [sys.executable, "-m", "ansible.cli.playbook", "-i", "localhost,", str(folder / "play.yml")]
     done = subprocess.run(argv, cwd=TOP, capture_output=True, text=True, check=False, timeout=300)

@@ -7,13 +7,13 @@ host.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from .role_templates import played
 
 TOP = Path(__file__).resolve().parents[2]
 WAIVER = {"id": "OCH-CTR-06", "reason": "a plugin writes there"}
@@ -99,19 +99,9 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
             "vars": {"role_path": str(TOP / f"roles/openclaw_{role}"), **named({**more, option: value})},
         })  # fmt: skip
     everything = ", ".join(f"said_{number}" for number in range(len(cases)))
-    content = {"content": f"{{{{ [{everything}] | to_json }}}}", "dest": f"{folder}/said.json", "mode": "0600"}
-    tasks.append({"ansible.builtin.copy": content})
     files = [TOP / f"roles/openclaw_{role}/{part}/main.yml" for role in ROLES for part in ("defaults", "vars")]
-    play = {
-        "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks,
-        "vars_files": [str(file) for file in files if file.is_file()],
-        "vars": {"ansible_python_interpreter": sys.executable},
-    }  # fmt: skip
-    (folder / "play.yml").write_text(json.dumps([play]))
-    argv = [sys.executable, "-m", "ansible.cli.playbook", "-i", "localhost,", str(folder / "play.yml")]
-    done = subprocess.run(argv, cwd=TOP, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    texts = json.loads((folder / "said.json").read_text())
+    there = [str(file) for file in files if file.is_file()]
+    texts = played(folder, f"{{{{ [{everything}] | to_json }}}}", tasks=tasks, vars_files=there)
     return list(zip(texts[::2], texts[1::2]))
 
 
