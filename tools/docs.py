@@ -55,7 +55,7 @@ def table(role: str) -> str:
 def rules(which: str) -> str:
     """The rules of an area, or the references of a source with the rules that cover them."""
     sys.path.insert(0, str(TOP / ".collections"))
-    from ansible_collections.openclaw.hardening.plugins.module_utils._policy import RULES
+    from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import RULES
 
     if which not in SOURCES:
         rows = "".join(

@@ -11,23 +11,18 @@ from typing import Any
 
 from ansible import constants
 from ansible.utils.display import Display
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import printable
-from ansible_collections.openclaw.hardening.plugins.plugin_utils import (
-    _report_files,
-    _report_html,
-    _report_json,
-    _report_junit,
-    _report_sarif,
-    _report_table,
-)
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import printable
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._controller_action import ControllerAction
-from ansible_collections.openclaw.hardening.plugins.plugin_utils._report import Fleet, fleet
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._report import files as report_files
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._report import html as report_html
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._report import json_document, junit, sarif, table
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._report.model import Fleet, fleet
 
 FORMATS: dict[str, tuple[str, Callable[[Fleet], str]]] = {
-    "json": ("openclaw-hardening.json", _report_json.render),
-    "junit": ("openclaw-hardening.xml", _report_junit.render),
-    "sarif": ("openclaw-hardening.sarif", _report_sarif.render),
-    "html": ("openclaw-hardening.html", _report_html.render),
+    "json": ("openclaw-hardening.json", json_document.render),
+    "junit": ("openclaw-hardening.xml", junit.render),
+    "sarif": ("openclaw-hardening.sarif", sarif.render),
+    "html": ("openclaw-hardening.html", report_html.render),
 }
 ARGUMENT_SPEC: dict[str, Any] = {
     "hosts": {
@@ -56,10 +51,10 @@ class ActionModule(ControllerAction):
         if options["directory"]:
             directory = os.path.abspath(os.path.expanduser(printable("directory", options["directory"])))
             wanted = [FORMATS[name] for name in FORMATS if name in options["formats"]]
-            _report_files.vet(directory, [pair[0] for pair in wanted])
+            report_files.vet(directory, [pair[0] for pair in wanted])
             contents = {name: render(made) for name, render in wanted}
             if not self._task.check_mode:
-                _report_files.write(directory, contents)
+                report_files.write(directory, contents)
             files = [os.path.join(directory, name) for name in contents]
         if options["table"]:
             self._print(made)
@@ -67,5 +62,5 @@ class ActionModule(ControllerAction):
 
     def _print(self, made: Fleet) -> None:
         display = Display()
-        for line, colour in _report_table.lines(made, display.columns, everything=display.verbosity > 0):
+        for line, colour in table.lines(made, display.columns, everything=display.verbosity > 0):
             display.display(line, color=getattr(constants, colour) if colour else None)

@@ -12,9 +12,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.openclaw.hardening.plugins.module_utils import _image_archive
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import integer
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import integer
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import archive
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._archive_cache import OPTION, ArchiveCache, there
 
 _STAGING = "openclaw-hardening-image"
@@ -53,7 +53,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         identity = str(self.arguments.get("image") or "")
         if not identity and self._task.check_mode:
             return _exported(identity, "", changed=True)
-        _image_archive.image_id("image", identity)
+        archive.image_id("image", identity)
         if self._task.check_mode:
             path = there(directory, identity)
             return _exported(identity, path, changed=not path)
@@ -66,7 +66,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 answer = self._module(directory=cache.directory)
                 cache.prune()
                 return {**answer, "moved_bytes": 0}
-            with self._staged(_image_archive.file_name(identity)) as remote:
+            with self._staged(archive.file_name(identity)) as remote:
                 answer = self._module(directory=os.path.dirname(remote))
                 if answer.get("failed"):
                     return answer
@@ -79,7 +79,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if self._task.check_mode:
             # The module opens nothing in check mode.
             return self._module(path=f"/{_STAGING}")
-        _image_archive.image_id("image_id", identity)
+        archive.image_id("image_id", identity)
         cache = ArchiveCache(directory, max_size)
         answer = self._module(layers=list(cache.layers(identity)))
         if answer.get("failed") or not answer.get("missing"):

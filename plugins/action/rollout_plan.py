@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.openclaw.hardening.plugins.plugin_utils import _rollout_plan
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._controller_action import ControllerAction
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._rollout import plan as rollout_plan
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "hosts": {
@@ -31,9 +31,9 @@ class ActionModule(ControllerAction):
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Decide."""
-        _rollout_plan.batches(options["batches"], options["hints"])
-        hosts = [_rollout_plan.candidate(item["name"], item["seen"], options["canaries"]) for item in options["hosts"]]
-        plan = _rollout_plan.plan(
+        rollout_plan.batches(options["batches"], options["hints"])
+        hosts = [rollout_plan.candidate(item["name"], item["seen"], options["canaries"]) for item in options["hosts"]]
+        plan = rollout_plan.plan(
             hosts,
             skip_unreachable=options["unreachable"] == "skip",
             same_uid=options["same_uid"],

@@ -11,9 +11,10 @@ from typing import Any
 
 from ansible import constants
 from ansible.utils.display import Display
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import printable
-from ansible_collections.openclaw.hardening.plugins.plugin_utils import _report_files, _rollout_summary
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import printable
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._controller_action import ControllerAction
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._report import files as report_files
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._rollout import summary
 
 FILE = "openclaw-rollout.json"
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -36,13 +37,13 @@ class ActionModule(ControllerAction):
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Report."""
         rows = [
-            _rollout_summary.row(item["name"], item["seen"], skipped=item["name"] in options["skipped"])
+            summary.row(item["name"], item["seen"], skipped=item["name"] in options["skipped"])
             for item in options["hosts"]
         ]
-        made = _rollout_summary.document(rows, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        made = summary.document(rows, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
         files = self._write(options["directory"], made)
         display = Display()
-        for line, colour in _rollout_summary.lines(rows, max(120, display.columns)):
+        for line, colour in summary.lines(rows, max(120, display.columns)):
             display.display(line, color=getattr(constants, colour) if colour else None)
         bad = [row.host for row in rows if row.bad]
         return {"changed": bool(files), "files": files, "failed_hosts": bad, "summary": made}
@@ -51,7 +52,7 @@ class ActionModule(ControllerAction):
         if not directory:
             return []
         directory = os.path.abspath(os.path.expanduser(printable("directory", directory)))
-        _report_files.vet(directory, [FILE])
+        report_files.vet(directory, [FILE])
         if not self._task.check_mode:
-            _report_files.write(directory, {FILE: json.dumps(made, indent=2) + "\n"})
+            report_files.write(directory, {FILE: json.dumps(made, indent=2) + "\n"})
         return [os.path.join(directory, FILE)]

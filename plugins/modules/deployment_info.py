@@ -164,18 +164,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils import (
-    _claim,
-    _docker,
-    _docker_lists,
-    _journal,
-    _ledger,
-    _owner,
-)
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import look
-from ansible_collections.openclaw.hardening.plugins.module_utils._service import look as look_service
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import (
     absolute_path,
     integer,
     interface_name,
@@ -185,9 +175,15 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
     plain,
     shown,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import claim as deploy_claim
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import history, ownership
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import journal as deploy_journal
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import look as look_service
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client, lists
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import look
 
 if TYPE_CHECKING:
-    from ansible_collections.openclaw.hardening.plugins.module_utils._owner import Claim
+    from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.ownership import Claim
     from docker import DockerClient
 
 _FOREIGN: dict[str, Any] = {
@@ -209,7 +205,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "image_ref": {"type": "str", "default": ""},
     "definition": {"type": "str", "default": ""},
     "refuse_foreign": {"type": "dict", "options": _FOREIGN},
-    **_docker.DOCKER_ARGUMENTS,
+    **client.DOCKER_ARGUMENTS,
 }
 
 
@@ -238,26 +234,26 @@ class DeploymentInfo:
         self.needs = params["refuse_foreign"]
         if self.needs is not None:
             _judge_needs(self.needs)
-        self.places = _journal.Places(own_path("record_dir", params["record_dir"]))
-        self.docker_host = _docker.docker_host(params["docker_host"])
-        self.image_ref = _docker.reference("image_ref", params["image_ref"]) if params["image_ref"] else ""
+        self.places = deploy_journal.Places(own_path("record_dir", params["record_dir"]))
+        self.docker_host = client.docker_host(params["docker_host"])
+        self.image_ref = client.reference("image_ref", params["image_ref"]) if params["image_ref"] else ""
 
     def run(self) -> dict[str, Any]:
         """Return what is deployed."""
-        claim = _claim.read(self.places, self.project, self.container, self.definition)
+        claim = deploy_claim.read(self.places, self.project, self.container, self.definition)
         if self.needs is not None:
             self._refuse_foreign(claim)
         api = self._client()
         made_here = claim.made_here if self.definition else bool
         container = look_service(api, self.project, self.service, self.container, made_here)[0] if api else None
-        named = _docker.find_image(api, self.image_ref) if api and self.image_ref else None
+        named = client.find_image(api, self.image_ref) if api and self.image_ref else None
         image_id = container.image_id if container and container.running else ""
-        deployed = _ledger.look_deployed(self.places.record_dir, self.project)[0]
-        damaged = _ledger.damaged(self.places.record_dir, self.project)
-        present = {path: _ledger.fingerprint(look(path)) for path in (deployed.files if deployed else {})}
-        journal = _journal.load(self.places)
+        deployed = history.look_deployed(self.places.record_dir, self.project)[0]
+        damaged = history.damaged(self.places.record_dir, self.project)
+        present = {path: history.fingerprint(look(path)) for path in (deployed.files if deployed else {})}
+        journal = deploy_journal.load(self.places)
         try:
-            previous = _journal.load_previous(self.places)
+            previous = deploy_journal.load_previous(self.places)
         except HardeningError as error:
             previous = None
             damaged.append(f"{self.places.previous}/deployment.json is damaged: {error}")
@@ -271,15 +267,15 @@ class DeploymentInfo:
             "restarts": int(container.attrs.get("RestartCount") or 0) if container else 0,
             "deployed": known,
             "previous_image_id": previous.image_id if previous and not previous.rolled_back else "",
-            "drift": _ledger.drift(deployed, image_id, present, damaged),
+            "drift": history.drift(deployed, image_id, present, damaged),
             "damaged": damaged,
-            "rejected": _ledger.read_rejected(self.places.record_dir),
+            "rejected": history.read_rejected(self.places.record_dir),
             "interrupted": journal.phase if journal else "",
         }
 
     def _client(self) -> DockerClient | None:
         try:
-            return _docker.client_if_installed(self.docker_host)
+            return client.client_if_installed(self.docker_host)
         except HardeningError:
             if self.needs is None:
                 raise
@@ -300,13 +296,13 @@ class DeploymentInfo:
                 continue
             if state is not None and not (state.type == "file" and claim.wrote(path, state.content)):
                 found.append(f"{state.type} {path} of uid {state.uid}, which this collection did not write")
-        there = _docker_lists.look(self.docker_host)
+        there = lists.without_sdk(self.docker_host)
         if there is not None:
             networks = {entry["name"]: entry["bridge"] for entry in self.needs["networks"]}
             ports = [(address, port) for port in self.needs["ports"] for address in self.needs["addresses"]]
-            found += _owner.foreign_containers(claim, there) + _owner.foreign_candidate(claim, there)
-            found += _owner.foreign_needs(claim, _owner.Needs(networks, (), ports), there)
-        _owner.refuse(found, self.project)
+            found += ownership.foreign_containers(claim, there) + ownership.foreign_candidate(claim, there)
+            found += ownership.foreign_needs(claim, ownership.Needs(networks, (), ports), there)
+        ownership.refuse(found, self.project)
 
 
 def main() -> None:
@@ -316,8 +312,8 @@ def main() -> None:
         result = DeploymentInfo(module.params).run()
     except HardeningError as error:
         module.fail_json(msg=str(error), **error.details)
-    except _docker.DAEMON_ERRORS as error:
-        module.fail_json(msg=str(_docker.lost(module.params["docker_host"], error)))
+    except client.DAEMON_ERRORS as error:
+        module.fail_json(msg=str(client.lost(module.params["docker_host"], error)))
     module.exit_json(**result)
 
 

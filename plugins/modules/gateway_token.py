@@ -111,9 +111,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils import _file_set
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import (
+    absolute_path,
+    integer,
+    octal_mode,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import transaction
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import (
     FileState,
     ManagedFile,
     differences,
@@ -121,8 +126,11 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
     vet_parents,
     write,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, integer, octal_mode
-from ansible_collections.openclaw.hardening.plugins.module_utils._token import SHORTEST, fingerprint, weakness
+from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.strength import (
+    SHORTEST,
+    fingerprint,
+    weakness,
+)
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "path": {"type": "str", "required": True},
@@ -233,11 +241,11 @@ class GatewayToken:
         """Make the token true, and tell about it."""
         vet_parents(self.wanted.path)
         existing = look(self.wanted.path, max_size=64 * 1024)
-        littered = bool(_file_set.litter([self.wanted.path]))
+        littered = bool(transaction.litter([self.wanted.path]))
         plan = decide(self.wanted, existing, self.value, self.rotate, littered=littered)
         if plan.actions and not self.module.check_mode:
             if littered:
-                _file_set.settle([], [self.wanted.path])
+                transaction.settle([], [self.wanted.path])
             if differences(existing, with_token(self.wanted, plan.token)):
                 write(with_token(self.wanted, plan.token))
         unknown = plan.is_new and self.module.check_mode

@@ -450,12 +450,12 @@ health:
 
 from typing import Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _docker
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_manager import DeployManager
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy_options import DEPLOY_ARGUMENTS
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._gate import POLICY_ARGUMENTS
-from ansible_collections.openclaw.hardening.plugins.module_utils._module import SecretiveModule
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.module import SecretiveModule
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.gate import POLICY_ARGUMENTS
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.manager import DeployManager
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.options import DEPLOY_ARGUMENTS
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **DEPLOY_ARGUMENTS,
@@ -463,7 +463,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "record_dir": {"type": "str", "default": "/var/lib/openclaw-hardening"},
     "lock_timeout": {"type": "int", "default": 600},
     "command_timeout": {"type": "int", "default": 120},
-    **_docker.DOCKER_ARGUMENTS,
+    **client.DOCKER_ARGUMENTS,
 }
 
 
@@ -474,8 +474,8 @@ def main() -> None:
         result = DeployManager(module).run()
     except HardeningError as error:
         module.fail_json(msg=str(error), **error.details)
-    except _docker.DAEMON_ERRORS as error:
-        module.fail_json(msg=str(_docker.lost(module.params["docker_host"], error)))
+    except client.DAEMON_ERRORS as error:
+        module.fail_json(msg=str(client.lost(module.params["docker_host"], error)))
     module.exit_json(**result)
 
 

@@ -215,12 +215,14 @@ report:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils import _image_adopt, _image_archive, _text
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker import DOCKER_ARGUMENTS, docker_host
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._image import Base, Recipe
-from ansible_collections.openclaw.hardening.plugins.module_utils._image_base import packages
-from ansible_collections.openclaw.hardening.plugins.module_utils._image_manager import ImageManager, Settings
+from ansible_collections.openclaw.hardening.plugins.module_utils._core import validate
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import DOCKER_ARGUMENTS, docker_host
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import adopt as image_adopt
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import archive
+from ansible_collections.openclaw.hardening.plugins.module_utils._image.base import packages
+from ansible_collections.openclaw.hardening.plugins.module_utils._image.manager import ImageManager, Settings
+from ansible_collections.openclaw.hardening.plugins.module_utils._image.recipe import Base, Recipe
 
 BASE_ARGUMENTS = {
     "source": {"type": "str", "choices": ["debian", "registry"], "default": "debian"},
@@ -252,7 +254,7 @@ def recipe(module: AnsibleModule) -> Recipe:
     """Read what the image is made from; judged before anything is touched."""
     options, base = module.params, module.params["base"]
     if options["image_id"]:
-        _image_archive.image_id("image_id", options["image_id"])
+        archive.image_id("image_id", options["image_id"])
     return Recipe(
         name=options["name"],
         dockerfile=options["dockerfile"],
@@ -261,7 +263,7 @@ def recipe(module: AnsibleModule) -> Recipe:
             source=base["source"],
             ref=base["ref"],
             packages=packages(base["packages"]),
-            max_age_days=_text.integer("base.max_age_days", base["max_age_days"], 1, 3650),
+            max_age_days=validate.integer("base.max_age_days", base["max_age_days"], 1, 3650),
             refresh=base["refresh"],
         ),
         build_args={str(name): str(value) for name, value in options["build_args"].items()},
@@ -275,17 +277,17 @@ def settings(module: AnsibleModule) -> Settings:
     options = module.params
     return Settings(
         docker_host=docker_host(options["docker_host"]),
-        app_path=_text.absolute_path("app_path", options["app_path"]),
-        record_dir=_text.absolute_path("record_dir", options["record_dir"]),
-        timeout=_text.integer("timeout", options["timeout"], 60, 86400),
+        app_path=validate.absolute_path("app_path", options["app_path"]),
+        record_dir=validate.absolute_path("record_dir", options["record_dir"]),
+        timeout=validate.integer("timeout", options["timeout"], 60, 86400),
     )
 
 
 def adopt(module: AnsibleModule) -> dict[str, Any]:
     """Give the name to an image that came from elsewhere."""
     where = settings(module)
-    wanted = _image_adopt.wanted(module, where.record_dir)
-    result = _image_adopt.Adoption(module, wanted, where.docker_host, where.timeout).run()
+    wanted = image_adopt.wanted(module, where.record_dir)
+    result = image_adopt.Adoption(module, wanted, where.docker_host, where.timeout).run()
     return {**result, "ref": wanted.name, "image_id": wanted.image_id}
 
 

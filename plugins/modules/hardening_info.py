@@ -223,10 +223,10 @@ version:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils._audit import Audit
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker import DOCKER_ARGUMENTS
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._policy import WAIVER_ARGUMENTS
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import DOCKER_ARGUMENTS
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.audit import Audit
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import WAIVER_ARGUMENTS
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "containers": {"type": "list", "elements": "str", "default": []},

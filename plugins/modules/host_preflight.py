@@ -103,17 +103,17 @@ problems:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker import DOCKER_ARGUMENTS, docker_host
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._host import (
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import absolute_path, integer
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import DOCKER_ARGUMENTS, docker_host
+from ansible_collections.openclaw.hardening.plugins.module_utils._preflight import (
     Wanted,
     look,
     missing_packages,
     problems,
     show,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._program import search_path
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import absolute_path, integer
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.program import search_path
 
 HIGHEST_MIB = 2**30
 

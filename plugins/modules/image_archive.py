@@ -191,20 +191,16 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils import (
-    _docker,
-    _files,
-    _image_adopt,
-    _image_archive,
-    _image_archive_load,
-    _image_archive_save,
-    _lock,
-    _text,
-)
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._core import validate
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import managed
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import adopt, archive_load, archive_save
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import archive as image_archive
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import lock
 
 ARGUMENTS: dict[str, Any] = {
-    **_docker.DOCKER_ARGUMENTS,
+    **client.DOCKER_ARGUMENTS,
     "state": {"type": "str", "choices": ["exported", "imported"], "required": True},
     "image": {"type": "str", "default": ""},
     "directory": {"type": "str", "default": ""},
@@ -227,10 +223,10 @@ class _Common:
     def __init__(self, module: AnsibleModule) -> None:
         options = module.params
         self.module = module
-        self.docker_host = _docker.docker_host(options["docker_host"])
-        self.max_size = _text.integer("max_size_mib", options["max_size_mib"], 1, 1 << 20) << 20
-        self.record_dir = _text.own_path("record_dir", options["record_dir"])
-        self.timeout = _text.integer("timeout", options["timeout"], 1, 86400)
+        self.docker_host = client.docker_host(options["docker_host"])
+        self.max_size = validate.integer("max_size_mib", options["max_size_mib"], 1, 1 << 20) << 20
+        self.record_dir = validate.own_path("record_dir", options["record_dir"])
+        self.timeout = validate.integer("timeout", options["timeout"], 1, 86400)
         if options["controller_cache"]:
             needed = "none: leave it out, and name a place on the host by 'directory' (exported) or 'path' (imported)"
             raise HardeningError("controller_cache", "a run without the controller", needed, "controller_cache")
@@ -244,41 +240,41 @@ class Export(_Common):
         super().__init__(module)
         self.image: str = module.params["image"]
         if self.image.startswith("sha256:"):
-            _image_archive.image_id("image", self.image)
+            image_archive.image_id("image", self.image)
         elif self.image or not module.check_mode:
-            _docker.reference("image", self.image)
-        self.directory = _text.own_path("directory", module.params["directory"])
+            client.reference("image", self.image)
+        self.directory = validate.own_path("directory", module.params["directory"])
 
     def run(self) -> dict[str, Any]:
         """Look, decide, act."""
-        api = (_docker.client_if_installed if self.module.check_mode else _docker.client)(
+        api = (client.client_if_installed if self.module.check_mode else client.client)(
             self.docker_host, stream_timeout=self.timeout
         )
-        image = _docker.find_image(api, self.image) if api and self.image else None
+        image = client.find_image(api, self.image) if api and self.image else None
         if image is None:
             if not self.module.check_mode:
                 raise HardeningError(f"image {self.image}", "no such image", "one that is on this host", "image")
             return self._result("", "", (), changed=True)
-        path = os.path.join(self.directory, _image_archive.file_name(image.id))
-        if _image_archive.is_whole(path, image.id, self.max_size):
+        path = os.path.join(self.directory, image_archive.file_name(image.id))
+        if image_archive.is_whole(path, image.id, self.max_size):
             return self._result(image.id, path, image.layers, changed=False)
         if api and not self.module.check_mode:
-            _files.ensure_directory(self.record_dir, 0o700, 0, 0)
-            with _lock.lock(f"{self.record_dir}/archive.lock", self.timeout, "timeout"):
+            managed.ensure_directory(self.record_dir, 0o700, 0, 0)
+            with lock.lock(f"{self.record_dir}/archive.lock", self.timeout, "timeout"):
                 # Another run may have written it meanwhile.
-                if not _image_archive.is_whole(path, image.id, self.max_size):
+                if not image_archive.is_whole(path, image.id, self.max_size):
                     self._write(api, image, path)
         return self._result(image.id, path, image.layers, changed=True)
 
-    def _write(self, api: Any, image: _docker.Image, path: str) -> None:
-        owner = _files.look_directory(self.directory)
+    def _write(self, api: Any, image: client.Image, path: str) -> None:
+        owner = managed.look_directory(self.directory)
         if owner is None:
-            _files.ensure_directory(self.directory, 0o700, 0, 0)
+            managed.ensure_directory(self.directory, 0o700, 0, 0)
         uid, gid = (owner.uid, owner.gid) if owner else (0, 0)
-        _files.write_large(
-            _files.ManagedFile(path, b"", 0o600, uid, gid),
-            lambda handle: _image_archive_save.save(api, image, handle),
-            _image_archive.FILE_NAMES,
+        managed.write_large(
+            managed.ManagedFile(path, b"", 0o600, uid, gid),
+            lambda handle: archive_save.save(api, image, handle),
+            image_archive.FILE_NAMES,
             trusted={uid},
         )
 
@@ -304,34 +300,34 @@ class Import(_Common):
         """Take what is wanted."""
         super().__init__(module)
         options = module.params
-        self.wanted = _image_adopt.wanted(module, self.record_dir)
-        self.path = _text.absolute_path("path", options["path"]) if options["path"] else ""
-        self.layers = tuple(_image_archive.image_id("layers", layer) for layer in options["layers"])
+        self.wanted = adopt.wanted(module, self.record_dir)
+        self.path = validate.absolute_path("path", options["path"]) if options["path"] else ""
+        self.layers = tuple(image_archive.image_id("layers", layer) for layer in options["layers"])
         self.moved = 0
         self.known = 0
 
     def run(self) -> dict[str, Any]:
         """Look, decide, act."""
-        adoption = _image_adopt.Adoption(self.module, self.wanted, self.docker_host, self.timeout)
+        adoption = adopt.Adoption(self.module, self.wanted, self.docker_host, self.timeout)
         result = adoption.run("load", self._bring if self.path else None)
         result.update(ref=self.wanted.name, image_id=self.wanted.image_id, moved_bytes=self.moved)
         if result["missing"]:
             if not self.path and self.layers:
-                api = _docker.client_if_installed(self.docker_host)
-                self.known = _image_archive_load.known_layers(api, self.layers) if api else 0
+                api = client.client_if_installed(self.docker_host)
+                self.known = archive_load.known_layers(api, self.layers) if api else 0
             result["known_layers"] = self.known
         if self.layers:
             result["layers"] = list(self.layers)
         return result
 
     def _bring(self, api: Any) -> None:
-        with _image_archive.opened(self.path, "path") as file:
+        with image_archive.opened(self.path, "path") as file:
             if self.module.params["consume"]:
                 os.unlink(self.path)
-            archive = _image_archive.read(file, self.wanted.image_id)
+            archive = image_archive.read(file, self.wanted.image_id)
             self.layers = archive.layers
-            self.known = _image_archive_load.known_layers(api, archive.layers)
-            _image_archive_load.load(api, file, archive, self.max_size, self.known)
+            self.known = archive_load.known_layers(api, archive.layers)
+            archive_load.load(api, file, archive, self.max_size, self.known)
             self.moved = os.fstat(file.fileno()).st_size
 
 

@@ -168,20 +168,17 @@ missing:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils import (
-    _docker,
-    _files,
-    _image_adopt,
-    _image_archive,
-    _lock,
-    _registry,
-    _text,
-)
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._json_file import read_json, write_json
+from ansible_collections.openclaw.hardening.plugins.module_utils._core import validate
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client as docker_client
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import registry
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import managed
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import adopt, archive
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import lock
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.json_record import read_json, write_json
 
 ARGUMENTS: dict[str, Any] = {
-    **_docker.DOCKER_ARGUMENTS,
+    **docker_client.DOCKER_ARGUMENTS,
     "state": {"type": "str", "choices": ["pushed", "pulled"], "required": True},
     "repository": {"type": "str", "required": True},
     "image": {"type": "str", "default": ""},
@@ -205,28 +202,28 @@ class _Common:
     def __init__(self, module: AnsibleModule) -> None:
         options = module.params
         self.module = module
-        self.docker_host = _docker.docker_host(options["docker_host"])
-        self.where = _registry.repository("repository", options["repository"])
-        self.ca = _registry.certificate_file(self.where, _registry.certificate("ca", options["ca"]))
-        self.record_dir = _text.own_path("record_dir", options["record_dir"])
-        self.timeout = _text.integer("timeout", options["timeout"], 1, 86400)
-        self.who = _registry.login(options["username"], options["password"], options["password_file"])
+        self.docker_host = docker_client.docker_host(options["docker_host"])
+        self.where = registry.repository("repository", options["repository"])
+        self.ca = registry.certificate_file(self.where, registry.certificate("ca", options["ca"]))
+        self.record_dir = validate.own_path("record_dir", options["record_dir"])
+        self.timeout = validate.integer("timeout", options["timeout"], 1, 86400)
+        self.who = registry.login(options["username"], options["password"], options["password_file"])
         if self.who.password:
             module.no_log_values.add(self.who.password)
 
     def client(self) -> Any:
         """Connect; only a prediction may do without."""
-        connect = _docker.client_if_installed if self.module.check_mode else _docker.client
+        connect = docker_client.client_if_installed if self.module.check_mode else docker_client.client
         return connect(self.docker_host, stream_timeout=self.timeout)
 
     def trust(self) -> tuple[list[str], list[dict[str, str]]]:
         """Put the CA in place; return the action and its diff."""
-        existing = _files.look(self.ca.path) if self.ca.content else None
-        if not self.ca.content or not _files.differences(existing, self.ca):
+        existing = managed.look(self.ca.path) if self.ca.content else None
+        if not self.ca.content or not managed.differences(existing, self.ca):
             return [], []
         if not self.module.check_mode:
-            _registry.install_certificate(self.ca)
-        return ["ca"], [_files.diff_entry(existing, self.ca)]
+            registry.install_certificate(self.ca)
+        return ["ca"], [managed.diff_entry(existing, self.ca)]
 
     def result(self, identity: str, digest: str) -> dict[str, str]:
         """Say what both directions say."""
@@ -241,22 +238,22 @@ class Push(_Common):
         super().__init__(module)
         self.image: str = module.params["image"]
         if self.image.startswith("sha256:"):
-            _image_archive.image_id("image", self.image)
+            archive.image_id("image", self.image)
         elif self.image or not module.check_mode:
-            _docker.reference("image", self.image)
+            docker_client.reference("image", self.image)
         # What this host pushed last; a tag in the registry may have been moved by anybody.
         self.record = f"{self.record_dir}/registry.json"
 
     def run(self) -> dict[str, Any]:
         """Look, decide, act."""
         api = self.client()
-        image = _docker.find_image(api, self.image) if api and self.image else None
+        image = docker_client.find_image(api, self.image) if api and self.image else None
         if image is None and not self.module.check_mode:
             raise HardeningError(f"image {self.image}", "no such image", "one that is on this host", "image")
         trusted, diffs = self.trust()
         digest, moved, pushed = "", 0, False
         if api and image:
-            _registry.need_tls(api, self.where)
+            registry.need_tls(api, self.where)
             digest = self._pushed(api, image, known_ca=not (trusted and self.module.check_mode))
             if not digest and not self.module.check_mode:
                 digest, moved, pushed = self._push(api, image)
@@ -269,22 +266,22 @@ class Push(_Common):
             "diff": [*diffs, {"before": {"digest": "" if pushed else digest}, "after": {"digest": digest or "(new)"}}],
         }
 
-    def _pushed(self, api: Any, image: _docker.Image, *, known_ca: bool) -> str:
+    def _pushed(self, api: Any, image: docker_client.Image, *, known_ca: bool) -> str:
         """Return the digest under which the registry has the image, by our own word for the digest."""
         last = read_json(self.record)
         digest = str(last.get("digest", ""))
         ours = last.get("image_id") == image.id and last.get("repository") == self.where.name
         if not ours or not known_ca:
             return ""
-        return digest if _docker.has_in_registry(api, self.where.at(digest), self.who.auth_config()) else ""
+        return digest if docker_client.has_in_registry(api, self.where.at(digest), self.who.auth_config()) else ""
 
-    def _push(self, api: Any, image: _docker.Image) -> tuple[str, int, bool]:
-        _files.ensure_directory(self.record_dir, 0o700, 0, 0)
-        with _lock.lock(f"{self.record_dir}/registry.lock", self.timeout, "timeout"):
+    def _push(self, api: Any, image: docker_client.Image) -> tuple[str, int, bool]:
+        managed.ensure_directory(self.record_dir, 0o700, 0, 0)
+        with lock.lock(f"{self.record_dir}/registry.lock", self.timeout, "timeout"):
             digest = self._pushed(api, image, known_ca=True)  # another run may have done it
             if digest:
                 return digest, 0, False
-            digest, moved = _registry.push(api, image, self.where, self.who)
+            digest, moved = registry.push(api, image, self.where, self.who)
             write_json(self.record, {"image_id": image.id, "repository": self.where.name, "digest": digest})
             return digest, moved, True
 
@@ -295,20 +292,20 @@ class Pull(_Common):
     def __init__(self, module: AnsibleModule) -> None:
         """Take what is wanted."""
         super().__init__(module)
-        self.wanted = _image_adopt.wanted(module, self.record_dir)
+        self.wanted = adopt.wanted(module, self.record_dir)
         self.digest: str = module.params["digest"]
         if self.digest or not module.check_mode:
-            _registry.digest("digest", self.digest)
+            registry.digest("digest", self.digest)
         self.moved = 0
 
     def run(self) -> dict[str, Any]:
         """Look, decide, act."""
         trusted, diffs = self.trust()
-        adoption = _image_adopt.Adoption(self.module, self.wanted, self.docker_host, self.timeout)
+        adoption = adopt.Adoption(self.module, self.wanted, self.docker_host, self.timeout)
         result = adoption.run("pull", self._bring)
         if result["missing"] and not self.module.check_mode:
             # It has its own name now, on every host the same.
-            _docker.remove_unused(self.client(), self.where.at(self.digest))
+            docker_client.remove_unused(self.client(), self.where.at(self.digest))
         return {
             **result,
             **self.result(self.wanted.image_id, self.digest),
@@ -320,8 +317,8 @@ class Pull(_Common):
         }
 
     def _bring(self, api: Any) -> None:
-        _registry.need_tls(api, self.where)
-        self.moved = _registry.pull(api, self.where, self.digest, self.wanted.image_id, self.who)
+        registry.need_tls(api, self.where)
+        self.moved = registry.pull(api, self.where, self.digest, self.wanted.image_id, self.who)
 
 
 def main() -> None:

@@ -93,14 +93,15 @@ from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils import _look_daemon, _nft
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker import (
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import (
     DOCKER_ARGUMENTS,
     client,
     docker_host,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._packet_filter import (
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence import daemon as evidence_daemon
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import nft
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.packet_filter import (
     act,
     decide,
     look,
@@ -152,7 +153,7 @@ class PacketFilter:
         if self.module._diff and plan.actions:  # noqa: SLF001 - Ansible's own
             before = "".join(f"{text}\n" for text in plan.different or ("the table is loaded",))
             after = "".join(f"{text}\n" for text in plan.actions)
-            header = f"table {_nft.FAMILY} {wanted.table}"
+            header = f"table {nft.FAMILY} {wanted.table}"
             result["diff"] = {"before": before, "after": after, "before_header": header, "after_header": header}
         return result
 
@@ -167,7 +168,7 @@ class PacketFilter:
             return ""
         if not protects(version, {}, ()):
             return ""
-        daemon = _look_daemon.look(self.module, api)
+        daemon = evidence_daemon.look(self.module, api)
         return "" if daemon.config_fault else protects(daemon.version, daemon.options, daemon.environment)
 
 

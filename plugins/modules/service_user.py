@@ -130,16 +130,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import (
-    DirectoryState,
-    directory_differs,
-    ensure_directory,
-    look_directory,
-)
-from ansible_collections.openclaw.hardening.plugins.module_utils._lock import host_wide, lock
-from ansible_collections.openclaw.hardening.plugins.module_utils._run import run
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import (
     absolute_path,
     account_name,
     integer,
@@ -148,7 +140,13 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._text import (
     plain,
     shown,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._users import (
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import (
+    DirectoryState,
+    directory_differs,
+    ensure_directory,
+    look_directory,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.accounts import (
     GUIDE_UID,
     REFUSING_SHELLS,
     RESERVED_UIDS,
@@ -161,6 +159,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._users import (
     plan,
     read_accounts,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import run
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.lock import host_wide, lock
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "name": {"type": "str", "required": True},

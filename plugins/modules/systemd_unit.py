@@ -265,13 +265,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._file_options import FILE, OWNER, PATH, SECRET
-from ansible_collections.openclaw.hardening.plugins.module_utils._lock import host_wide, lock
-from ansible_collections.openclaw.hardening.plugins.module_utils._module import SecretiveModule
-from ansible_collections.openclaw.hardening.plugins.module_utils._owner import refuse
-from ansible_collections.openclaw.hardening.plugins.module_utils._run import OPTION
-from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import (
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.module import SecretiveModule
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import integer
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.ownership import refuse
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.options import FILE, OWNER, PATH, SECRET
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import OPTION
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.lock import host_wide, lock
+from ansible_collections.openclaw.hardening.plugins.module_utils._systemd.install import act, confirm
+from ansible_collections.openclaw.hardening.plugins.module_utils._systemd.manager import (
     UNIT_PATH,
     UnitStatus,
     clear_staged,
@@ -279,10 +281,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import
     programs,
     refuse_faults,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import integer
-from ansible_collections.openclaw.hardening.plugins.module_utils._unit_install import act, confirm
-from ansible_collections.openclaw.hardening.plugins.module_utils._unit_options import wanted_set
-from ansible_collections.openclaw.hardening.plugins.module_utils._unit_set import (
+from ansible_collections.openclaw.hardening.plugins.module_utils._systemd.options import wanted_set
+from ansible_collections.openclaw.hardening.plugins.module_utils._systemd.unit_set import (
     Found,
     Plan,
     decide,

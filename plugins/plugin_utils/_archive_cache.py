@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _image_archive
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._text import printable
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import printable
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import archive
 
 OPTION = "controller_cache"
 _KEPT = 3  # images
@@ -74,7 +74,7 @@ class ArchiveCache:
     def find_proven(self, identity: str) -> str:
         """Return the whole archive of an image after reading all of it; one that is broken goes."""
         path = self.find(identity)
-        if path and not _image_archive.is_whole(path, identity, self.max_size):
+        if path and not archive.is_whole(path, identity, self.max_size):
             self.drop(identity)
             return ""
         return path
@@ -85,8 +85,8 @@ class ArchiveCache:
         if not path:
             return ()
         try:
-            with _image_archive.opened(path, OPTION) as file:
-                return _image_archive.read(file, identity).layers
+            with archive.opened(path, OPTION) as file:
+                return archive.read(file, identity).layers
         except HardeningError:
             self.drop(identity)
             return ()
@@ -99,8 +99,8 @@ class ArchiveCache:
         """Prove the archive that arrived, and keep it; the caller holds the cache."""
         part = self.part(identity)
         try:
-            with _image_archive.opened(part, OPTION) as file:
-                _image_archive.prove(file, _image_archive.read(file, identity), self.max_size)
+            with archive.opened(part, OPTION) as file:
+                archive.prove(file, archive.read(file, identity), self.max_size)
                 os.fchmod(file.fileno(), 0o600)
                 os.fsync(file.fileno())
             os.replace(part, self._path(identity))
@@ -117,8 +117,8 @@ class ArchiveCache:
         if not known or os.path.isfile(target):
             return target if known else whole
         part = target + _PART
-        with _image_archive.opened(whole, OPTION) as file, open(part, "xb") as out:
-            _image_archive.cut(file, _image_archive.read(file, identity), known, out)
+        with archive.opened(whole, OPTION) as file, open(part, "xb") as out:
+            archive.cut(file, archive.read(file, identity), known, out)
         os.chmod(part, 0o600)
         os.replace(part, target)
         return target
@@ -126,12 +126,12 @@ class ArchiveCache:
     def drop(self, identity: str) -> None:
         """Remove all archives of an image."""
         for name in os.listdir(self.directory):
-            if _of_image(name) == _of_image(_image_archive.file_name(identity)):
+            if _of_image(name) == _of_image(archive.file_name(identity)):
                 with suppress(FileNotFoundError):
                     os.unlink(os.path.join(self.directory, name))
 
     def _path(self, identity: str, known: int = 0) -> str:
-        return os.path.join(self.directory, _image_archive.file_name(identity, known))
+        return os.path.join(self.directory, archive.file_name(identity, known))
 
     def prune(self) -> None:
         """Keep the images that were used last; the caller holds the cache."""
@@ -146,7 +146,7 @@ class ArchiveCache:
 
 def there(directory: str, identity: str) -> str:
     """Return the archive of an image, if there is one, and touch nothing: for predictions."""
-    path = os.path.join(_absolute(directory), _image_archive.file_name(identity))
+    path = os.path.join(_absolute(directory), archive.file_name(identity))
     return path if os.path.isfile(path) else ""
 
 
@@ -155,7 +155,7 @@ def _absolute(directory: str) -> str:
 
 
 def _of_image(name: str) -> str:
-    return name[:64] if re.fullmatch(_image_archive.FILE_NAMES, name) else ""
+    return name[:64] if re.fullmatch(archive.FILE_NAMES, name) else ""
 
 
 def _taken(handle: int) -> bool:

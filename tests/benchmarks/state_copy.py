@@ -23,7 +23,7 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(CHECKOUT / ".collections")]
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._snapshot import Mirror, measure  # noqa: E402
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_copy import Mirror, measure  # noqa: E402
 from document import replace_table  # noqa: E402
 
 RESULTS = CHECKOUT / "build/benchmarks/state_copy.json"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.plugin_utils import _report, _report_html
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._report import html as report_html
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._report import model
 from browser.devtools import Browser
 
 
@@ -29,7 +30,7 @@ def show(page, tmp_path):
     file = Path(tmp_path, "report.html")
 
     def show(hosts: list[dict], script: str = ""):
-        text = _report_html.render(_report.fleet("OpenClaw hardening", hosts, "2026-11-22T19:40:00Z"))
+        text = report_html.render(model.fleet("OpenClaw hardening", hosts, "2026-11-22T19:40:00Z"))
         file.write_text(text.replace("</body>", f"{script}</body>"), encoding="utf-8")
         page.open(file.as_uri())
         return page

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.plugin_utils import _report
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._report import model
 from unit.report_samples import HOSTILE, check, fleet, full, hostile, result, waived
 
 PHONE = (390, 844, True)
@@ -53,7 +53,7 @@ def test_it_says_what_the_data_says(show):
 
 def test_every_check_of_the_data_is_on_the_page_with_its_evidence(show):
     page = show(fleet())
-    made = _report.fleet("x", fleet(), "2026-11-22T19:40:00Z")
+    made = model.fleet("x", fleet(), "2026-11-22T19:40:00Z")
     assert number(page, ".all li.entry") == len(made.checks) == 265
     text = page.evaluate("document.querySelector('main').textContent")
     for one in made.checks:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils._journal import PHASES, RESTORING
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.journal import PHASES, RESTORING
 from deployment import Deployment
 from harness import LONG, FaultHost, World
 from proofs import converged, state_version

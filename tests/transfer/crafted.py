@@ -9,7 +9,7 @@ import json
 import tarfile
 from collections.abc import Callable
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import _image_archive
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import archive as image_archive
 
 Parts = list[tuple[str, bytes]]
 ESCAPED = "/etc/cron.d/escaped"
@@ -50,20 +50,20 @@ class TinyImage:
         self.id = digest(self.config)
 
     def parts(self) -> Parts:
-        names = [(_image_archive.layer_name(one), packed(content)) for one, content in zip(self.diff_ids, self.layers)]
-        manifest = _image_archive.manifest(self.id, self.diff_ids)
+        names = [(image_archive.layer_name(one), packed(content)) for one, content in zip(self.diff_ids, self.layers)]
+        manifest = image_archive.manifest(self.id, self.diff_ids)
         return [
             ("manifest.json", manifest),
-            (_image_archive.config_name(self.id), self.config),
+            (image_archive.config_name(self.id), self.config),
             *dict(names).items(),
         ]
 
 
-def written(parts: Parts, end: bytes = _image_archive.END) -> bytes:
+def written(parts: Parts, end: bytes = image_archive.END) -> bytes:
     """Write an archive as the module does."""
     found = b""
     for name, content in parts:
-        found += _image_archive.header(name, len(content)) + content + _image_archive.padding(len(content))
+        found += image_archive.header(name, len(content)) + content + image_archive.padding(len(content))
     return found + end
 
 
@@ -71,8 +71,8 @@ LOWER, UPPER = layer("lower", b"1" * 5000), layer("upper", b"2" * 5000)
 IMAGE = TinyImage(LOWER, UPPER)
 OTHER = TinyImage(LOWER, layer("other", b"3" * 5000))
 GOOD = written(IMAGE.parts())
-CONFIG_NAME = _image_archive.config_name(IMAGE.id)
-UPPER_NAME = _image_archive.layer_name(IMAGE.diff_ids[1])
+CONFIG_NAME = image_archive.config_name(IMAGE.id)
+UPPER_NAME = image_archive.layer_name(IMAGE.diff_ids[1])
 
 
 def replaced(name: str, content: bytes) -> bytes:
@@ -131,7 +131,7 @@ def hostile() -> dict[str, bytes]:
         "a GNU long name": foreign(named("x" * 150), format=tarfile.GNU_FORMAT),
         "a part twice": written([*IMAGE.parts(), IMAGE.parts()[-1]]),
         "a layer that does not belong": written(
-            [*IMAGE.parts(), (_image_archive.layer_name(OTHER.diff_ids[1]), packed(OTHER.layers[1]))]
+            [*IMAGE.parts(), (image_archive.layer_name(OTHER.diff_ids[1]), packed(OTHER.layers[1]))]
         ),
         "a layer less": written(IMAGE.parts()[:-1]),
         "another layer under its name": replaced(UPPER_NAME, packed(OTHER.layers[1])),

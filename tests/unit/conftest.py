@@ -10,7 +10,8 @@ from types import ModuleType
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.openclaw.hardening.plugins.module_utils import _docker_access, _run
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import access
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import command
 
 RunModule = Callable[..., dict]
 
@@ -33,16 +34,16 @@ def run_module(capsys: pytest.CaptureFixture[str]) -> RunModule:
 @pytest.fixture(autouse=True)
 def answering_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a stand-in for a module answer commands by its ``run_command``, instead of this machine."""
-    real = _run.execute
+    real = command.execute
 
-    def execute(module: object, argv: list[str], **options: object) -> _run.Output:
+    def execute(module: object, argv: list[str], **options: object) -> command.Output:
         if isinstance(module, AnsibleModule) or not hasattr(module, "run_command"):
             return real(module, argv, **options)
-        return _run.Output(
+        return command.Output(
             *module.run_command(argv, cwd=options["cwd"], environ_update=options["env"], data=options["data"])
         )
 
-    monkeypatch.setattr(_run, "execute", execute)
+    monkeypatch.setattr(command, "execute", execute)
 
 
 @pytest.fixture
@@ -55,5 +56,5 @@ def as_root() -> None:
 @pytest.fixture
 def without_docker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the machine be one on which Docker is not installed, whatever it is; a stub that listens is there."""
-    monkeypatch.setattr(_docker_access, "find_program", lambda _name: None)
-    monkeypatch.setattr(_docker_access, "_engines", lambda: ())
+    monkeypatch.setattr(access, "find_program", lambda _name: None)
+    monkeypatch.setattr(access, "_engines", lambda: ())

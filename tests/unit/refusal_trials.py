@@ -17,34 +17,25 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from ansible_collections.openclaw.hardening.plugins.module_utils import (
-    _deploy_options,
-    _docker,
-    _docker_access,
-    _image,
-    _image_archive_load,
-    _image_base,
-    _image_leftovers,
-    _image_manager,
-    _journal,
-    _lock,
-    _owner,
-    _packet_filter,
-    _registry,
-    _rollout,
-    _snapshot,
-    _systemd,
-    _users,
-)
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import apply, journal, ownership, state_copy
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import options as deploy_options
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import access, client, registry
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import ManagedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import archive_load, cleanup, manager
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import base as image_base
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import recipe as image_recipe
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import accounts as system_accounts
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import lock, packet_filter
+from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import manager as systemd_manager
 from ansible_collections.openclaw.hardening.plugins.modules import image_archive, image_registry, service_user
-from ansible_collections.openclaw.hardening.plugins.plugin_utils import _archive_cache, _report_files
+from ansible_collections.openclaw.hardening.plugins.plugin_utils import _archive_cache
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._report import files
 
 Attempt = Callable[[], object]
 TRIALS: list[tuple[str, Callable[[Path], tuple[Attempt, Attempt]]]] = []
 IMAGE, OTHER = f"sha256:{'4' * 64}", f"sha256:{'5' * 64}"
 CHECKOUT = Path(__file__).parents[1] / "checkout"
-REGISTRY = _image.Base("registry", f"docker.io/library/debian@{IMAGE}")
+REGISTRY = image_recipe.Base("registry", f"docker.io/library/debian@{IMAGE}")
 
 
 def trial(option: str) -> Callable[[Any], Any]:
@@ -118,25 +109,25 @@ def a_cache_at_work(folder: Path) -> Any:
 
 @trial("lock_timeout")
 def a_lock_that_is_held(folder: Path) -> Any:
-    return while_held(lambda timeout: _lock.lock(str(folder / "lock"), timeout, "lock_timeout"))
+    return while_held(lambda timeout: lock.lock(str(folder / "lock"), timeout, "lock_timeout"))
 
 
 @trial("directory")
 def a_file_for_a_report_directory(folder: Path) -> Any:
     (folder / "file").write_text("")
-    return two(lambda name: _report_files.vet(str(folder / name), ["a.json"]), "file", "new")
+    return two(lambda name: files.vet(str(folder / name), ["a.json"]), "file", "new")
 
 
 @trial("directory")
 def a_directory_for_a_report(folder: Path) -> Any:
     (folder / "reports/a.json").mkdir(parents=True)
-    return two(lambda name: _report_files.vet(str(folder / name), ["a.json"]), "reports", "new")
+    return two(lambda name: files.vet(str(folder / name), ["a.json"]), "reports", "new")
 
 
 @trial("directory")
 def a_report_that_cannot_be_written(folder: Path) -> Any:
     (folder / "file").write_text("")
-    return two(lambda name: _report_files.write(str(folder / name), {"a.json": "{}"}), "file/in", "new")
+    return two(lambda name: files.write(str(folder / name), {"a.json": "{}"}), "file/in", "new")
 
 
 # --- images -------------------------------------------------------------------------------------------------------
@@ -147,7 +138,7 @@ def checkout(folder: Path) -> Path:
 
 
 def source_tree(path: object) -> None:
-    _image._source_tree("checkout_path", str(path))
+    image_recipe._source_tree("checkout_path", str(path))
 
 
 @trial("checkout_path")
@@ -165,13 +156,13 @@ def a_package_without_scripts(folder: Path) -> Any:
 @trial("checkout_path")
 def a_pipe_in_the_sources(folder: Path) -> Any:
     os.mkfifo(checkout(folder) / "pipe")
-    return two(lambda path: list(_image._tree(str(path))), folder / "checkout", CHECKOUT)
+    return two(lambda path: list(image_recipe._tree(str(path))), folder / "checkout", CHECKOUT)
 
 
 @trial("checkout_path")
 def sources_that_change(folder: Path) -> Any:
     """Somebody writes into the one tree while it is copied; the other one is at rest."""
-    moving, copy = checkout(folder), _image._copy
+    moving, copy = checkout(folder), image_recipe._copy
 
     def attempt(path: Path) -> None:
         def copied(source: str, *rest: Any) -> None:
@@ -180,23 +171,23 @@ def sources_that_change(folder: Path) -> Any:
 
         stage = folder / f"stage {path == moving}"
         stage.mkdir()
-        recipe = _image.Recipe("a:b", "FROM a\n", {}, REGISTRY, checkout=str(path))
-        under(patch.object(_image, "_copy", copied), lambda: _image.stage(recipe, str(stage)))
+        recipe = image_recipe.Recipe("a:b", "FROM a\n", {}, REGISTRY, checkout=str(path))
+        under(patch.object(image_recipe, "_copy", copied), lambda: image_recipe.stage(recipe, str(stage)))
 
     return two(attempt, moving, CHECKOUT)
 
 
-def platform(base: _image.Base, host: str = "debian") -> None:
+def platform(base: image_recipe.Base, host: str = "debian") -> None:
     """Settle the base, and look for what it is made from, as a build does."""
-    found = _image_base.Distribution(host, "trixie", "amd64") if host else _image_base.distribution()
+    found = image_base.Distribution(host, "trixie", "amd64") if host else image_base.distribution()
     recipe = SimpleNamespace(recipe=SimpleNamespace(base=base))
-    with patch.object(_image_base, "distribution", lambda: found):
-        _image_manager.ImageManager._platform(recipe)  # type: ignore[arg-type]
+    with patch.object(image_base, "distribution", lambda: found):
+        manager.ImageManager._platform(recipe)  # type: ignore[arg-type]
 
 
 @trial("base.source")
 def a_system_without_a_base(_folder: Path) -> Any:
-    return lambda: platform(_image.Base("debian"), "fedora"), lambda: platform(REGISTRY, "fedora")
+    return lambda: platform(image_recipe.Base("debian"), "fedora"), lambda: platform(REGISTRY, "fedora")
 
 
 @trial("base.source")
@@ -210,7 +201,7 @@ def the_name_of_somebody_elses_image(folder: Path) -> Any:
     there = {"taken:here": image}
 
     def attempt(name: str) -> None:
-        _image_leftovers.refuse_foreign({name: there.get(name)}, str(folder))  # type: ignore[dict-item]
+        cleanup.refuse_foreign({name: there.get(name)}, str(folder))  # type: ignore[dict-item]
 
     return two(attempt, "taken:here", "openclaw:hardened")
 
@@ -219,16 +210,16 @@ def the_name_of_somebody_elses_image(folder: Path) -> Any:
 def a_digest_of_another_image(_folder: Path) -> Any:
     """A registry that keeps what it promises: by its digest each image comes as it is."""
     images = {f"a/b@{IMAGE}": SimpleNamespace(id=IMAGE), f"a/b@{OTHER}": SimpleNamespace(id=OTHER)}
-    api: Any = SimpleNamespace(api=SimpleNamespace(pull=lambda *_a, **_k: [], **{_docker._STREAM_ATTRIBUTE: 5}))
+    api: Any = SimpleNamespace(api=SimpleNamespace(pull=lambda *_a, **_k: [], **{client._STREAM_ATTRIBUTE: 5}))
     where = SimpleNamespace(name="a/b", at=lambda digest: f"a/b@{digest}")
     who = SimpleNamespace(auth_config=dict)
 
     def attempt(digest: str) -> None:
         with (
-            patch.object(_docker, "find_image", lambda _api, name: images[name]),
-            patch.object(_docker, "remove_unused", lambda *_: None),
+            patch.object(client, "find_image", lambda _api, name: images[name]),
+            patch.object(client, "remove_unused", lambda *_: None),
         ):
-            _registry.pull(api, where, digest, IMAGE, who)  # type: ignore[arg-type]
+            registry.pull(api, where, digest, IMAGE, who)  # type: ignore[arg-type]
 
     return two(attempt, OTHER, IMAGE)
 
@@ -242,9 +233,9 @@ def an_archive_without_a_layer(_folder: Path) -> Any:
         def reached(_api: object) -> None:
             raise InterruptedError
 
-        with patch.object(_docker, "need_classic_store", reached):
+        with patch.object(client, "need_classic_store", reached):
             try:
-                _image_archive_load.load(None, None, archives[path], 1, 0)  # type: ignore[arg-type]
+                archive_load.load(None, None, archives[path], 1, 0)  # type: ignore[arg-type]
             except InterruptedError:
                 return
 
@@ -272,9 +263,9 @@ def has_image(run: Callable[[str], object]) -> tuple[Attempt, Attempt]:
             return SimpleNamespace(id=IMAGE) if wanted == "there:here" else None
 
         with (
-            patch.object(_docker, "find_image", found),
-            patch.object(_docker, "client", lambda *_a, **_k: object()),
-            patch.object(_rollout, "find_image", found),
+            patch.object(client, "find_image", found),
+            patch.object(client, "client", lambda *_a, **_k: object()),
+            patch.object(apply, "find_image", found),
         ):
             try:
                 run(name)
@@ -295,7 +286,7 @@ def no_image_to_export(_folder: Path) -> Any:
             module=module(), docker_host="", timeout=1, image=name, max_size=1, _result=goes_on, directory="/nowhere",
             _export=goes_on,
         )  # fmt: skip
-        with patch.object(image_archive._image_archive, "is_whole", goes_on):
+        with patch.object(image_archive.image_archive, "is_whole", goes_on):
             image_archive.Export.run(host)  # type: ignore[arg-type]
 
     return has_image(run)
@@ -315,7 +306,7 @@ def no_image_to_push(_folder: Path) -> Any:
 def no_image_to_deploy(_folder: Path) -> Any:
     def run(name: str) -> None:
         wanted = SimpleNamespace(rolling_back=False, image_ref=name)
-        _rollout.Rollout._need_image(SimpleNamespace(wanted=wanted, _api=None))  # type: ignore[arg-type]
+        apply.Rollout._need_image(SimpleNamespace(wanted=wanted, _api=None))  # type: ignore[arg-type]
 
     return has_image(run)
 
@@ -326,8 +317,8 @@ def no_image_to_deploy(_folder: Path) -> Any:
 @trial("definition_name")
 def the_definition_of_before(folder: Path) -> Any:
     """Only a definition of the name that it had comes back."""
-    saved = _journal.SavedFile("/etc/openclaw/compose.yml", True, 0o600, 0, 0, False)
-    places = _journal.Places(str(folder))
+    saved = journal.SavedFile("/etc/openclaw/compose.yml", True, 0o600, 0, 0, False)
+    places = journal.Places(str(folder))
     Path(places.previous, "files").mkdir(parents=True)
     Path(places.previous, "files/0").write_text("services: {}")
     before = SimpleNamespace(
@@ -335,9 +326,9 @@ def the_definition_of_before(folder: Path) -> Any:
     )
 
     def attempt(name: str) -> None:
-        with patch.object(_deploy_options, "replace", lambda _wanted, **changes: changes):
+        with patch.object(deploy_options, "replace", lambda _wanted, **changes: changes):
             wanted = SimpleNamespace(definition=ManagedFile(f"/etc/openclaw/{name}", b"", 0o600))
-            _deploy_options.back_to(wanted, places, before)  # type: ignore[arg-type]
+            deploy_options.back_to(wanted, places, before)  # type: ignore[arg-type]
 
     return two(attempt, "other.yml", "compose.yml")
 
@@ -351,9 +342,9 @@ def full(inodes: bool, rolling_back: bool = False) -> Callable[[Any], None]:
         mirror: Any = object() if with_mirror else None
         rollout: Any = SimpleNamespace(wanted=SimpleNamespace(rolling_back=rolling_back))
         if mirror or with_candidate:
-            option = _rollout.Rollout._without_a_copy(rollout, mirror)
-            with patch.object(_snapshot.os, "statvfs", lambda _path: room):
-                _snapshot.need_space("/", _snapshot.Size(1, 1), "copies", option)
+            option = apply.Rollout._without_a_copy(rollout, mirror)
+            with patch.object(state_copy.os, "statvfs", lambda _path: room):
+                state_copy.need_space("/", state_copy.Size(1, 1), "copies", option)
 
     return attempt
 
@@ -377,7 +368,7 @@ def no_room_for_a_candidate(_folder: Path) -> Any:
 def names_of_somebody_else(_folder: Path) -> Any:
     """A container of another Compose project of that name."""
     there = {"openclaw": ["the container openclaw-app of the Compose project openclaw"]}
-    return two(lambda project: _owner.refuse(there.get(project, []), project), "openclaw", "openclaw-two")
+    return two(lambda project: ownership.refuse(there.get(project, []), project), "openclaw", "openclaw-two")
 
 
 @trial("docker_host")
@@ -388,12 +379,12 @@ def a_daemon_that_is_not_there(folder: Path) -> Any:
     def attempt(name: str) -> None:
         with (
             Daemon(folder) as daemon,
-            patch.object(_docker_access, "find_program", lambda _name: None),
-            patch.object(_docker_access, "_engines", lambda: ()),
+            patch.object(access, "find_program", lambda _name: None),
+            patch.object(access, "_engines", lambda: ()),
         ):
             shutil.rmtree(daemon.programs)
             try:
-                _docker.client(f"unix://{folder}/{name}").close()
+                client.client(f"unix://{folder}/{name}").close()
             finally:
                 daemon.shutdown()
                 os.unlink(daemon.path)
@@ -406,7 +397,7 @@ def a_daemon_that_is_not_there(folder: Path) -> Any:
 
 @trial("exposure_limits")
 def a_unit_that_is_exposed(_folder: Path) -> Any:
-    return two(lambda limit: _systemd.within({"a.service": 2.5}, {"a.service": limit}), 1.0, 2.5)
+    return two(lambda limit: systemd_manager.within({"a.service": 2.5}, {"a.service": limit}), 1.0, 2.5)
 
 
 @trial("units")
@@ -428,28 +419,28 @@ def a_unit_that_systemd_complains_about(folder: Path) -> Any:
             answer = run(argv, check=False, capture_output=True, text=True)
             return SimpleNamespace(rc=answer.returncode, stdout=answer.stdout, stderr=answer.stderr)
 
-        with patch.object(_systemd, "run", execute):
-            _systemd.verify(None, str(root), [_systemd.Unit("a.service", content)])  # type: ignore[arg-type]
+        with patch.object(systemd_manager, "run", execute):
+            systemd_manager.verify(None, str(root), [systemd_manager.Unit("a.service", content)])  # type: ignore[arg-type]
 
     return two(attempt, "NoSuchThing=yes", "UMask=0077")
 
 
 @trial("shell")
 def a_shell_that_is_not_there(folder: Path) -> Any:
-    return two(_users.find_shell, str(folder / "no"), "/bin/false")
+    return two(system_accounts.find_shell, str(folder / "no"), "/bin/false")
 
 
 @trial("uid")
 def no_free_number(_folder: Path) -> Any:
     """Every number of the system's range, and the guide's, is somebody's."""
-    ranges = _users.Ranges(uid_min=1000, sys_uid_min=900, sys_uid_max=999)
+    ranges = system_accounts.Ranges(uid_min=1000, sys_uid_min=900, sys_uid_max=999)
     accounts = {
-        f"a{uid}": _users.Account(f"a{uid}", "x", uid, uid, "", "/", "/usr/sbin/nologin")
-        for uid in [*range(100, 1000), _users.GUIDE_UID]
+        f"a{uid}": system_accounts.Account(f"a{uid}", "x", uid, uid, "", "/", "/usr/sbin/nologin")
+        for uid in [*range(100, 1000), system_accounts.GUIDE_UID]
     }
-    known = _users.Accounts(accounts, {}, {}, ranges)
-    wanted = _users.ServiceAccount("openclaw", None, "/var/lib/openclaw", "", "/usr/sbin/nologin")
-    return two(lambda uid: _users.plan(known, replace(wanted, uid=uid)), None, 1700)
+    known = system_accounts.Accounts(accounts, {}, {}, ranges)
+    wanted = system_accounts.ServiceAccount("openclaw", None, "/var/lib/openclaw", "", "/usr/sbin/nologin")
+    return two(lambda uid: system_accounts.plan(known, replace(wanted, uid=uid)), None, 1700)
 
 
 @trial("directories")
@@ -467,9 +458,9 @@ FILTER = {"table": "openclaw-gateway", "bridge": "br-openclaw", "port": 18789, "
 
 @trial("table")
 def a_table_that_nft_does_not_take(_folder: Path) -> Any:
-    return two(lambda table: _packet_filter.wanted_settings({**FILTER, "table": table}), "a b", "openclaw-gateway")
+    return two(lambda table: packet_filter.wanted_settings({**FILTER, "table": table}), "a b", "openclaw-gateway")
 
 
 @trial("addresses")
 def an_address_that_is_none(_folder: Path) -> Any:
-    return two(lambda one: _packet_filter.wanted_settings({**FILTER, "addresses": [one]}), "host", "192.0.2.7")
+    return two(lambda one: packet_filter.wanted_settings({**FILTER, "addresses": [one]}), "host", "192.0.2.7")

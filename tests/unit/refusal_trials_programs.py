@@ -14,22 +14,19 @@ from unittest.mock import patch
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.openclaw.hardening.plugins.action import image_archive
-from ansible_collections.openclaw.hardening.plugins.module_utils import (
-    _deploy_manager,
-    _docker,
-    _image_base,
-    _image_build,
-    _validation,
-)
-from ansible_collections.openclaw.hardening.plugins.module_utils._compose import Compose
-from ansible_collections.openclaw.hardening.plugins.module_utils._files import ManagedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import config_check, manager
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import Compose
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import ManagedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import base as image_base
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import build
 from transfer.crafted import GOOD, IMAGE
+from unit.plugins.module_utils._deploy.test_logins import AGENT, SCHEMA, database
+from unit.plugins.module_utils._image.test_verify import CONFIG, NOTHING, layer, saved
+from unit.plugins.module_utils._image.test_verify import GOOD as CONTENTS
 
 from .refusal_trials import REGISTRY, cache, goes_on, trial, two, under
 from .stub_docker import Daemon
-from .test_image_verify import CONFIG, NOTHING, layer, saved
-from .test_image_verify import GOOD as CONTENTS
-from .test_logins import AGENT, SCHEMA, database
 
 # Takes the place of docker: reads a definition as JSON, which is YAML, and knows its services.
 COMPOSE = """#!{python}
@@ -73,9 +70,9 @@ def an_interpreter_without_the_package(folder: Path) -> Any:
     """Another interpreter has it, and asks the daemon."""
 
     def attempt(has: bool) -> None:
-        with Daemon(folder) as daemon, patch.object(_docker, "HAS_DOCKER", has):
+        with Daemon(folder) as daemon, patch.object(client, "HAS_DOCKER", has):
             try:
-                _docker.client(f"unix://{daemon.path}").close()
+                client.client(f"unix://{daemon.path}").close()
             finally:
                 daemon.shutdown()
                 os.unlink(daemon.path)
@@ -87,9 +84,9 @@ def an_interpreter_without_the_package(folder: Path) -> Any:
 def base(source: str) -> None:
     """Make the base as a build does: one from the registry needs neither apt's sources nor a place."""
     if source == "debian":
-        host = _image_base.Distribution("debian", "trixie", "amd64")
-        with patch.object(_image_base, "distribution", lambda: host):
-            _image_base.make(None, None, "", (), "base", "x", 1)  # type: ignore[arg-type]
+        host = image_base.Distribution("debian", "trixie", "amd64")
+        with patch.object(image_base, "distribution", lambda: host):
+            image_base.make(None, None, "", (), "base", "x", 1)  # type: ignore[arg-type]
     else:
         assert REGISTRY.source == source
 
@@ -97,10 +94,10 @@ def base(source: str) -> None:
 @trial("base.source")
 def a_host_without_sources_of_its_own(folder: Path) -> Any:
     (folder / "sources.list").write_text("deb [signed-by=/etc/theirs.gpg] https://packages.example trixie main\n")
-    sources = _image_base.apt_sources
+    sources = image_base.apt_sources
 
     def attempt(source: str) -> None:
-        with patch.object(_image_base, "apt_sources", lambda codename: sources(codename, str(folder))):
+        with patch.object(image_base, "apt_sources", lambda codename: sources(codename, str(folder))):
             base(source)
 
     return two(attempt, "debian", "registry")
@@ -110,9 +107,9 @@ def a_host_without_sources_of_its_own(folder: Path) -> Any:
 def a_host_whose_mounts_run_nothing(_folder: Path) -> Any:
     def attempt(source: str) -> None:
         with (
-            patch.object(_image_base, "apt_sources", lambda _codename: []),
-            patch.object(_image_base, "find_program", lambda _name: "/usr/bin/mmdebstrap"),
-            patch.object(_image_base.os, "statvfs", lambda _path: SimpleNamespace(f_flag=os.ST_NOEXEC)),
+            patch.object(image_base, "apt_sources", lambda _codename: []),
+            patch.object(image_base, "find_program", lambda _name: "/usr/bin/mmdebstrap"),
+            patch.object(image_base.os, "statvfs", lambda _path: SimpleNamespace(f_flag=os.ST_NOEXEC)),
         ):
             base(source)
 
@@ -127,9 +124,9 @@ def an_image_that_runs_as_root(_folder: Path) -> Any:
         image: Any = SimpleNamespace(id="sha256:1", config={**CONFIG, "User": user})
         layers = {"RootFS": {"Layers": ["one"]}}
         api: Any = SimpleNamespace(api=SimpleNamespace(inspect_image=lambda _id: layers, history=lambda _id: []))
-        seen = _image_build._image_verify.inspect(saved(layer(CONTENTS)), "/app", NOTHING)
-        with patch.object(_image_build, "_contents", lambda *_: seen), patch.object(_image_build, "discard", print):
-            _image_build.verify(api, image, "/app", NOTHING)
+        seen = build.image_verify.inspect(saved(layer(CONTENTS)), "/app", NOTHING)
+        with patch.object(build, "_contents", lambda *_: seen), patch.object(build, "discard", print):
+            build.verify(api, image, "/app", NOTHING)
 
     return two(attempt, "root", "1000:1000")
 
@@ -150,11 +147,11 @@ def a_configuration_that_openclaw_refuses(_folder: Path) -> Any:
         said = json.dumps({"valid": valid, "path": file.path, "issues": issues, "warnings": []})
         answer = SimpleNamespace(rc=0 if valid else 1, stdout=said, stderr="")
         with (
-            patch.object(_validation, "run", lambda *_, **__: answer),
-            patch.object(_validation, "allowed", lambda _module: 1),
-            patch.object(_validation, "_remove_forgotten", lambda *_: None),
+            patch.object(config_check, "run", lambda *_, **__: answer),
+            patch.object(config_check, "allowed", lambda _module: 1),
+            patch.object(config_check, "_remove_forgotten", lambda *_: None),
         ):
-            _validation.validate(None, "unix:///run/docker.sock", wanted, "sha256:1")  # type: ignore[arg-type]
+            config_check.validate(None, "unix:///run/docker.sock", wanted, "sha256:1")  # type: ignore[arg-type]
 
     return two(attempt, "everywhere", "lan")
 
@@ -175,10 +172,10 @@ def logins_in_another_form(folder: Path) -> Any:
             module=SimpleNamespace(warn=lambda _text: None),
         )
         with (
-            patch.object(_deploy_manager._journal, "load_previous", lambda _places: before),
-            patch.object(_deploy_manager, "back_to", lambda *_: back),
+            patch.object(manager.deploy_journal, "load_previous", lambda _places: before),
+            patch.object(manager, "back_to", lambda *_: back),
         ):
-            _deploy_manager.DeployManager._previous(host)  # type: ignore[arg-type]
+            manager.DeployManager._previous(host)  # type: ignore[arg-type]
 
     return two(attempt, True, False)
 
@@ -190,13 +187,13 @@ def nothing_to_go_back_to(folder: Path) -> Any:
     def attempt(state: str) -> None:
         host: Any = SimpleNamespace(
             wanted=SimpleNamespace(state=state),
-            places=_deploy_manager.Places(str(folder)),
+            places=manager.Places(str(folder)),
             module=SimpleNamespace(check_mode=False),
             _compose=goes_on,
         )
-        host._previous = lambda: _deploy_manager.DeployManager._previous(host)
+        host._previous = lambda: manager.DeployManager._previous(host)
         try:
-            _deploy_manager.DeployManager._run(host, None)
+            manager.DeployManager._run(host, None)
         except InterruptedError:
             return
 

@@ -9,11 +9,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._gate import refuse
-from ansible_collections.openclaw.hardening.plugins.module_utils._policy import BY_SITE, RULES, judge_definition
-from ansible_collections.openclaw.hardening.plugins.module_utils._rule import OR, SITE, Allowed, Rule
-from ansible_collections.openclaw.hardening.plugins.module_utils._settings import from_compose
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.gate import refuse
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import from_compose
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import BY_SITE, RULES, judge_definition
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import OR, SITE, Rule
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "mutants"))
 
@@ -95,7 +96,7 @@ def refusal(definition: Definition, identity: str) -> str:
     resolve(definition.gateway)
     services = [found for found in from_compose(definition.whole) if found.name == "openclaw-gateway"]
     try:
-        refuse(judge_definition(services, Allowed(), (), TODAY))
+        refuse(judge_definition(services, Baseline(), (), TODAY))
     except HardeningError as error:
         for line in str(error).splitlines():
             if line.startswith(f"- {identity} "):

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.openclaw.hardening.plugins.module_utils import _regular
-from ansible_collections.openclaw.hardening.plugins.module_utils._deadline import within
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import regular
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.deadline import within
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted([*(ROOT / "plugins").rglob("*.py"), *(ROOT / "roles").glob("*/files/*.py")])
@@ -31,24 +31,33 @@ TASKS = sorted([*(ROOT / "roles").glob("*/tasks/**/*.yml"), *(ROOT / "roles").gl
 
 # (file, function or class that has it, what it calls): why it ends all the same.
 EXCEPTIONS = {
-    ("_run.py", "execute", "subprocess.Popen"): "the one place: its caller waits until a deadline",
-    ("_image_build.py", "_run", "subprocess.Popen"): "waited for by wait(timeout), then ended",
-    ("_packet_filter.py", "kernel_takes_it", "socket.socket"): "netlink, with a timeout",
-    ("_port.py", "_free", "socket.socket"): "bound, never connected",
-    ("_docker_lists.py", "connect", "socket.socket"): "its caller is within() a deadline",
-    ("_docker_access.py", "_connect", "socket.socket"): "a timeout before connect(), nothing is read",
-    ("_logins.py", "_merge", "subprocess.Popen"): "a timer kills it, and what it answers is bounded",
-    ("_docker.py", "client", "docker.DockerClient"): "the one place: within() a deadline, and bounded from then on",
-    ("_http.py", "request", "http.client.HTTPConnection"): "never connects: it gets a channel with a deadline",
-    ("_http.py", "_connect", "socket.socket"): "the one place: a timeout before connect()",
-    ("_http.py", "addresses", "socket.getaddrinfo"): "the one place: within() a deadline, or of a number only",
-    ("gateway_firewall.py", "notify", "socket.socket"): "a datagram to systemd, whose watchdog ends it otherwise",
-    ("gateway_firewall.py", "main", "socket.socket"): "netlink, never blocking: waited for by select() with POLL",
-    ("auth_notifier.py", "*", "opener.open"): "ended by the unit's TimeoutStartSec",
-    ("auth_notifier.py", "connected", "socket.getaddrinfo"): "ended by the unit's TimeoutStartSec",
-    ("auth_notifier.py", "connected", "socket.socket"): "ended by the unit's TimeoutStartSec",
-    ("auth_monitor.py", "_apart", "os.waitpid"): "ended by the unit's TimeoutStartSec",
+    ("_system/command.py", "execute", "subprocess.Popen"): "the one place: its caller waits until a deadline",
+    ("_image/build.py", "_run", "subprocess.Popen"): "waited for by wait(timeout), then ended",
+    ("_system/packet_filter.py", "kernel_takes_it", "socket.socket"): "netlink, with a timeout",
+    ("_deploy/port.py", "_free", "socket.socket"): "bound, never connected",
+    ("_docker/lists.py", "connect", "socket.socket"): "its caller is within() a deadline",
+    ("_docker/access.py", "_connect", "socket.socket"): "a timeout before connect(), nothing is read",
+    ("_deploy/logins.py", "_merge", "subprocess.Popen"): "a timer kills it, and what it answers is bounded",
+    (
+        "_docker/client.py",
+        "client",
+        "docker.DockerClient",
+    ): "the one place: within() a deadline, and bounded from then on",
+    ("_system/http.py", "request", "http.client.HTTPConnection"): "never connects: it gets a channel with a deadline",
+    ("_system/http.py", "_connect", "socket.socket"): "the one place: a timeout before connect()",
+    ("_system/http.py", "addresses", "socket.getaddrinfo"): "the one place: within() a deadline, or of a number only",
+    ("files/gateway_firewall.py", "notify", "socket.socket"): "a datagram to systemd, whose watchdog ends it otherwise",
+    ("files/gateway_firewall.py", "main", "socket.socket"): "netlink, never blocking: waited for by select() with POLL",
+    ("files/auth_notifier.py", "*", "opener.open"): "ended by the unit's TimeoutStartSec",
+    ("files/auth_notifier.py", "connected", "socket.getaddrinfo"): "ended by the unit's TimeoutStartSec",
+    ("files/auth_notifier.py", "connected", "socket.socket"): "ended by the unit's TimeoutStartSec",
+    ("files/auth_monitor.py", "_apart", "os.waitpid"): "ended by the unit's TimeoutStartSec",
 }
+
+
+def place(path: Path) -> str:
+    """Return the file and its folder, which name it among all."""
+    return "/".join(path.parts[-2:])
 
 
 def text_of(node: ast.AST) -> str:
@@ -126,7 +135,7 @@ def waits(source: str) -> list[tuple[str, str, int]]:
 
 
 def excepted(path: Path, owner: str, name: str) -> bool:
-    return (path.name, owner, name) in EXCEPTIONS or (path.name, "*", name) in EXCEPTIONS
+    return (place(path), owner, name) in EXCEPTIONS or (place(path), "*", name) in EXCEPTIONS
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -137,11 +146,11 @@ def test_nothing_waits_without_a_deadline(path):
 
 def test_every_exception_is_still_needed():
     used = {
-        (path.name, owner if (path.name, owner, name) in EXCEPTIONS else "*", name)
+        (place(path), owner if (place(path), owner, name) in EXCEPTIONS else "*", name)
         for path in SOURCES
         for owner, name, _line in waits(path.read_text())
     }
-    assert set(EXCEPTIONS) - used - {("auth_notifier.py", "*", "opener.open")} == set()
+    assert set(EXCEPTIONS) - used - {("files/auth_notifier.py", "*", "opener.open")} == set()
 
 
 @pytest.mark.parametrize(
@@ -192,7 +201,7 @@ def streams(source: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SOURCES, ids=place)
 def test_a_stream_of_the_daemon_is_read_within_a_deadline(path):
     assert streams(path.read_text()) == []
 
@@ -222,35 +231,35 @@ FLAGGED = re.compile(rf"{FLAGS.pattern}|\b({'|'.join(sorted(constants()))})\b")
 ROOTS_OWN = re.compile(r"f?'/(proc|sys|etc)/")
 # (file, function): why nobody else can put a FIFO there.
 OWN_FILES = {
-    ("_lock.py", "lock"): "O_RDWR never waits for the other end of a FIFO",
-    ("_lock.py", "_locks"): "below /proc",
-    ("_ledger.py", "host_id"): "/etc/machine-id",
-    ("_image_build.py", "_run"): "the build log, in a directory of root; O_TRUNC of a file that this run made",
-    ("_image_build.py", "build"): "the same",
-    ("_image_base.py", "distribution"): "/etc/os-release",
-    ("_image_base.py", "apt_sources"): "/etc/apt",
-    ("_image_base.py", "_digest"): "in a temporary directory of root",
-    ("_users.py", "_lines"): "/etc/passwd, /etc/group",
-    ("_look_account.py", "_subordinate"): "/etc/subuid, /etc/subgid",
-    ("_look_files.py", "_mount_table"): "/proc/PID/mountinfo",
-    ("_look_files.py", "_last"): "of a descriptor that O_NONBLOCK opened",
-    ("_look_network.py", "read_listeners"): "/proc/PID/net",
-    ("_look_network.py", "_own_sockets"): "/proc/PID/cgroup",
-    ("_look_kernel.py", "_read"): "/proc/PID",
-    ("_look_files.py", "_reopen"): "flags have O_PATH or O_DIRECTORY",
-    ("_look_packet_filter.py", "_declared"): "of a descriptor that O_NONBLOCK opened",
-    ("_look_packet_filter.py", "_value"): "/proc/sys/net",
-    ("_socket_owner.py", "of_control_group"): "/sys/fs/cgroup",
-    ("_docker_access.py", "elsewhere"): "root's own home",
-    ("_descent.py", "open_here"): "its callers give O_DIRECTORY or O_NONBLOCK (test below)",
-    ("_walk.py", "opened"): "its callers give O_DIRECTORY or O_NONBLOCK (test below)",
-    ("_regular.py", "regular"): "of a descriptor that O_NONBLOCK opened",
-    ("_report_html.py", "_part"): "a file of the collection",
-    ("gateway_firewall.py", "main"): "beside the program, in a directory of root",
-    ("auth_notifier.py", "load_memory"): "in the unit's own StateDirectory",
-    ("auth_notifier.py", "sockets"): "/proc/net",
-    ("auth_monitor.py", "read_text"): "of a descriptor that O_NONBLOCK opened",
-    ("auth_notifier.py", "secret"): "a credential, from systemd",
+    ("_system/lock.py", "lock"): "O_RDWR never waits for the other end of a FIFO",
+    ("_system/lock.py", "_locks"): "below /proc",
+    ("_deploy/history.py", "host_id"): "/etc/machine-id",
+    ("_image/build.py", "_run"): "the build log, in a directory of root; O_TRUNC of a file that this run made",
+    ("_image/build.py", "build"): "the same",
+    ("_image/base.py", "distribution"): "/etc/os-release",
+    ("_image/base.py", "apt_sources"): "/etc/apt",
+    ("_image/base.py", "_digest"): "in a temporary directory of root",
+    ("_system/accounts.py", "_lines"): "/etc/passwd, /etc/group",
+    ("_evidence/account.py", "_subordinate"): "/etc/subuid, /etc/subgid",
+    ("_evidence/files.py", "_mount_table"): "/proc/PID/mountinfo",
+    ("_evidence/files.py", "_last"): "of a descriptor that O_NONBLOCK opened",
+    ("_evidence/network.py", "read_listeners"): "/proc/PID/net",
+    ("_evidence/network.py", "_own_sockets"): "/proc/PID/cgroup",
+    ("_evidence/processes.py", "_read"): "/proc/PID",
+    ("_evidence/files.py", "_reopen"): "flags have O_PATH or O_DIRECTORY",
+    ("_evidence/packet_filter.py", "_declared"): "of a descriptor that O_NONBLOCK opened",
+    ("_evidence/packet_filter.py", "_value"): "/proc/sys/net",
+    ("_system/socket_owner.py", "of_control_group"): "/sys/fs/cgroup",
+    ("_docker/access.py", "elsewhere"): "root's own home",
+    ("_files/descent.py", "open_here"): "its callers give O_DIRECTORY or O_NONBLOCK (test below)",
+    ("_files/safe_path.py", "opened"): "its callers give O_DIRECTORY or O_NONBLOCK (test below)",
+    ("_files/regular.py", "regular"): "of a descriptor that O_NONBLOCK opened",
+    ("_report/html.py", "_part"): "a file of the collection",
+    ("files/gateway_firewall.py", "main"): "beside the program, in a directory of root",
+    ("files/auth_notifier.py", "load_memory"): "in the unit's own StateDirectory",
+    ("files/auth_notifier.py", "sockets"): "/proc/net",
+    ("files/auth_monitor.py", "read_text"): "of a descriptor that O_NONBLOCK opened",
+    ("files/auth_notifier.py", "secret"): "a credential, from systemd",
 }
 
 
@@ -268,15 +277,21 @@ def blocking_opens(source: str) -> list[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SOURCES, ids=place)
 def test_a_fifo_holds_nobody(path):
-    if path.name == "_archive_cache.py":  # the controller's own cache folder: flags are of O_CREAT | O_RDWR
+    if (
+        place(path) == "plugin_utils/_archive_cache.py"
+    ):  # the controller's own cache folder: flags are of O_CREAT | O_RDWR
         return
-    flagged = {"_file_set.py", "_replace.py", "_snapshot.py"}  # flags, in a variable: all of them make a file (O_EXCL)
+    flagged = {
+        "_files/transaction.py",
+        "_files/atomic.py",
+        "_deploy/state_copy.py",
+    }  # flags, in a variable: all of them make a file (O_EXCL)
     found = [
         (owner, whole)
         for owner, whole in blocking_opens(path.read_text())
-        if (path.name, owner) not in OWN_FILES and not (path.name in flagged and ", flags, " in whole)
+        if (place(path), owner) not in OWN_FILES and not (place(path) in flagged and ", flags, " in whole)
     ]
     assert found == []
 
@@ -284,7 +299,7 @@ def test_a_fifo_holds_nobody(path):
 def test_the_files_of_others_are_opened_without_waiting():
     for path in SOURCES:
         for owner, name, call in calls(path.read_text()):
-            position = {"opened": 3, "_walk.opened": 3, "open_here": 1, "_descent.open_here": 1}.get(name)
+            position = {"opened": 3, "safe_path.opened": 3, "open_here": 1, "descent.open_here": 1}.get(name)
             if position and len(call.args) > position:
                 assert FLAGGED.search(text_of(call.args[position])), (path.name, owner, text_of(call))
 
@@ -293,10 +308,10 @@ def test_a_fifo_and_a_growing_file_have_an_end(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for name in ("fifo", "."):
         with pytest.raises(OSError, match=r"no regular file|Is a directory"):
-            within(5, lambda name=name: _regular.read_text(str(tmp_path / name)))
+            within(5, lambda name=name: regular.read_text(str(tmp_path / name)))
     (tmp_path / "grows").write_bytes(b"x" * 10)
-    with _regular.regular(str(tmp_path / "grows")) as file:
-        pieces = _regular.pieces(file)
+    with regular.regular(str(tmp_path / "grows")) as file:
+        pieces = regular.pieces(file)
         with open(tmp_path / "grows", "ab") as more:
             more.write(b"y" * 10)
         assert b"".join(pieces) in (b"x" * 10, b"x" * 10 + b"y" * 10)
@@ -310,12 +325,12 @@ def test_a_fifo_and_a_growing_file_have_an_end(tmp_path):
     writer = threading.Thread(target=grow, daemon=True)
     writer.start()
     try:
-        with _regular.regular(str(tmp_path / "grows")) as file:
-            assert within(10, lambda: sum(map(len, _regular.pieces(file)))) > 0
+        with regular.regular(str(tmp_path / "grows")) as file:
+            assert within(10, lambda: sum(map(len, regular.pieces(file)))) > 0
     finally:
         stop.set()
         writer.join(5)
-    assert _regular.read_text(os.devnull) == ""
+    assert regular.read_text(os.devnull) == ""
 
 
 # --- shell, units, tasks ----------------------------------------------------------------------------------------------

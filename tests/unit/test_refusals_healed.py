@@ -20,32 +20,27 @@ from typing import Any
 
 import advice
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils import (
-    _audit,
-    _deploy,
-    _deploy_options,
-    _docker,
-    _files,
-    _gate,
-    _image,
-    _image_adopt,
-    _image_archive,
-    _image_base,
-    _registry,
-    _systemd,
-    _text,
-    _unit_install,
-    _unit_options,
-    _users,
-    _walk,
-)
-from ansible_collections.openclaw.hardening.plugins.module_utils._errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._core import validate
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import gate as deploy_gate
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import options
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import plan as deploy_plan
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client, registry
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import managed, safe_path
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import adopt, archive, base
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import recipe as image_recipe
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy import audit
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import accounts as users
+from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import install as systemd_install
+from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import manager
+from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import options as systemd_options
 from ansible_collections.openclaw.hardening.plugins.modules import gateway_token, service_user, systemd_unit
-from ansible_collections.openclaw.hardening.plugins.plugin_utils import _report, _rollout_plan
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._report import model
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._rollout import plan as rollout_plan
+from unit.plugins.module_utils._system.test_accounts import WANTED, read, root, tool  # noqa: F401  # pylint: disable=unused-import  # (a fixture)
 
 from . import refusal_trials_programs  # noqa: F401  # pylint: disable=unused-import  # (adds to TRIALS)
 from .refusal_trials import TRIALS
-from .test_users import WANTED, read, root, tool  # noqa: F401  # pylint: disable=unused-import  # (a fixture)
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 IMAGE, OTHER_IMAGE = f"sha256:{'4' * 64}", f"sha256:{'5' * 64}"
@@ -68,9 +63,14 @@ def places() -> dict[Place, tuple[str, int]]:
                         and advises(call)
                     ):
                         needed = ast.unparse(call.args[2]) if len(call.args) > 2 else ""
-                        name = f"{path.name} {function.name} {' '.join(needed.split())[:50]}"
-                        found[path.name, call.lineno] = name, call.end_lineno or call.lineno
+                        name = f"{place(path)} {function.name} {' '.join(needed.split())[:50]}"
+                        found[place(path), call.lineno] = name, call.end_lineno or call.lineno
     return found
+
+
+def place(path: Path) -> str:
+    """Return the file and its folder, which name it among all."""
+    return "/".join(path.parts[-2:])
 
 
 def advises(call: ast.Call) -> bool:
@@ -86,7 +86,7 @@ def raised(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Place]]:
 
     def watched(self: HardeningError, *args: Any, **details: Any) -> None:
         frame = sys._getframe(1)
-        seen.append((os.path.basename(frame.f_code.co_filename), frame.f_lineno))
+        seen.append((place(Path(frame.f_code.co_filename)), frame.f_lineno))
         init(self, *args, **details)
 
     monkeypatch.setattr(HardeningError, "__init__", watched)
@@ -102,9 +102,9 @@ def message(attempt: Callable[[], object]) -> str:
 # --- options ------------------------------------------------------------------------------------------------------
 
 DEPLOYMENT: dict[str, Any] = {
-    **{name: spec.get("default") for name, spec in _deploy_options.DEPLOY_ARGUMENTS.items()},
+    **{name: spec.get("default") for name, spec in options.DEPLOY_ARGUMENTS.items()},
     "state": "present", "definition": "services: {}", "image_ref": "openclaw:hardened", "image_id": IMAGE,
-    "health": {**{name: spec.get("default") for name, spec in _deploy_options.HEALTH.items()}, "port": 1},
+    "health": {**{name: spec.get("default") for name, spec in options.HEALTH.items()}, "port": 1},
     "unit": "x.service",
     "directory": "/etc/openclaw", "definition_name": "compose.yml", "files": [], "secrets": [], "project": "openclaw",
     "service": "gateway", "container_name": "gateway", "prune_prefix": "", "validate": None, "remove_files": False,
@@ -138,68 +138,68 @@ def value(judge: Callable[..., object], name: str, bad: Any, well: Any) -> Any:
 
 
 def deployment(name: str, bad: Any, well: Any = None, **more: Any) -> Any:
-    return option(_deploy_options.wanted_from, DEPLOYMENT, name, bad, well, **more)
+    return option(options.wanted_from, DEPLOYMENT, name, bad, well, **more)
 
 
 def unit_set(name: str, bad: Any, well: Any = None, **more: Any) -> Any:
-    return option(_unit_options.wanted_set, UNIT_SET, name, bad, well, **more)
+    return option(systemd_options.wanted_set, UNIT_SET, name, bad, well, **more)
 
 
 def gate(name: str, bad: Any, well: Any = None) -> Any:
-    return option(_gate.gate_from, POLICY, name, bad, well)
+    return option(deploy_gate.gate_from, POLICY, name, bad, well)
 
 
 CHECKOUT = str(Path(__file__).parents[1] / "checkout")
-RECIPE = _image.Recipe("openclaw:hardened", "FROM a\n", {}, _image.Base("debian", packages=()))
+RECIPE = image_recipe.Recipe("openclaw:hardened", "FROM a\n", {}, image_recipe.Base("debian", packages=()))
 BUILD = {"dockerfile": "FROM a\n", "context": {}, "build_args": {}, "secrets": {}, "checkout": ""}
-RECORD = dict.fromkeys(_image_adopt._TEXTS, "x") | {"image_id": IMAGE}
+RECORD = dict.fromkeys(adopt._TEXTS, "x") | {"image_id": IMAGE}
 HOST = {"name": "a", "result": {}}
 
 
-def with_account(name: str = "openclaw", uid: int = 1000, twin: bool = False, friend: bool = False) -> _users.Accounts:
+def with_account(name: str = "openclaw", uid: int = 1000, twin: bool = False, friend: bool = False) -> users.Accounts:
     """The databases with one account and its group, and maybe another one that shares a number of it."""
-    accounts = {name: _users.Account(name, "x", uid, uid, "OpenClaw", "/var/lib/openclaw", "/usr/sbin/nologin")}
+    accounts = {name: users.Account(name, "x", uid, uid, "OpenClaw", "/var/lib/openclaw", "/usr/sbin/nologin")}
     if twin or friend:
         number = uid if twin else 1001
-        accounts["twin"] = _users.Account("twin", "x", number, uid, "", "/srv/twin", "/usr/sbin/nologin")
-    return _users.Accounts(accounts, {name: _users.Group(name, uid, ())})
+        accounts["twin"] = users.Account("twin", "x", number, uid, "", "/srv/twin", "/usr/sbin/nologin")
+    return users.Accounts(accounts, {name: users.Group(name, uid, ())})
 
 
 def plan_for(name: str = "openclaw", **changes: Any) -> object:
-    return _users.plan(with_account(name, **changes), replace(WANTED, name=name))
+    return users.plan(with_account(name, **changes), replace(WANTED, name=name))
 
 
 OTHER = replace(WANTED, name="other")
-KNOWN = _users.Accounts({}, {})
+KNOWN = users.Accounts({}, {})
 HOME = [service_user.Directory("/var/lib/openclaw", 0o750, "user", "user")]
 STRONG = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-TOKEN_FILE = _files.ManagedFile("/etc/openclaw/secrets/gateway_token", b"", 0o400)
+TOKEN_FILE = managed.ManagedFile("/etc/openclaw/secrets/gateway_token", b"", 0o400)
 
 
 def stream(timeout: float) -> None:
     """Exchange one with a daemon that takes its time."""
-    api: Any = SimpleNamespace(api=SimpleNamespace(**{_docker._STREAM_ATTRIBUTE: timeout}))
-    _docker.streamed(api, "docker pull a", lambda: time.sleep(0.5))
+    api: Any = SimpleNamespace(api=SimpleNamespace(**{client._STREAM_ATTRIBUTE: timeout}))
+    client.streamed(api, "docker pull a", lambda: time.sleep(0.5))
 
 
 def recipe(name: str, field: str, bad: Any, well: Any) -> Any:
-    return (name, lambda: _image.validate(replace(RECIPE, **{field: bad})),
-            lambda: _image.validate(replace(RECIPE, **{field: well})))  # fmt: skip
+    return (name, lambda: image_recipe.validate(replace(RECIPE, **{field: bad})),
+            lambda: image_recipe.validate(replace(RECIPE, **{field: well})))  # fmt: skip
 
 
 def spend(limit: int) -> None:
-    _image_archive.Budget(limit).spend(2)
+    archive.Budget(limit).spend(2)
 
 
 # The option that the message has to name, what is refused, and the same with that option set.
 OPTIONS = [
     ("timeout", lambda: stream(0.05), lambda: stream(20)),
-    value(_text.printable, "text", "a\nb", "ab"),
-    value(_text.encoded, "text", "\ud800", "a"),
-    value(_docker.reference, "image_ref", "openclaw", "openclaw:hardened"),
-    ("base", lambda: _docker.reference("base", "a:b", digest=True),
-     lambda: _docker.reference("base", f"a@{IMAGE}", digest=True)),
-    ("docker_host", lambda: _docker.docker_host("ssh://x"), lambda: _docker.docker_host("unix:///run/docker.sock")),
+    value(validate.printable, "text", "a\nb", "ab"),
+    value(validate.encoded, "text", "\ud800", "a"),
+    value(client.reference, "image_ref", "openclaw", "openclaw:hardened"),
+    ("base", lambda: client.reference("base", "a:b", digest=True),
+     lambda: client.reference("base", f"a@{IMAGE}", digest=True)),
+    ("docker_host", lambda: client.docker_host("ssh://x"), lambda: client.docker_host("unix:///run/docker.sock")),
     deployment("project", "openclaw_candidate"),
     deployment("service", "-x"),
     deployment("health", {**DEPLOYMENT["health"], "started": ""}),
@@ -216,14 +216,14 @@ OPTIONS = [
     gate("waivers", [{**WAIVER, "id": "CIS-5.1"}], [WAIVER]),
     gate("waivers", [{**WAIVER, "reason": "?"}], [WAIVER]),
     gate("waivers", [{**WAIVER, "expires": "soon"}], [WAIVER]),
-    ("units", lambda: _audit._exposure("a.service", "much"), lambda: _audit._exposure("a.service", "2.5")),
-    value(_image_archive.image_id, "image", "openclaw:hardened", IMAGE),
-    ("base.packages", lambda: _image_base.packages(["-x"]), lambda: _image_base.packages(["git"])),
-    value(_registry.repository, "repository", "openclaw", "registry.example:5000/openclaw"),
-    value(_registry.digest, "digest", "latest", IMAGE),
-    ("username", lambda: _registry.login("me", "", ""), lambda: _registry.login("", "", "")),
-    value(_registry.certificate, "ca", "text", ""),
-    value(_systemd.unit_name, "units", "a@b.service", "a.service"),
+    ("units", lambda: audit._exposure("a.service", "much"), lambda: audit._exposure("a.service", "2.5")),
+    value(archive.image_id, "image", "openclaw:hardened", IMAGE),
+    ("base.packages", lambda: base.packages(["-x"]), lambda: base.packages(["git"])),
+    value(registry.repository, "repository", "openclaw", "registry.example:5000/openclaw"),
+    value(registry.digest, "digest", "latest", IMAGE),
+    ("username", lambda: registry.login("me", "", ""), lambda: registry.login("", "", "")),
+    value(registry.certificate, "ca", "text", ""),
+    value(manager.unit_name, "units", "a@b.service", "a.service"),
     unit_set("units", []),
     unit_set("units", [{"name": "a.service", "content": "[Service]\nExecStart=/bin/true"}]),
     unit_set("units", [{"name": "a.service", "content": "[Service]\nExecStart=/bin/true \\\n"}]),
@@ -247,30 +247,30 @@ OPTIONS = [
     recipe("secrets.a", "secrets", {"a": "/no/such/file"}, {"a": "/etc/passwd"}),
     recipe("secrets.a", "secrets", {"a": "/etc"}, {"a": "/etc/passwd"}),
     recipe("checkout_path", "checkout", "/etc", CHECKOUT),
-    ("secrets", lambda: _image.validate(replace(RECIPE, build_args={"NPM_TOKEN": "/etc/passwd"})),
-     lambda: _image.validate(replace(RECIPE, secrets={"npm_token": "/etc/passwd"}))),
-    ("record", lambda: _image_adopt.record_of("record", {"image_id": 1}, IMAGE),
-     lambda: _image_adopt.record_of("record", RECORD, IMAGE)),
-    ("record", lambda: _image_adopt.record_of("record", {**RECORD, "image_id": "sha256:5"}, IMAGE),
-     lambda: _image_adopt.record_of("record", RECORD, IMAGE)),
+    ("secrets", lambda: image_recipe.validate(replace(RECIPE, build_args={"NPM_TOKEN": "/etc/passwd"})),
+     lambda: image_recipe.validate(replace(RECIPE, secrets={"npm_token": "/etc/passwd"}))),
+    ("record", lambda: adopt.record_of("record", {"image_id": 1}, IMAGE),
+     lambda: adopt.record_of("record", RECORD, IMAGE)),
+    ("record", lambda: adopt.record_of("record", {**RECORD, "image_id": "sha256:5"}, IMAGE),
+     lambda: adopt.record_of("record", RECORD, IMAGE)),
     ("max_size_mib", lambda: spend(1), lambda: spend(2)),
-    ("path", lambda: _image_archive.opened("/no/such/file", "path"),
-     lambda: _image_archive.opened("/etc/passwd", "path").close()),
-    ("path", lambda: _image_archive.opened("/etc", "path"),
-     lambda: _image_archive.opened("/etc/passwd", "path").close()),
-    ("password_file", lambda: _registry.login("me", "a", "/root/password"), lambda: _registry.login("me", "a", "")),
-    ("password_file", lambda: _registry.login("me", "", "/no/such/file"), lambda: _registry.login("", "", "")),
-    ("hosts", lambda: _report.fleet("t", [], ""), lambda: _report.fleet("t", [HOST], "")),
-    ("hosts", lambda: _report.fleet("t", [{"name": ""}], ""), lambda: _report.fleet("t", [HOST], "")),
-    ("hosts", lambda: _report.fleet("t", [HOST, HOST], ""), lambda: _report.fleet("t", [HOST], "")),
-    value(lambda _option, sizes: _rollout_plan.batches(sizes, {}), "batches", ["01"], [1, "25%"]),
-    ("name", lambda: plan_for(uid=33, name="www-data"), lambda: _users.plan(with_account("www-data", 33), WANTED)),
-    ("name", lambda: _users.plan(KNOWN, replace(WANTED, name="docker")), lambda: _users.plan(KNOWN, WANTED)),
-    ("name", lambda: plan_for(twin=True), lambda: _users.plan(with_account(twin=True), OTHER)),
-    ("name", lambda: plan_for(friend=True), lambda: _users.plan(with_account(friend=True), OTHER)),
-    ("uid", lambda: _users.plan(with_account(), replace(WANTED, uid=990)), plan_for),
-    ("uid", lambda: _users.plan(with_account(), replace(WANTED, name="other", uid=1000)),
-     lambda: _users.plan(with_account(), replace(WANTED, name="other"))),
+    ("path", lambda: archive.opened("/no/such/file", "path"),
+     lambda: archive.opened("/etc/passwd", "path").close()),
+    ("path", lambda: archive.opened("/etc", "path"),
+     lambda: archive.opened("/etc/passwd", "path").close()),
+    ("password_file", lambda: registry.login("me", "a", "/root/password"), lambda: registry.login("me", "a", "")),
+    ("password_file", lambda: registry.login("me", "", "/no/such/file"), lambda: registry.login("", "", "")),
+    ("hosts", lambda: model.fleet("t", [], ""), lambda: model.fleet("t", [HOST], "")),
+    ("hosts", lambda: model.fleet("t", [{"name": ""}], ""), lambda: model.fleet("t", [HOST], "")),
+    ("hosts", lambda: model.fleet("t", [HOST, HOST], ""), lambda: model.fleet("t", [HOST], "")),
+    value(lambda _option, sizes: rollout_plan.batches(sizes, {}), "batches", ["01"], [1, "25%"]),
+    ("name", lambda: plan_for(uid=33, name="www-data"), lambda: users.plan(with_account("www-data", 33), WANTED)),
+    ("name", lambda: users.plan(KNOWN, replace(WANTED, name="docker")), lambda: users.plan(KNOWN, WANTED)),
+    ("name", lambda: plan_for(twin=True), lambda: users.plan(with_account(twin=True), OTHER)),
+    ("name", lambda: plan_for(friend=True), lambda: users.plan(with_account(friend=True), OTHER)),
+    ("uid", lambda: users.plan(with_account(), replace(WANTED, uid=990)), plan_for),
+    ("uid", lambda: users.plan(with_account(), replace(WANTED, name="other", uid=1000)),
+     lambda: users.plan(with_account(), replace(WANTED, name="other"))),
     ("directories", lambda: service_user.refuse_homes(with_account(), "other", HOME),
      lambda: service_user.refuse_homes(with_account(), "other", [])),
     ("rotate", lambda: gateway_token.decide(TOKEN_FILE, None, STRONG, True),
@@ -320,7 +320,7 @@ def run_for_accounts(root: Path, text: str) -> None:  # noqa: F811
 
 
 def plan(root: Path) -> object:  # noqa: F811
-    return _users.plan(read(root), WANTED)
+    return users.plan(read(root), WANTED)
 
 
 def test_a_persons_account(root, as_root):  # noqa: F811
@@ -344,13 +344,13 @@ def test_privileged_groups(root, as_root):  # noqa: F811
     plan(root)
 
 
-def test_a_directory_that_others_may_write(tmp_path):
+def test_a_shared_directory(tmp_path):
     loose = tmp_path / "it's $loose"
     loose.mkdir()
     loose.chmod(0o777)
 
     def write() -> None:
-        with _walk.parent(str(loose / "file"), trusted=(os.getuid(), 0)):
+        with safe_path.parent(str(loose / "file"), trusted=(os.getuid(), 0)):
             pass
 
     run(message(write))
@@ -361,8 +361,8 @@ def test_a_password_that_others_may_read(tmp_path, as_root):
     file = tmp_path / "pass word"
     file.write_text("secret\n")
     os.chown(file, 4242, 4242)
-    run(message(lambda: _registry.login("me", "", str(file))))
-    _registry.login("me", "", str(file))
+    run(message(lambda: registry.login("me", "", str(file))))
+    registry.login("me", "", str(file))
 
 
 @pytest.mark.parametrize("content", [b"", b"a\nb\n"])
@@ -370,9 +370,9 @@ def test_a_file_without_one_password(tmp_path, as_root, content):
     for name, text in (("bad", content), ("good", b"secret\n")):
         (tmp_path / name).write_bytes(text)
         (tmp_path / name).chmod(0o400)
-    said = message(lambda: _registry.login("me", "", str(tmp_path / "bad")))
+    said = message(lambda: registry.login("me", "", str(tmp_path / "bad")))
     assert said.endswith("; set 'password_file'")
-    _registry.login("me", "", str(tmp_path / "good"))
+    registry.login("me", "", str(tmp_path / "good"))
 
 
 DOCKER = """#!/bin/sh
@@ -392,7 +392,7 @@ def test_a_tag_that_was_moved(tmp_path, monkeypatch):
     def deploy(image_id: str) -> None:
         wanted = SimpleNamespace(image_id=image_id, image_ref="openclaw:hardened")
         found = SimpleNamespace(image_id=(tmp_path / "openclaw:hardened").read_text())
-        _deploy._refuse_other_image(wanted, found)
+        deploy_plan._refuse_other_image(wanted, found)
 
     said = message(lambda: deploy(IMAGE))
     assert said.endswith("; set 'image_id'")
@@ -411,11 +411,11 @@ def test_a_unit_that_nothing_enables(tmp_path):
         for verb in ("enable", "is-enabled"):
             argv = ["systemctl", f"--root={tmp_path}", verb, "a.service"]
             state = subprocess.run(argv, check=False, capture_output=True, text=True).stdout.strip()
-        wanted = _unit_options.wanted_set(
+        wanted = systemd_options.wanted_set(
             {**UNIT_SET, "units": [{"name": "a.service", "content": content}], "enabled": ["a.service"]}
         )
-        status = _systemd.UnitStatus(unit_file_state=state, fragment=wanted.path("a.service"))
-        _unit_install._judge_installed(None, wanted, {"a.service": status})
+        status = manager.UnitStatus(unit_file_state=state, fragment=wanted.path("a.service"))
+        systemd_install._judge_installed(None, wanted, {"a.service": status})
 
     plain = "[Service]\nExecStart=/bin/true\n"
     assert message(lambda: install(plain)).endswith("; set 'units'")
@@ -427,7 +427,7 @@ def test_a_token_with_a_second_name(tmp_path):
     file = tmp_path / "gateway token"
     file.write_text(STRONG)
     os.link(file, tmp_path / "copy")
-    said = message(lambda: gateway_token.current_token(str(file), _files.look(str(file))))
+    said = message(lambda: gateway_token.current_token(str(file), managed.look(str(file))))
     folder, name = shlex.quote(str(tmp_path)), shlex.quote(str(file))
     alone = (
         f"mount -t tmpfs none {folder}; echo > {name}; ln {name} {folder}/copy; {commands(said)[0]}; stat -c %h {name}"
@@ -461,11 +461,11 @@ def test_every_place_that_advises_has_a_trial(raised: list[Place], tmp_path: Pat
 
 # Tried by the tests above that are named for it, or on a host.
 ELSEWHERE = {
-    "_deploy.py _refuse_other_image f'{wanted.image_id}, the image that was verified; ": test_a_tag_that_was_moved,
-    "_registry.py _password 'one line of text'": test_a_file_without_one_password,
-    "_unit_install.py _judge_installed 'a unit that [Install] enables'": test_a_unit_that_nothing_enables,
-    "_users.py _judge f'no privileged group; run `{cure}`'": test_privileged_groups,
-    "_users.py _judge needed": test_a_persons_account,
-    "_walk.py _vet f'a directory that only its owner may write; run `": test_a_directory_that_others_may_write,
-    "gateway_token.py current_token needed": test_a_token_with_a_second_name,
+    "_deploy/plan.py _refuse_other_image f'{wanted.image_id}, the image that was verified; ": test_a_tag_that_was_moved,
+    "_docker/registry.py _password 'one line of text'": test_a_file_without_one_password,
+    "_systemd/install.py _judge_installed 'a unit that [Install] enables'": test_a_unit_that_nothing_enables,
+    "_system/accounts.py _judge f'no privileged group; run `{cure}`'": test_privileged_groups,
+    "_system/accounts.py _judge needed": test_a_persons_account,
+    "_files/safe_path.py _vet f'a directory that only its owner may write; run `": test_a_shared_directory,
+    "modules/gateway_token.py current_token needed": test_a_token_with_a_second_name,
 }

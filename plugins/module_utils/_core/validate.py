@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Judges of text from outside: each returns its value, or refuses it with a message that an operator can act on."""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import NoReturn
+
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import INVISIBLE, HardeningError, escaped
+
+# Characters that systemd, Compose or a shell interpret, and quoting that could hide them.
+INTERPRETED = "%$\"'\\`"
+_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_OBJECT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
+_INTERFACE = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,14}")
+_DECIMAL = re.compile(r"-?[0-9]{1,20}")
+_MODE = re.compile(r"0[0-7]{3}")
+# Linux takes longer paths, but a refusal has to name them; 255 bytes a name is what file systems take.
+_LONGEST_PATH = 500
+_LONGEST_NAME = 255
+# What lies there is the kernel's, whatever a program would make of it.
+_KERNELS = ("/dev/", "/proc/", "/sys/")
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """How a refused value is named: its ``repr``, in ASCII, cut to ``limit`` characters."""
+    try:
+        text = ascii(value)
+    except ValueError:  # Python does not write integers of thousands of digits
+        return "a number of too many digits"
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+
+
+def listed(values: Iterable[object], limit: int = 10) -> str:
+    """How several values are named: not more than ``limit`` of them, each on the line and short."""
+    names = [harmless(value, 100) if isinstance(value, str) else shown(value) for value in values]
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def harmless(value: str, limit: int = 300) -> str:
+    """Text from a daemon, a container or a file that can be printed anywhere: one line, nothing invisible, cut."""
+    text = escaped(value[: limit + 1])
+    return text if len(value) <= limit else f"{text[:limit]}… ({len(value)} characters)"
+
+
+def spoken(text: str, limit: int = 800) -> str:
+    """What a program said at last, on one line; it may repeat anything that it was given."""
+    lines = " | ".join(filter(None, (line.strip() for line in text.splitlines())))
+    return harmless(lines if len(lines) <= limit else f"… {lines[-limit:]}", limit + 2)
+
+
+def _refuse(option: str, value: object, needed: str) -> NoReturn:
+    raise HardeningError(option, shown(value), needed, option)
+
+
+def printable(option: str, value: object, *, forbid: str = "", max_length: int = 4096) -> str:
+    """Text on one line: no control or invisible character, none of ``forbid``, no ``-`` in front."""
+    if not isinstance(value, str):
+        _refuse(option, value, "text")
+    if len(value) > max_length:
+        _refuse(option, value, f"at most {max_length} characters")
+    if any(unicodedata.category(character) in INVISIBLE for character in value):
+        _refuse(option, value, "one line of printable text (no newline, tab or other control character)")
+    if any(character in forbid for character in value):
+        _refuse(option, value, f"text without any of {' '.join(forbid)}")
+    if value.startswith("-"):
+        _refuse(option, value, "text that does not start with '-'")
+    return value
+
+
+def plain(option: str, value: object, *, max_length: int = 4096) -> str:
+    """Printable text that no consumer interprets: also without ``% $ " ' \\`` and backtick."""
+    return printable(option, value, forbid=INTERPRETED, max_length=max_length)
+
+
+def encoded(option: str, value: str) -> bytes:
+    """Text as it is written to a file; a lone surrogate is no character and cannot be."""
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        raise HardeningError(option, "a lone surrogate", "text that UTF-8 can express", option) from None
+
+
+def absolute_path(option: str, value: object) -> str:
+    """A plain absolute path in its shortest spelling, and not the root directory."""
+    path = plain(option, value, max_length=_LONGEST_PATH)
+    if not path.startswith("/"):
+        _refuse(option, path, "an absolute path")
+    if path.startswith("//") or path == "/" or posixpath.normpath(path) != path:
+        _refuse(option, path, "a path below / without '.', '..', '//' or a slash at its end")
+    if any(len(name.encode()) > _LONGEST_NAME for name in path.split("/")):
+        _refuse(option, path, f"names of at most {_LONGEST_NAME} bytes")
+    return path
+
+
+def own_path(option: str, value: object) -> str:
+    """An absolute path at which something can be kept."""
+    path = absolute_path(option, value)
+    if path.startswith(_KERNELS):
+        _refuse(option, path, "a path that is not below /dev, /proc or /sys")
+    return path
+
+
+def _shaped(option: str, value: object, shape: re.Pattern[str], needed: str) -> str:
+    if not isinstance(value, str) or not shape.fullmatch(value):
+        _refuse(option, value, needed)
+    return value
+
+
+def account_name(option: str, value: object) -> str:
+    """A name that useradd accepts on every supported distribution."""
+    return _shaped(option, value, _ACCOUNT, "1 to 32 of a-z, 0-9, '_' and '-', beginning with a letter or '_'")
+
+
+def object_name(option: str, value: object) -> str:
+    """A name that Docker takes for a container, a network or a volume."""
+    return _shaped(option, value, _OBJECT, "letters, digits, '_', '.' and '-', beginning with a letter or a digit")
+
+
+def interface_name(option: str, value: object) -> str:
+    """A name that the kernel takes for a network interface (dev_valid_name), and no program reads as an option."""
+    needed = "1 to 15 letters, digits, '_', '.' and '-', not beginning with '.' or '-'"
+    return _shaped(option, value, _INTERFACE, needed)
+
+
+def ip_address(option: str, value: object, needed: str = "an IP address") -> str:
+    """An address of IPv4 or IPv6, without brackets, in its shortest spelling."""
+    try:
+        return str(ipaddress.ip_address(value if isinstance(value, str) else ""))
+    except ValueError:
+        _refuse(option, value, needed)
+
+
+def integer(option: str, value: object, low: int, high: int) -> int:
+    """A whole number (or its decimal text) from ``low`` to ``high``, both included."""
+    needed = f"an integer from {low} to {high}"
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        _refuse(option, value, needed)
+    return value
+
+
+def octal_mode(option: str, value: object, *, forbid_bits: int = 0o022) -> int:
+    """A quoted mode such as ``'0400'``; by default none that group or others may write.
+
+    The leading zero is demanded: an unquoted ``0400`` arrives from YAML as ``256``, which looks like a mode, too.
+    """
+    mode = int(_shaped(option, value, _MODE, "a quoted mode of four octal digits such as '0640'"), 8)
+    if mode & forbid_bits:
+        _refuse(option, value, f"a mode without the bits {forbid_bits & mode:04o}")
+    return mode

@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The one table of rules, and how it is applied: the gate before a deployment, the audit after it.
+
+The rows stand in one file for each subject (``_policy_*.py``). Everything here is pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import printable, shown
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import Settings
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.unavailable import Unavailable
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
+    STATUSES,
+    Judgement,
+    Rule,
+    skipped,
+    unproven,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import (
+    account,
+    filesystem,
+    host,
+    image,
+    isolation,
+    network,
+    resources,
+    systemd,
+    upkeep,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import secrets as secrets_rules
+
+RULES: tuple[Rule, ...] = (
+    *account.RULES,
+    *image.RULES,
+    *isolation.RULES,
+    *filesystem.RULES,
+    *resources.RULES,
+    *network.RULES,
+    *secrets_rules.RULES,
+    *systemd.RULES,
+    *host.RULES,
+    *upkeep.RULES,
+)
+IDS = frozenset(rule.id for rule in RULES)
+# What a run of site.yml puts right, where this collection deployed the gateway (tests/mutants).
+BY_SITE = frozenset({"OCH-SYS-01", "OCH-SYS-03", "OCH-SYS-04", "OCH-SYS-08"})
+# The argument spec of the doc fragment openclaw.hardening.waivers.
+WAIVER_ARGUMENTS: dict[str, Any] = {
+    "waivers": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "id": {"type": "str", "required": True},
+            "reason": {"type": "str", "required": True},
+            "expires": {"type": "str", "default": ""},
+            "target": {"type": "str", "default": ""},
+        },
+    },
+}
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """The operator's word that a rule need not hold. Without ``expires`` for good, without ``target`` everywhere."""
+
+    id: str
+    reason: str
+    expires: date | None = None
+    target: str = ""
+
+    def covers(self, rule: Rule, target: str) -> bool:
+        """Say whether it is about this rule at this place."""
+        return self.id == rule.id and self.target in ("", target)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one rule says about one target."""
+
+    rule: Rule
+    target: str
+    status: str
+    actual: str
+    evidence: tuple[tuple[str, str], ...]
+    waiver: Waiver | None = None
+    expired: bool = False
+
+    @property
+    def bad(self) -> bool:
+        """Say whether it is wrong, or could not be proven right, and nobody takes it is."""
+        return self.status in ("fail", "error")
+
+
+def waivers_from(option: str, items: Iterable[Mapping[str, str]]) -> tuple[Waiver, ...]:
+    """Return the waivers of an option, or refuse them: a reason is demanded, and a rule of that id."""
+    found = []
+    for number, item in enumerate(items):
+        place = f"{option}[{number}]"
+        if item["id"] not in IDS:
+            raise HardeningError(f"{place}.id", shown(item["id"]), "the id of a rule, such as OCH-CTR-06", option)
+        reason = printable(f"{place}.reason", item["reason"].strip(), max_length=500)
+        if len(reason) < 4:
+            raise HardeningError(f"{place}.reason", shown(reason), "why this rule need not hold here", option)
+        found.append(
+            Waiver(item["id"], reason, _day(place, option, item.get("expires") or ""), item.get("target") or "")
+        )
+    return tuple(found)
+
+
+def _day(place: str, option: str, text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise HardeningError(f"{place}.expires", shown(text), "a day such as 2027-01-31, or nothing", option) from None
+
+
+def judge_definition(
+    settings: Iterable[Settings], allowed: Baseline, waivers: tuple[Waiver, ...], today: date
+) -> list[Finding]:
+    """Gate: judge what a definition asks for. A rule that only the running container can prove is not asked."""
+    return [
+        _waived(rule, wanted.name, _called(rule.asked, ("settings",), {"settings": wanted}, allowed), waivers, today)
+        for wanted in settings
+        for rule in RULES
+        if rule.asked is not None
+    ]
+
+
+def judge_evidence(
+    rules: Iterable[Rule],
+    target: str,
+    evidence: Mapping[str, object],
+    allowed: Baseline,
+    waivers: tuple[Waiver, ...],
+    today: date,
+) -> list[Finding]:
+    """Audit: judge what is asked for and what is in force; the worse of both counts."""
+    return [_waived(rule, target, _judgement(rule, evidence, allowed), waivers, today) for rule in rules]
+
+
+def _judgement(rule: Rule, evidence: Mapping[str, object], allowed: Baseline) -> Judgement:
+    if rule.manual:
+        return skipped("for a person to judge")
+    judges: list[tuple[Callable[..., Judgement] | None, tuple[str, ...]]] = [
+        (rule.asked, ("settings",)),
+        (rule.in_force, rule.needs),
+    ]
+    return _worst([_called(judge, needs, evidence, allowed) for judge, needs in judges if judge is not None])
+
+
+def _called(
+    judge: Callable[..., Judgement], needs: tuple[str, ...], evidence: Mapping[str, object], allowed: Baseline
+) -> Judgement:
+    parts = [evidence.get(name, Unavailable(f"{name}: nobody looked")) for name in needs]
+    missing = [part.why for part in parts if isinstance(part, Unavailable)]
+    if missing:
+        return unproven("; ".join(dict.fromkeys(missing)))
+    try:
+        return judge(*parts, allowed)
+    except Exception as error:  # what a hostile container makes of a judge is not a pass
+        return unproven(f"the judge failed: {type(error).__name__}: {error}")
+
+
+def _worst(judgements: list[Judgement]) -> Judgement:
+    """Join the judgements of one rule. A part that does not apply never hides one that was proven."""
+    telling = [found for found in judgements if found.status != "skip"] or judgements
+    status = min((found.status for found in telling), key=STATUSES.index)
+    actual = "; ".join(dict.fromkeys(found.actual for found in telling if found.status == status))
+    return Judgement(status, actual, tuple(text for found in judgements for text in found.evidence))
+
+
+def _waived(rule: Rule, target: str, found: Judgement, waivers: tuple[Waiver, ...], today: date) -> Finding:
+    waiver = next((waiver for waiver in waivers if waiver.covers(rule, target)), None)
+    if waiver is None or found.status not in ("fail", "error"):
+        return Finding(rule, target, found.status, found.actual, found.evidence)
+    expired = waiver.expires is not None and waiver.expires < today
+    status = found.status if expired else "skip"
+    return Finding(rule, target, status, found.actual, found.evidence, waiver, expired)

@@ -1,0 +1,398 @@
+# Copyright: (c) 2026, OpenClaw Hardening maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Judges of the rules in ``_policy_isolation.py``: is a container kept apart from its host, process by process?
+
+Names of processes come from the container: they are shown, and decide nothing but whether one looks like an SSH server.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Callable, Iterator
+
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import Settings
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.processes import Kernel, Process
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
+    Judgement,
+    failed,
+    passed,
+    skipped,
+    unproven,
+    verdict,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.accounts import PRIVILEGED_GROUPS
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.mountinfo import MountPoint
+
+# capabilities(7), by their numbers.
+CAPABILITIES = (
+    *("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP"),
+    *("LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER"),
+    *("SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE"),
+    *("SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP"),
+    *("MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF"),
+    "CHECKPOINT_RESTORE",
+)
+# Who can get all of these needs no privileged container any more.
+_HOST_POWER = frozenset({"SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO", "SYS_PTRACE", "SYS_BOOT"})
+_ROOT = re.compile(r"root|[+-]?0+")  # what Docker reads as 0
+_SSH_SERVERS = frozenset({"sshd", "sshd-session", "sshd-auth", "dropbear", "tinysshd"})
+# Docker's own group of control groups, by driver.
+USUAL_PARENTS = ("docker", "/docker", "system.slice", "user.slice")
+# Devices that every container has; without the right to make nodes runc mounts the host's.
+_HARMLESS_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "shm", "log")
+_SHOWN = 8
+
+
+def _seen(settings: Settings, text: str) -> tuple[str, str]:
+    return settings.source, text
+
+
+def _each(
+    kernel: Kernel, what: Callable[[Process], str], fault: Callable[[Process], str], good: str, file: str = "status"
+) -> Judgement:
+    """Judge every process: ``what`` is seen of it, and what of that is wrong (or an empty string)."""
+    if not kernel.processes:
+        return unproven("no process was seen")
+    bad = [(process, fault(process)) for process in kernel.processes if fault(process)]
+    shown = [process for process, _fault in bad] or kernel.processes
+    evidence = [(f"/proc/{process.pid}/{file}", f"{process.command}: {what(process)}") for process in shown[:_SHOWN]]
+    if len(shown) > _SHOWN:
+        evidence.append((f"/proc/*/{file}", f"{len(shown) - _SHOWN} more processes"))
+    faults = [f"pid {process.pid} ({process.command}): {text}" for process, text in bad[:3]]
+    if len(bad) > 3:
+        faults.append(f"{len(bad) - 3} more processes")
+    return verdict(faults, f"{good} (processes: {len(kernel.processes)})", *evidence)
+
+
+def _options(settings: Settings, key: str) -> list[str]:
+    """Return the values of one security option; Docker takes ``=`` and, from older days, ``:``."""
+    pairs = [re.split(r"[=:]", option, maxsplit=1) for option in settings.security_opt]
+    return ["true" if len(pair) == 1 else pair[1].strip() for pair in pairs if pair[0].strip() == key]
+
+
+# --- OCH-CTR-01 to 03 ---------------------------------------------------------------------------------------------
+
+
+def healthy(settings: Settings, _allowed: Baseline) -> Judgement:
+    seen = _seen(settings, f"State.Status: {settings.status}, State.Health.Status: {settings.health or 'none'}")
+    if not settings.status:
+        return unproven("the daemon does not say whether it runs", seen)
+    if settings.status != "running":
+        return failed(f"the container is {settings.status}", seen)
+    if settings.health == "starting":  # Docker bounds this by the start period
+        return skipped("running, too young for its health check; whether it answers is proven by OCH-NET-03", seen)
+    if settings.health in ("", "none"):
+        return passed("running; there is no health check that could say more", seen)
+    return verdict([] if settings.health == "healthy" else [f"running, {settings.health}"], "running, healthy", seen)
+
+
+def root_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+    user, _colon, group = settings.user.partition(":")
+    seen = _seen(settings, f"user: {settings.user or 'none'}; group_add: {', '.join(settings.group_add) or 'none'}")
+    faults = [f"user {settings.user!r} is root"] if _ROOT.fullmatch(user) else []
+    if _ROOT.fullmatch(group):
+        faults.append(f"group {group!r} of the user is root's")
+    strong = [name for name in settings.group_add if _ROOT.fullmatch(name) or name in PRIVILEGED_GROUPS]
+    faults += [f"additional group {name!r} has root's power" for name in strong]
+    if not user and settings.status:  # docker inspect: the image names none, either
+        faults.append("no user is named: root")
+    elif not user and not faults:
+        return unproven("no user is named: the image decides", seen)
+    return verdict(faults, f"user {settings.user}", seen)
+
+
+def root_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+    def ids(process: Process) -> str:
+        lists = (("Uid", process.uids), ("Gid", process.gids), ("Groups", process.groups))
+        return ", ".join(f"{name}: {' '.join(map(str, numbers)) or 'none'}" for name, numbers in lists)
+
+    def fault(process: Process) -> str:
+        faults = ["root's uid"] if 0 in process.uids else []
+        groups = {*process.gids, *process.groups}
+        if 0 in groups:
+            faults.append("root's group")
+        if kernel.engine_group and kernel.engine_group in groups:
+            faults.append(f"group {kernel.engine_group}, which may command Docker")
+        return " and ".join(faults)
+
+    return _each(kernel, ids, fault, "no process has an id of root")
+
+
+def privileged_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+    seen = _seen(settings, f"privileged: {str(settings.privileged).lower()}")
+    return verdict(["privileged: true"] if settings.privileged else [], "privileged: false", seen)
+
+
+def privileged_in_force(kernel: Kernel, allowed: Baseline) -> Judgement:
+    """``docker exec --privileged`` makes such a process in any container."""
+    power = _HOST_POWER - _granted(allowed)
+
+    def fault(process: Process) -> str:
+        held = {name for mask in process.capabilities.values() for name in _names(mask)}
+        return "holds the capabilities of a privileged container" if power and power <= held else ""
+
+    return _each(kernel, _masks, fault, "no process has a privileged container's power")
+
+
+# --- OCH-CTR-04 to 08 ---------------------------------------------------------------------------------------------
+
+
+def _granted(allowed: Baseline) -> set[str]:
+    return {_capability(name) for name in allowed.capabilities}
+
+
+def _capability(name: str) -> str:
+    return name.upper().removeprefix("CAP_")
+
+
+def _names(mask: int) -> list[str]:
+    bits = [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
+    return [CAPABILITIES[bit] if bit < len(CAPABILITIES) else f"capability {bit}" for bit in bits]
+
+
+def _masks(process: Process) -> str:
+    return ", ".join(f"{name}: {mask:016x}" for name, mask in process.capabilities.items())
+
+
+def capabilities_asked(settings: Settings, allowed: Baseline) -> Judgement:
+    added = [_capability(name) for name in settings.cap_add]
+    dropped = [_capability(name) for name in settings.cap_drop]
+    faults = [f"cap_add {name}" for name in added if name not in _granted(allowed)]
+    if "ALL" not in dropped:
+        faults.append(f"cap_drop is {', '.join(dropped) or 'empty'}, not ALL")
+    if settings.privileged:
+        faults.append("privileged: true gives all of them")
+    adds = f", cap_add: {', '.join(added)} (allowed)" if added else ""
+    seen = _seen(settings, f"cap_drop: {', '.join(dropped) or 'none'}; cap_add: {', '.join(added) or 'none'}")
+    return verdict(faults, f"cap_drop: ALL{adds}", seen)
+
+
+def capabilities_in_force(kernel: Kernel, allowed: Baseline) -> Judgement:
+    def fault(process: Process) -> str:
+        faults = []
+        for kind, mask in process.capabilities.items():
+            names = [name for name in _names(mask) if name not in _granted(allowed)]
+            if names:
+                more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+                faults.append(f"{kind} has {', '.join(names[:4])}{more}")
+        return ", ".join(faults)
+
+    good = f"none but {', '.join(sorted(_granted(allowed)))}" if allowed.capabilities else "all five sets are empty"
+    return _each(kernel, _masks, fault, good)
+
+
+def gains_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+    values = _options(settings, "no-new-privileges")
+    seen = _seen(settings, f"security_opt no-new-privileges: {', '.join(values) or 'not named'}")
+    # The daemon's reading of truth (Go's strconv.ParseBool); the last one counts.
+    on = bool(values) and values[-1] in ("1", "t", "T", "true", "TRUE", "True")
+    return verdict([] if on else ["no-new-privileges is not asked for"], "no-new-privileges: true", seen)
+
+
+def gains_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+    def shown(process: Process) -> str:
+        return f"NoNewPrivs: {int(process.no_new_privileges)}"
+
+    return _each(kernel, shown, lambda process: "" if process.no_new_privileges else shown(process), "NoNewPrivs: 1")
+
+
+def seccomp_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+    profiles = _options(settings, "seccomp")
+    faults = ["seccomp=unconfined"] if "unconfined" in profiles else []
+    if any(_lets_all_pass(profile) for profile in profiles):
+        faults.append("the profile lets every system call pass")
+    if settings.privileged:
+        faults.append("privileged: true turns the filter off")
+    own = any(profile != "builtin" for profile in profiles)
+    good = "a profile of its own" if own else "Docker's default profile"
+    named = "unconfined" if "unconfined" in profiles else good
+    return verdict(faults, good, _seen(settings, f"security_opt seccomp: {named}"))
+
+
+def _lets_all_pass(profile: str) -> bool:
+    """``docker inspect`` shows the profile itself; a compose file only names it."""
+    try:
+        content = json.loads(profile)
+    except ValueError:
+        return False
+    passes = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG")
+    if not isinstance(content, dict) or content.get("defaultAction") not in passes:
+        return False
+    rules = content.get("syscalls") or []
+    return all(isinstance(rule, dict) and rule.get("action") in passes for rule in rules)
+
+
+def seccomp_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+    def shown(process: Process) -> str:
+        return f"Seccomp: {process.seccomp}"
+
+    # 1 is stricter than any filter.
+    return _each(kernel, shown, lambda process: "" if process.seccomp in (1, 2) else shown(process), "all are filtered")
+
+
+def confined_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+    faults = ["apparmor=unconfined"] if "unconfined" in _options(settings, "apparmor") else []
+    labels = _options(settings, "label")
+    faults += [f"label={label}" for label in labels if label in ("type:spc_t", "type:unconfined_t")]
+    # The daemon adds it by itself to what other rules find: host's pid or ipc namespace, privileged.
+    added = "host" in (settings.pid_mode, settings.ipc_mode) or settings.privileged
+    faults += ["label=disable"] if not added and ("disable" in labels or "disable" in settings.security_opt) else []
+    seen = _seen(settings, f"security_opt: {', '.join(faults) or 'nothing that turns the confinement off'}")
+    # Only the kernel of the host can say more.
+    return failed("; ".join(faults), seen) if faults else skipped("nothing turns the confinement off", seen)
+
+
+def confined_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+    if not kernel.security_module:
+        return skipped("this kernel has neither AppArmor nor SELinux", ("/sys", "no AppArmor, no SELinux"))
+    nameless = [process.pid for process in kernel.processes if not process.label]
+    if nameless:
+        return unproven(f"{kernel.security_module} gives pid {nameless[0]} no label")
+
+    def fault(process: Process) -> str:
+        free = process.label.startswith("unconfined") or ":unconfined_" in process.label or ":spc_t:" in process.label
+        loose = process.label.endswith((" (complain)", " (unconfined)", " (permissive)"))
+        return process.label if free or loose else ""
+
+    good = f"{kernel.security_module} confines every process"
+    return _each(kernel, lambda process: process.label, fault, good, "attr/current")
+
+
+# --- OCH-CTR-13 to 18 ---------------------------------------------------------------------------------------------
+
+
+def own_namespace(kind: str) -> Callable[[Kernel, Baseline], Judgement]:
+    """Return the judge of one kind of namespace: no process may be in the host's."""
+
+    def judge(kernel: Kernel, _allowed: Baseline) -> Judgement:
+        host = kernel.host_namespaces.get(kind, "")
+        if not host or not all(process.namespaces.get(kind) for process in kernel.processes):
+            return unproven(f"the {kind} namespaces are not known")
+
+        def shown(process: Process) -> str:
+            return f"{process.namespaces[kind]}, the host's is {host}"
+
+        def fault(process: Process) -> str:
+            return f"in the host's {kind} namespace" if process.namespaces[kind] == host else ""
+
+        return _each(kernel, shown, fault, f"no process is in the host's {kind} namespace", f"ns/{kind}")
+
+    return judge
+
+
+def network_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+    """A helper may stand in the network of the service that it helps."""
+    mode = settings.network_mode
+    others = mode.startswith(("container:", "service:")) and not settings.helper
+    faults = [f"network_mode: {mode}"] if mode == "host" or mode.startswith("ns:") or others else []
+    faults += ["networks: host"] if "host" in settings.networks and mode != "host" else []
+    return verdict(faults, f"network_mode: {mode or 'default'}", _seen(settings, f"network_mode: {mode or 'default'}"))
+
+
+def mode_asked(key: str, mode_of: Callable[[Settings], str], *fine: str) -> Callable[[Settings, Baseline], Judgement]:
+    """Return the judge of one mode: the daemon's default is fine, and so are the named ones."""
+
+    def judge(settings: Settings, _allowed: Baseline) -> Judgement:
+        mode = mode_of(settings)
+        shown = f"{key}: {mode or 'default'}"
+        return verdict([] if mode in ("", *fine) else [shown], shown, _seen(settings, shown))
+
+    return judge
+
+
+# --- OCH-CTR-19, 27, 30 -------------------------------------------------------------------------------------------
+
+
+def _tables(kernel: Kernel) -> Iterator[tuple[Process, tuple[MountPoint, ...]]]:
+    """Yield the mount tables, each with the first process that sees it."""
+    first: dict[str, Process] = {}
+    for process in kernel.processes:
+        first.setdefault(process.namespaces.get("mnt", ""), process)
+    return zip(first.values(), kernel.mounts)
+
+
+def _each_table(
+    kernel: Kernel, judge: Callable[[tuple[MountPoint, ...]], tuple[list[str], str]], good: str
+) -> Judgement:
+    """Judge every mount table: ``judge`` returns faults, and what was seen."""
+    if not kernel.mounts:
+        return unproven("no mount table was seen")
+    faults, evidence = [], []
+    for process, table in _tables(kernel):
+        wrong, seen = judge(table)
+        faults += [f"pid {process.pid} ({process.command}): {fault}" for fault in wrong]
+        evidence.append((f"/proc/{process.pid}/mountinfo", f"{process.command}: {seen}"))
+    return verdict(faults[:3], f"{good} (mount namespaces: {len(kernel.mounts)})", *evidence[:_SHOWN])
+
+
+def devices_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+    """A device can be handed over by a bind mount, too."""
+    binds = [posixpath.normpath(f"/{mount.source.lstrip('/')}") for mount in settings.mounts if mount.kind == "bind"]
+    nodes = [path for path in binds if f"{path}/".startswith("/dev/") and path[5:] not in _HARMLESS_DEVICES]
+    faults = [f"device {device}" for device in settings.devices] + [f"bind mount of {path}" for path in nodes]
+    seen = _seen(settings, f"devices: {', '.join([*settings.devices, *nodes]) or 'none'}")
+    return verdict(faults, "no devices", seen)
+
+
+def devices_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+    """Docker makes nodes on a tmpfs; what comes from a devtmpfs comes from the host."""
+
+    def judge(table: tuple[MountPoint, ...]) -> tuple[list[str], str]:
+        hosts = [mount for mount in table if mount.kind == "devtmpfs" and mount.root[1:] not in _HARMLESS_DEVICES]
+        faults = [f"the host's /dev{mount.root.rstrip('/')} at {mount.path}" for mount in hosts]
+        return faults, f"{len(hosts)} of the host's /dev"
+
+    return _each_table(kernel, judge, "no device of the host is mounted")
+
+
+def masked_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+    """Docker hides kernel interfaces unless it is told not to, or the container is privileged."""
+    unmasked = not settings.masked or "unconfined" in _options(settings, "systempaths") or settings.privileged
+    faults = ["privileged" if settings.privileged else "systempaths=unconfined"] if unmasked else []
+    return verdict(faults, "masked", _seen(settings, f"MaskedPaths, ReadonlyPaths: {'none' if faults else 'set'}"))
+
+
+def masked_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+    """Every process file system that a process sees must have its masks, wherever it is mounted."""
+
+    def judge(table: tuple[MountPoint, ...]) -> tuple[list[str], str]:
+        faults, seen = [], []
+        for place, mount in enumerate(table):
+            if mount.kind != "proc" or mount.root != "/":
+                continue
+            # A later mount at the same place hides an earlier one; masks that came before are hidden, too.
+            above = {later.path: later for later in table[place + 1 :]}
+            if mount.path in above:
+                continue
+            base = mount.path.rstrip("/")
+            system = above.get(f"{base}/sys", mount)
+            faults += [f"{base}/sys is writable"] if system.writable else []
+            masks = [above[path] for path in (f"{base}/kcore", f"{base}/keys") if path in above]
+            hidden = any(mask.kind != "proc" for mask in masks)
+            faults += [] if hidden else [f"neither {base}/kcore nor {base}/keys is masked"]
+            mounts = ", ".join(mask.path for mask in masks) or "neither"
+            seen.append(f"{base}/sys {','.join(system.options)}; masked of kcore and keys: {mounts}")
+        return faults, "; ".join(seen) or "no process file system"
+
+    return _each_table(kernel, judge, "/proc/sys is read-only, kernel interfaces are masked")
+
+
+def ssh_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+    """Look for a server in what the container starts; a shell's command line is taken apart."""
+    words = [word for text in (*settings.entrypoint, *settings.command) for word in re.split(r"[\s;&|()]+", text)]
+    started = sorted({posixpath.basename(word) for word in words} & _SSH_SERVERS)
+    seen = _seen(settings, f"SSH servers in entrypoint and command: {', '.join(started) or 'none'}")
+    return verdict([f"starts {name}" for name in started], "starts no SSH server", seen)
+
+
+def ssh_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+    """A server may call itself otherwise; that is its own business, here a habit is found."""
+
+    def server(process: Process) -> str:
+        program = posixpath.basename(process.argv[0].split(":")[0].split(" ")[0]) if process.argv else ""
+        return next((name for name in (process.command, program) if name in _SSH_SERVERS), "")
+
+    return _each(kernel, lambda process: server(process) or "no SSH server", server, "no SSH server", "comm")

@@ -1,0 +1,229 @@
+"""The file system's rules, against mount tables and definitions that were recorded from real containers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import Mount, Settings
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.processes import Kernel, Limits
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import Judgement
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import filesystem as policy
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.mountinfo import MountPoint, mount_table
+from unit.plugins.module_utils._docker.test_container_spec import RECORDED, compose, inspect
+
+RULES = {rule.id: rule for rule in policy.RULES}
+NOTHING = Baseline()
+
+
+def kernel(*tables: tuple[MountPoint, ...]) -> Kernel:
+    return Kernel(7, (), tables, Limits(), {})
+
+
+def recorded(name: str) -> tuple[MountPoint, ...]:
+    return mount_table(Path(RECORDED / f"mountinfo-{name}.txt").read_bytes())
+
+
+def asked(rule: str, *mounts: Mount, **settings: object) -> Judgement:
+    judge = RULES[rule].asked
+    return judge(Settings("s", "there", mounts=mounts, **settings), NOTHING)
+
+
+def in_force(rule: str, *tables: tuple[MountPoint, ...]) -> Judgement:
+    return RULES[rule].in_force(kernel(*tables), NOTHING)
+
+
+def point(path: str, kind: str = "ext4", root: str = "/srv/x", **more: object) -> MountPoint:
+    return MountPoint(path, kind, "dev", root, more.get("options", ("rw",)), ("rw",), more.get("propagation", ()))
+
+
+WITH_KERNEL = [rule.id for rule in policy.RULES if rule.needs == ("kernel",)]
+ASKED = [rule.id for rule in policy.RULES if rule.asked]
+
+
+@pytest.mark.parametrize("rule", ASKED)
+def test_the_hardened_deployment_passes(rule):
+    for settings in (*compose("hardened").values(), inspect("hardened")):
+        assert RULES[rule].asked(settings, NOTHING).status == "pass"
+
+
+@pytest.mark.parametrize("rule", WITH_KERNEL)
+def test_the_hardened_mounts_pass_in_every_namespace(rule):
+    found = in_force(rule, recorded("hardened"), recorded("hardened"))
+    assert found.status == "pass", found
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("OCH-CTR-06", ["/ is mounted writable"]),
+        ("OCH-CTR-09", ["/t lacks noexec, nosuid, nodev", "/u lacks a size"]),
+        ("OCH-CTR-10", ["/sneaky", "/data", "/x", "/anonymous"]),
+        ("OCH-CTR-11", ["/docker.sock at /engine"]),
+        ("OCH-CTR-12", ["/etc at /sneaky", "/etc at /host/etc", "/hostproc"]),
+        ("OCH-CTR-24", ["/x is shared"]),
+    ],
+)
+def test_the_bad_mounts_fail_and_are_named(rule, said):
+    found = in_force(rule, recorded("hardened"), recorded("bad"))
+    assert found.status == "fail"
+    for words in said:
+        assert words in found.actual
+    assert found.evidence
+    assert "/etc/hosts" not in found.actual
+    assert "/sys/" not in found.actual
+
+
+@pytest.mark.parametrize("rule", ["OCH-CTR-06", "OCH-CTR-10", "OCH-CTR-11", "OCH-CTR-12"])
+def test_the_hostile_definition_fails(rule):
+    found = RULES[rule].asked(compose("hostile")["gw"], NOTHING)
+    assert found.status == "fail"
+    assert found.evidence[0][0] == "Compose service gw"
+
+
+def test_the_bad_container_of_docker_run_fails():
+    failed = {rule for rule in ASKED if RULES[rule].asked(inspect("bad"), NOTHING).status == "fail"}
+    assert failed == {"OCH-CTR-06", "OCH-CTR-09", "OCH-CTR-10", "OCH-CTR-11", "OCH-CTR-12"}
+
+
+def test_no_mount_of_the_root_proves_nothing():
+    assert in_force("OCH-CTR-06").status == "error"
+    assert in_force("OCH-CTR-06", recorded("hardened"), ()).status == "error"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("size=1m",), ""),
+        (("noexec", "nosuid", "nodev", "size=10%"), ""),
+        (("nr_blocks=100",), ""),
+        ((), "a size"),
+        (("size=0",), "a size"),
+        (("size=1m", "exec"), "noexec"),
+        (("size=1m", "suid", "dev"), "nosuid, nodev"),
+    ],
+)
+def test_scratch_space_that_is_asked_for(options, said):
+    found = asked("OCH-CTR-09", Mount("tmpfs", "", "/tmp", options=options))
+    assert found.status == ("fail" if said else "pass")
+    assert said in found.actual
+
+
+def test_shared_memory_counts_and_what_docker_hides_does_not():
+    shm = point("/dev/shm", "tmpfs", "/", options=("rw", "nosuid", "nodev", "noexec"))
+    assert in_force("OCH-CTR-09", (shm,)).actual == "/dev/shm lacks a size"
+    for hidden in (
+        point("/proc/keys", "tmpfs", "/null"),
+        point("/dev", "tmpfs", "/"),
+        point("/proc/acpi", "tmpfs", "/"),
+    ):
+        assert in_force("OCH-CTR-09", (hidden,)).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("targets", "status"),
+    [
+        ([], "pass"),
+        (["/home/node/.openclaw"], "pass"),
+        (["/home/node/.openclaw", "/home/node/.openclaw/workspace"], "pass"),
+        (["/home/node/.openclaw/"], "pass"),
+        (["/home/node/.openclaw", "/other/.openclaw"], "fail"),
+        (["/home/node/.openclaw/workspace"], "fail"),
+        (["/home/node/.openclaw-too"], "fail"),
+        (["/home/node/.openclaw", "/data"], "fail"),
+        (["/"], "fail"),
+    ],
+)
+def test_one_place_for_the_state(targets, status):
+    mounts = [Mount("bind", "/srv/x", target) for target in targets]
+    assert asked("OCH-CTR-10", *mounts).status == status
+    assert asked("OCH-CTR-10", *(replace(mount, read_only=True) for mount in mounts)).status == "pass"
+    if "/" not in targets:
+        assert in_force("OCH-CTR-10", tuple(point(target.rstrip("/")) for target in targets)).status == status
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("/var/run/docker.sock", "/run/docker.sock", "/run/containerd/containerd.sock", "/run/podman/podman.sock"),
+        *("/", "/run", "/var/run", "/var/run/", "/run/containerd", "/run/user/1000", "/run/user/1000/docker.sock"),
+        *("/run/user/1000/podman", "//run/../run", "/var", "/srv/elsewhere/docker.sock"),
+    ],
+)
+def test_every_way_to_an_engine(source):
+    found = asked("OCH-CTR-11", Mount("bind", source, "/x", read_only=True))
+    assert found.status == "fail"
+    assert source in found.actual
+
+
+def test_an_engine_by_the_name_inside():
+    assert asked("OCH-CTR-11", Mount("volume", "v", "/var/run/docker.sock")).status == "fail"
+    assert asked("OCH-CTR-11", Mount("volume", "run", "/data")).status == "pass"
+
+
+@pytest.mark.parametrize(
+    "source", ["/var/lib/openclaw/.openclaw", "/run/openclaw/token", "/etc/openclaw/openclaw.json"]
+)
+def test_openclaws_own_places_are_neither_sockets_nor_sensitive(source):
+    assert asked("OCH-CTR-11", Mount("bind", source, "/x")).status == "pass"
+    assert asked("OCH-CTR-12", Mount("bind", source, "/x")).status == "pass"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("/", "/boot", "/boot/efi", "/dev", "/dev/sda", "/etc", "/etc/", "/etc/ssh", "/etc/shadow", "/home"),
+        *("/home/alice", "/home/alice/.ssh", "/root", "/root/.docker", "/lib", "/proc", "/proc/1", "/run", "/var/run"),
+        *("/sys", "/usr", "/var", "/var/lib", "/var/lib/docker", "/var/lib/docker/volumes/x/_data", "/etc/../etc"),
+    ],
+)
+def test_sensitive_directories(source):
+    assert asked("OCH-CTR-12", Mount("bind", source, "/x", read_only=True)).status == "fail"
+
+
+@pytest.mark.parametrize("source", ["/home/alice/.openclaw", "/root/.openclaw", "/srv/openclaw", "/etc/localtime"])
+def test_single_files_and_directories_below(source):
+    assert asked("OCH-CTR-12", Mount("bind", source, "/x")).status == "pass"
+
+
+def test_a_partition_of_its_own_is_not_the_hosts_root():
+    assert in_force("OCH-CTR-12", (point("/home/node/.openclaw", root="/"),)).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("propagation", "status"), [("", "pass"), ("rprivate", "pass"), ("rslave", "pass"), ("rshared", "fail")]
+)
+def test_propagation(propagation, status):
+    assert asked("OCH-CTR-24", Mount("bind", "/srv/x", "/x", propagation=propagation)).status == status
+    assert in_force("OCH-CTR-24", (point("/x", propagation=("master:3",)),)).status == "pass"
+
+
+def drift(*changes: tuple[str, str]) -> Judgement:
+    image = SimpleNamespace(drift=changes)
+    return RULES["OCH-CTR-28"].in_force(image, kernel(recorded("hardened")), NOTHING)
+
+
+def test_mount_points_and_their_parents_are_expected():
+    # What `docker diff` really says about the hardened container.
+    seen = [("C", "/run"), ("A", "/run/secrets"), ("A", "/run/secrets/gateway_token")]
+    assert drift(*seen, ("C", "/etc"), ("A", "/etc/openclaw"), ("A", "/etc/openclaw/openclaw.json")).status == "pass"
+    assert drift().status == "pass"
+
+
+@pytest.mark.parametrize("change", [("A", "/app/evil.js"), ("C", "/usr/bin/node"), ("D", "/etc/passwd"), ("D", "/etc")])
+def test_anything_else_was_changed(change):
+    found = drift(("C", "/etc"), change)
+    assert found.status == "fail"
+    assert f"{change[0]} {change[1]}" in found.actual
+
+
+def test_the_directory_above_a_change_is_not_named_twice():
+    found = drift(("C", "/app"), ("C", "/app/dist"), ("A", "/app/dist/x.js"))
+    assert found.actual == "changed: A /app/dist/x.js"
+
+
+def test_many_changes_are_counted():
+    assert drift(*(("A", f"/app/{number}") for number in range(9))).actual.endswith("and 4 more")

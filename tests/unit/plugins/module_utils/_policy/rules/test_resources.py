@@ -1,0 +1,150 @@
+"""Rules about limits, restarts, health and the first process."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import Settings
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.processes import Kernel, Limits, Process
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import Judgement
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import resources as policy
+from unit.plugins.module_utils._docker.test_container_spec import compose, inspect
+
+RULES = {rule.id: rule for rule in policy.RULES}
+ASKED = [rule.id for rule in policy.RULES if rule.asked]
+NOTHING = Baseline()
+GOOD = Limits(2 << 30, 2 << 30, 2.0, 512)
+
+
+def process(pid: int = 7, command: str = "dumb-init", **more: object) -> Process:
+    return Process(pid, command, (1,), (1,), (1,), {}, True, 2, **more)
+
+
+def asked(rule: str, **settings: object) -> Judgement:
+    return RULES[rule].asked(Settings("s", "there", **settings), NOTHING)
+
+
+def in_force(rule: str, limits: Limits = GOOD, *processes: Process) -> Judgement:
+    return RULES[rule].in_force(Kernel(7, processes, (), limits, {}), NOTHING)
+
+
+@pytest.mark.parametrize("rule", ASKED)
+def test_the_hardened_deployment_passes(rule):
+    assert RULES[rule].asked(inspect("hardened"), NOTHING).status == "pass"
+    helper = RULES[rule].asked(compose("hardened")["openclaw-cli"], NOTHING)
+    assert helper.status == ("skip" if rule == "OCH-CTR-25" else "pass")
+
+
+@pytest.mark.parametrize("rule", ASKED)
+def test_the_hostile_definition_fails(rule):
+    assert RULES[rule].asked(compose("hostile")["gw"], NOTHING).status == "fail"
+
+
+@pytest.mark.parametrize("rule", ["OCH-CTR-20", "OCH-CTR-21", "OCH-CTR-22"])
+def test_limits_in_force(rule):
+    assert in_force(rule).status == "pass"
+    found = in_force(rule, Limits())
+    assert found.status == "fail"
+    assert found.evidence[0][0] == "control group of process 7"
+
+
+def test_a_memory_limit_that_leaves_swap_open():
+    for found in (asked("OCH-CTR-20", memory=1 << 30), in_force("OCH-CTR-20", Limits(memory=1 << 30))):
+        assert (found.status, found.actual) == ("fail", "swap has no limit")
+
+
+@pytest.mark.parametrize(
+    ("restart", "retries", "status"),
+    [
+        *(("", 0, "pass"), ("no", 0, "pass"), ("on-failure", 1, "pass"), ("on-failure", 5, "pass")),
+        *(("on-failure", 0, "fail"), ("on-failure", 6, "fail"), ("always", 0, "fail"), ("unless-stopped", 0, "fail")),
+    ],
+)
+def test_restarts(restart, retries, status):
+    assert asked("OCH-CTR-23", restart=restart, restart_max=retries).status == status
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        ("CMD", "curl", "-f", "http://localhost:18789/healthz"),
+        ("CMD-SHELL", "curl -fsS http://127.0.0.1:18789/healthz || exit 1"),
+        ("CMD-SHELL", "wget -q --spider http://127.0.0.1:18789/healthz || exit"),
+        ("CMD-SHELL", "nc -z localhost 18789"),
+        ("CMD", "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/18789"),
+        (
+            "CMD",
+            "node",
+            "-e",
+            "fetch('http://127.0.0.1:1/healthz').then(r=>process.exit(r.ok?0:1)).catch(()=>process.exit(1))",
+        ),
+        ("CMD", "node", "-e", "try{await fetch('http://127.0.0.1:1')}catch(e){process.exit(1)} process.exit(0)"),
+        ("CMD", "node", "openclaw.mjs", "health"),
+    ],
+)
+def test_health_checks_that_ask(test):
+    assert asked("OCH-CTR-25", healthcheck=test).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ((), "none"),
+        (("NONE",), "switched off"),
+        (("CMD",), "none"),
+        (("CMD", ""), "none"),
+        (("CMD", "", "x"), "asks no address"),
+        (("CMD", "true"), "passes whatever"),
+        (("CMD", "/bin/true"), "passes whatever"),
+        (("CMD-SHELL", "exit 0"), "passes whatever"),
+        (("CMD-SHELL", "exit"), "passes whatever"),
+        (("CMD-SHELL", ":"), "passes whatever"),
+        (("CMD-SHELL", "echo http://127.0.0.1"), "passes whatever"),
+        (("CMD-SHELL", "curl http://127.0.0.1:1 || true"), "passes whatever"),
+        (("CMD-SHELL", "curl http://127.0.0.1:1 || exit 0"), "passes whatever"),
+        (("CMD-SHELL", "curl http://127.0.0.1:1; exit 0"), "passes whatever"),
+        (("CMD-SHELL", "curl http://127.0.0.1:1 ; true"), "passes whatever"),
+        (("CMD-SHELL", "(curl http://127.0.0.1:1 || :)"), "passes whatever"),
+        (("CMD", "sh", "-c", "curl http://127.0.0.1:1 || /bin/true"), "passes whatever"),
+        (("CMD", "node", "-e", "fetch('http://127.0.0.1:1').catch(()=>process.exit(0))"), "passes whatever"),
+        (("CMD", "pgrep", "node"), "asks no address"),
+        (("CMD", "node", "--version"), "asks no address"),
+    ],
+)
+def test_health_checks_that_do_not(test, said):
+    found = asked("OCH-CTR-25", healthcheck=test)
+    assert found.status == "fail"
+    assert said in found.actual
+
+
+def test_the_words_of_a_health_check_stay_out_of_the_report():
+    found = asked("OCH-CTR-25", healthcheck=("CMD", "curl", "-H", "Authorization: Bearer canary", "http://127.0.0.1:1"))
+    assert "canary" not in str(found)
+
+
+def test_processes_that_the_oom_killer_spares():
+    assert in_force("OCH-CTR-26", GOOD, process()).status == "pass"
+    found = in_force("OCH-CTR-26", GOOD, process(), process(9, "node", oom_score_adj=-500))
+    assert (found.status, found.actual) == ("fail", "process 9 (node) has -500")
+
+
+@pytest.mark.parametrize(
+    ("command", "argv", "status"),
+    [
+        ("dumb-init", ("/usr/bin/dumb-init", "--"), "pass"),
+        ("tini", (), "pass"),
+        ("docker-init", ("/sbin/docker-init",), "pass"),
+        ("node", ("node", "openclaw.mjs"), "fail"),
+        ("MainThread", ("node",), "fail"),
+    ],
+)
+def test_the_first_process(command, argv, status):
+    assert in_force("OCH-CTR-29", GOOD, process(command=command, argv=argv)).status == status
+
+
+def test_a_first_process_that_ended_proves_nothing():
+    assert in_force("OCH-CTR-29", GOOD, process(8)).status == "error"
+
+
+def test_ulimits_are_for_a_person():
+    assert RULES["OCH-CTR-91"].manual

@@ -1,0 +1,201 @@
+"""The table of rules: complete, well-formed, and never kinder than its judges."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import date
+
+import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import Settings
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.unavailable import Unavailable
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy import engine
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy import rule as policy_rule
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import RULES, judge_evidence
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
+    Judgement,
+    Rule,
+    failed,
+    passed,
+    skipped,
+)
+
+TODAY = date(2026, 11, 22)
+PARTS = {
+    "settings",
+    "kernel",
+    "network",
+    "packets",
+    "forwarders",
+    "image",
+    "log",
+    "account",
+    "files",
+    "secrets",
+    "daemon",
+    "units",
+}
+CODES = dict(zip(policy_rule.AREAS, ("ACC", "IMG", "CTR", "NET", "SEC", "SYS", "HST", "UPK"), strict=True))
+ALL_REFS = {ref for rule in RULES for ref in rule.refs}
+
+
+def rule(**changes: object) -> Rule:
+    defaults: dict = {
+        "id": "OCH-CTR-99", "title": "t", "area": "container", "severity": "high",
+        "expected": "e", "remediation": "r", "refs": (),
+    }  # fmt: skip
+    return Rule(**{**defaults, **changes})
+
+
+def judge(wanted: Rule, waivers: tuple = (), **evidence: object) -> engine.Finding:
+    (finding,) = judge_evidence([wanted], "gateway", evidence, Baseline(), waivers, TODAY)
+    return finding
+
+
+# --- the table ----------------------------------------------------------------------------------------------------
+
+
+def test_ids_are_unique() -> None:
+    assert not [identity for identity, count in Counter(rule.id for rule in RULES).items() if count > 1]
+
+
+@pytest.mark.parametrize("row", RULES, ids=lambda row: row.id)
+def test_a_row_is_well_formed(row: Rule) -> None:
+    assert re.fullmatch(rf"OCH-{CODES[row.area]}-[0-9]{{2}}", row.id)
+    assert row.severity in policy_rule.SEVERITIES
+    assert row.title[0].isupper() or row.title.startswith("systemd")
+    assert not row.title.endswith(".")
+    assert row.expected and row.refs
+    assert set(row.needs) <= PARTS
+    assert bool(row.needs) == (row.in_force is not None)
+    assert row.manual == (int(row.id[-2:]) >= 90)
+
+
+@pytest.mark.parametrize("number", [f"4.{n}" for n in range(1, 13)] + [f"5.{n}" for n in range(1, 33)])
+def test_cis_sections_4_and_5_are_covered(number: str) -> None:
+    assert f"CIS Docker Benchmark v1.6.0, {number}" in ALL_REFS
+
+
+@pytest.mark.parametrize("number", range(14))
+def test_owasp_rules_are_covered(number: int) -> None:
+    assert f"OWASP Docker Security Cheat Sheet, rule {number}" in ALL_REFS
+
+
+@pytest.mark.parametrize("item", range(1, 11))
+def test_the_guides_checklist_is_covered_by_a_machine(item: int) -> None:
+    reference = f"hardening guide, Security Checklist, item {item}"
+    assert any(reference in row.refs and not row.manual for row in RULES)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["Non-Root User", "Read-Only Filesystem", "Network Binding", "Capabilities", "no-new-privileges"],
+)
+def test_the_guides_verify_commands_are_covered_by_a_machine(command: str) -> None:
+    assert any(f"hardening guide, Verify {command}" in row.refs and not row.manual for row in RULES)
+
+
+# --- how it is applied --------------------------------------------------------------------------------------------
+
+
+def test_what_nobody_saw_is_an_error_and_names_why() -> None:
+    found = judge(
+        rule(needs=("kernel",), in_force=lambda kernel, allowed: passed("fine")), kernel=Unavailable("no such pid")
+    )
+    assert (found.status, found.actual) == ("error", "no such pid")
+    assert judge(rule(needs=("kernel",), in_force=lambda kernel, allowed: passed("fine"))).status == "error"
+
+
+def test_a_judge_that_fails_on_hostile_evidence_is_an_error() -> None:
+    found = judge(rule(needs=("kernel",), in_force=lambda kernel, allowed: passed(kernel["x"])), kernel={})
+    assert found.status == "error"
+    assert "KeyError" in found.actual
+
+
+@pytest.mark.parametrize(
+    ("asked", "in_force", "status"),
+    [
+        (passed("a"), passed("b"), "pass"),
+        (passed("a"), failed("b"), "fail"),
+        (failed("a"), passed("b"), "fail"),
+        (skipped("a"), passed("b"), "pass"),
+        (skipped("a"), failed("b"), "fail"),
+        (skipped("a"), skipped("b"), "skip"),
+    ],
+)
+def test_of_two_judgements_the_worse_one_counts(asked: Judgement, in_force: Judgement, status: str) -> None:
+    both = rule(needs=("kernel",), asked=lambda settings, allowed: asked, in_force=lambda kernel, allowed: in_force)
+    assert judge(both, settings=object(), kernel=object()).status == status
+
+
+def test_a_proven_fault_is_not_hidden_by_what_could_not_be_proven() -> None:
+    both = rule(needs=("kernel",), asked=lambda settings, allowed: failed("bad"), in_force=lambda *parts: passed("x"))
+    assert judge(both, settings=object(), kernel=Unavailable("gone")).status == "fail"
+
+
+def test_a_manual_rule_is_never_a_pass() -> None:
+    assert judge(rule()).status == "skip"
+
+
+def test_the_gate_asks_every_service_by_every_rule_that_can_be_asked() -> None:
+    services = [Settings(name="one", source="compose"), Settings(name="two", source="compose")]
+    found = engine.judge_definition(services, Baseline(), (), TODAY)
+    rows = [row for row in RULES if row.asked]
+    assert [(finding.target, finding.rule.id) for finding in found] == [
+        (service.name, row.id) for service in services for row in rows
+    ]
+    assert any(finding.bad for finding in found)
+
+
+# --- waivers ------------------------------------------------------------------------------------------------------
+
+KNOWN = RULES[0]
+
+
+def waiver(**changes: str) -> tuple[engine.Waiver, ...]:
+    return engine.waivers_from("waivers", [{"id": KNOWN.id, "reason": "because of that", **changes}])
+
+
+def broken() -> Rule:
+    return rule(id=KNOWN.id, needs=("kernel",), in_force=lambda kernel, allowed: failed("bad"))
+
+
+def test_a_waiver_covers_a_finding_and_says_what_was_found() -> None:
+    found = judge(broken(), waiver(), kernel=object())
+    assert (found.status, found.actual, found.waiver and found.waiver.reason) == ("skip", "bad", "because of that")
+    assert not found.bad
+
+
+@pytest.mark.parametrize(
+    ("expires", "status"), [("2026-11-21", "fail"), ("2026-11-22", "skip"), ("2026-11-23", "skip")]
+)
+def test_a_waiver_ends_after_its_last_day(expires: str, status: str) -> None:
+    found = judge(broken(), waiver(expires=expires), kernel=object())
+    assert found.status == status
+    assert found.expired == (status == "fail")
+
+
+def test_a_waiver_for_one_target_covers_no_other() -> None:
+    assert judge(broken(), waiver(target="other"), kernel=object()).status == "fail"
+    assert judge(broken(), waiver(target="gateway"), kernel=object()).status == "skip"
+
+
+def test_a_waiver_does_not_touch_what_passes() -> None:
+    good = rule(id=KNOWN.id, needs=("kernel",), in_force=lambda kernel, allowed: passed("good"))
+    assert judge(good, waiver(), kernel=object()).waiver is None
+
+
+@pytest.mark.parametrize(
+    ("change", "needed"),
+    [
+        ({"id": "OCH-CTR-00"}, "the id of a rule"),
+        ({"reason": "   "}, "why this rule need not hold here"),
+        ({"reason": "two\nlines here"}, "one line of printable text"),
+        ({"expires": "next year"}, "a day such as 2027-01-31"),
+    ],
+)
+def test_a_bad_waiver_is_refused(change: dict[str, str], needed: str) -> None:
+    with pytest.raises(HardeningError, match=re.escape(needed)):
+        waiver(**change)

@@ -1,0 +1,112 @@
+"""The module as Ansible calls it: what it refuses, what it says when it sees nothing, and what it never says."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.unavailable import Unavailable
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy import audit as policy_audit
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import RULES
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import HOST_AREAS
+from ansible_collections.openclaw.hardening.plugins.modules import hardening_info
+
+NOWHERE = "unix:///nonexistent/docker.sock"
+KEYS = {
+    "id", "title", "area", "severity", "target", "status", "manual", "expected", "actual", "evidence", "remediation",
+    "refs", "waiver",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_without_docker_nothing_passes_and_every_rule_is_there(run_module, check) -> None:
+    result = run_module(hardening_info, check=check, docker_host=NOWHERE, units={"nobody.service": 2})
+    assert not result["changed"]
+    assert {found["id"] for found in result["checks"]} == {rule.id for rule in RULES}
+    assert all(set(found) == KEYS for found in result["checks"])
+    judged = [found for found in result["checks"] if found["area"] not in HOST_AREAS and not found["manual"]]
+    assert {found["status"] for found in judged} == {"error"}
+    assert all("docker" in found["actual"].lower() for found in judged)
+    assert result["summary"]["error"] >= len(judged)
+
+
+def test_every_target_is_judged_by_every_rule(run_module) -> None:
+    result = run_module(hardening_info, docker_host=NOWHERE, containers=["one", "two"], project="three")
+    rules = [rule for rule in RULES if rule.area not in HOST_AREAS]
+    for target in ("one", "two", "three"):
+        assert [found["id"] for found in result["checks"] if found["target"] == target] == [rule.id for rule in rules]
+
+
+def test_a_waiver_that_covers_nothing_is_named(run_module) -> None:
+    waivers = [{"id": "OCH-CTR-06", "reason": "plugins write", "target": "another"}]
+    result = run_module(hardening_info, docker_host=NOWHERE, waivers=waivers)
+    assert result["unused_waivers"] == ["OCH-CTR-06"]
+    assert result["summary"]["waived"] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"docker_host": "/var/run/docker.sock"}, "docker_host"),
+        ({"containers": ["-x"]}, "containers"),
+        ({"containers": ["a\nb"]}, "containers"),
+        ({"project": "a$b"}, "project"),
+        ({"record": "relative.json"}, "record"),
+        ({"image_max_age_days": 0}, "image_max_age_days"),
+        ({"units": {"a.service": "much"}}, "units.a.service"),
+        ({"units": {"-a.service": 2}}, "units"),
+        ({"capabilities": ["`id`"]}, "capabilities"),
+        ({"waivers": [{"id": "OCH-XXX-01", "reason": "why not"}]}, "waivers[0].id"),
+        ({"waivers": [{"id": "OCH-CTR-06", "reason": ""}]}, "waivers[0].reason"),
+    ],
+)
+def test_bad_options_are_refused_with_one_message(run_module, options: dict, named: str) -> None:
+    result = run_module(hardening_info, **{"docker_host": NOWHERE, **options})
+    assert result["failed"]
+    assert named in result["msg"]
+    assert "needed" in result["msg"]
+    assert "Traceback" not in str(result)
+
+
+def test_capabilities_are_taken_with_and_without_prefix() -> None:
+    params = {
+        "addresses": [], "capabilities": ["CAP_CHOWN", "net_bind_service"], "account": "", "units": {}, "record": "",
+        "image_max_age_days": 30, "docker_users": [],
+    }  # fmt: skip
+    assert policy_audit.allowed_from(params).capabilities == ("CHOWN", "NET_BIND_SERVICE")
+
+
+class _Module:
+    def __init__(self) -> None:
+        self.params = {
+            "docker_host": NOWHERE, "containers": ["x"], "project": "", "addresses": [], "capabilities": [],
+            "account": "", "units": {}, "record": "", "image_max_age_days": 30, "docker_users": [], "waivers": [],
+        }  # fmt: skip
+
+
+def test_hostile_evidence_is_masked_escaped_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a container, a label or a log line says is shown on one line, short, without secrets, never evaluated."""
+    secret = "c0ffee" * 12
+    hostile = f"<script>{{{{ lookup('pipe', 'id') }}}}</script>\n\x1b[2J\u202e {secret} " + "A" * (1 << 20)
+    audit = policy_audit.Audit(_Module())  # type: ignore[arg-type]
+    audit.secrets.add(secret)
+    row = next(rule for rule in RULES if not rule.manual)
+    monkeypatch.setattr(policy_audit, "look_at_host", lambda *arguments: {})
+    monkeypatch.setattr(policy_audit, "judge_evidence", lambda rules, target, *more: [
+        policy_audit.Finding(row, f"{target}{hostile}", "fail", hostile, ((hostile, hostile),))
+    ])  # fmt: skip
+    for found in audit.run()["checks"]:
+        texts = [found["target"], found["actual"], found["evidence"][0]["source"], found["evidence"][0]["text"]]
+        for text in texts:
+            assert len(text) < 500
+            assert secret not in text
+            assert "********" in text
+            assert not any(character in text for character in "\n\x1b\u202e")
+            assert "{{ lookup('pipe', 'id') }}" in text  # shown as it is
+
+
+def test_a_part_that_cannot_be_read_spoils_only_its_own_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        policy_audit, "look_at_host", lambda *arguments: {"daemon": Unavailable("gone"), "units": Unavailable("gone")}
+    )
+    result = policy_audit.Audit(_Module()).run()  # type: ignore[arg-type]
+    host = {found["status"] for found in result["checks"] if found["area"] == "host" and not found["manual"]}
+    assert host == {"error"}
