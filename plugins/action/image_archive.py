@@ -6,16 +6,17 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import integer
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import archive
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._archive_cache import OPTION, ArchiveCache, there
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._progress import ProgressAction, printing
 
 _STAGING = "openclaw-hardening-image"
 # The login user's own folder, not a link to another one; what killed runs left in it goes after a while.
@@ -26,15 +27,14 @@ _MAKE_STAGING = (
 )
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ProgressAction):
     """Without a cache it is the module alone."""
 
-    _supports_check_mode = True
     _supports_async = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Export to the cache, or import from it."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: dict[str, Any] = self.begin(tmp, task_vars)
         self.task_vars = task_vars or {}
         self.arguments = dict(self._task.args)
         directory = str(self.arguments.pop(OPTION, None) or "")
@@ -70,7 +70,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 answer = self._module(directory=os.path.dirname(remote))
                 if answer.get("failed"):
                     return answer
-                self._connection.fetch_file(remote, cache.part(identity))
+                with self._moving(f"fetching {os.path.basename(remote)} from the host"):
+                    self._connection.fetch_file(remote, cache.part(identity))
             path = cache.accept(identity)
             return {**answer, **_exported(identity, path, changed=True), "moved_bytes": os.path.getsize(path)}
 
@@ -93,7 +94,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             answer = {**self._module(path=path), "moved_bytes": 0}
         else:
             with self._staged(os.path.basename(path)) as remote:
-                self._connection.put_file(path, remote)
+                with self._moving(f"sending {os.path.getsize(path) >> 20} MiB of the image to the host"):
+                    self._connection.put_file(path, remote)
                 answer = {**self._module(path=remote, consume=True), "moved_bytes": os.path.getsize(path)}
         if answer.get("archive_refused"):
             cache.drop(identity)
@@ -101,10 +103,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return answer
 
     def _module(self, **changes: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = self._execute_module(
-            module_args={**self.arguments, **changes}, task_vars=self.task_vars
-        )
+        exported = self.arguments.get("state") == "exported"
+        kind, subject = ("archive", "image") if exported else ("image", "name")
+        with self.followed(self.task_vars, kind, str(self.arguments.get(subject) or "")):
+            answer: dict[str, Any] = self._execute_module(
+                module_args={**self.arguments, **changes}, task_vars=self.task_vars
+            )
         return answer
+
+    def _moving(self, what: str) -> AbstractContextManager[None]:
+        """Print since when a file travels."""
+        began = int(time.monotonic())
+        host = str(self.task_vars.get("inventory_hostname", ""))
+        return printing(host, lambda: ([(began, what)], time.monotonic()))
 
     def _is_local(self) -> bool:
         return bool(self._connection.transport == "local")

@@ -42,6 +42,11 @@ extends_documentation_fragment:
   - openclaw.hardening.policy
   - openclaw.hardening.waivers
 attributes:
+  action:
+    description: Indicates this has a corresponding action plugin, so that parts of it run on the controller.
+    support: full
+    details:
+      - It prints the steps of a long run while it goes on (every few seconds, with the time since each began).
   check_mode:
     details:
       - O(definition) and O(validate) are judged in check mode, too; the latter runs a container that leaves nothing.

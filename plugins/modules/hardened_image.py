@@ -25,6 +25,11 @@ extends_documentation_fragment:
   - openclaw.hardening.attributes
   - openclaw.hardening.docker
 attributes:
+  action:
+    description: Indicates this has a corresponding action plugin, so that parts of it run on the controller.
+    support: full
+    details:
+      - It prints the steps of a long run while it goes on (every few seconds, with the time since each began).
   check_mode:
     details:
       - Nothing is built. Without a Docker daemon a build is predicted.

@@ -197,7 +197,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import managed
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import adopt, archive_load, archive_save
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import archive as image_archive
-from ansible_collections.openclaw.hardening.plugins.module_utils._system import lock
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import lock, progress
 
 ARGUMENTS: dict[str, Any] = {
     **client.DOCKER_ARGUMENTS,
@@ -260,7 +260,9 @@ class Export(_Common):
             return self._result(image.id, path, image.layers, changed=False)
         if api and not self.module.check_mode:
             managed.ensure_directory(self.record_dir, 0o700, 0, 0)
-            with lock.lock(f"{self.record_dir}/archive.lock", self.timeout, "timeout"):
+            taken = lock.lock(f"{self.record_dir}/archive.lock", self.timeout, "timeout")
+            with taken, progress.log("archive", self.image):
+                progress.step("saving the image")
                 # Another run may have written it meanwhile.
                 if not image_archive.is_whole(path, image.id, self.max_size):
                     self._write(api, image, path)

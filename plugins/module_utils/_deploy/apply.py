@@ -45,6 +45,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed 
     remove,
     write,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import progress
 
 if TYPE_CHECKING:
     from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import Compose
@@ -124,6 +125,7 @@ class Rollout:
             if with_candidate:
                 self._try_candidate()
             if mirror:
+                progress.step("copying the state")
                 ensure_directory(mirror.target, 0o700, 0, 0)
                 mirror.run()  # most of it; the rest follows when nobody writes any more
         except Exception as error:
@@ -219,6 +221,7 @@ class Rollout:
         whole = deploy_candidate.definition(resolved, self.wanted.service, project, image_id, stand_ins, environment)
         token_file = stand_ins.get(self.wanted.probe.token_file, self.wanted.probe.token_file)
         probe = replace(self.wanted.probe, token_file=token_file)
+        progress.step("trying the candidate beside the gateway")
         try:
             candidate.start(whole, files)
             candidate.prove(port, probe)
@@ -231,6 +234,7 @@ class Rollout:
 
     def _scratch(self) -> str:
         """Copy the state for the candidate; what is excluded is there, empty."""
+        progress.step("copying the state for the candidate")
         source, target = self.wanted.state_source or self.wanted.state_dir, f"{self.places.attempt}/scratch"
         ensure_directory(target, 0o700, 0, 0)
         mirror = Mirror(source, target, self.wanted.state_excludes)
@@ -256,10 +260,12 @@ class Rollout:
         try:
             if disturbing:
                 journal = deploy_journal.advance(self.places, replace(journal, phase=deploy_journal.STOPPING))
+                progress.step("stopping the gateway")
                 self.service.stop_unit()
                 if plan.container in ("recreate", "restart"):
                     self.service.stop()
                 if mirror:
+                    progress.step("copying the last changes of the state")
                     mirror.run_rested(_LEASE_PATIENCE)
                     self._warn(mirror)
             journal = deploy_journal.advance(
@@ -299,6 +305,7 @@ class Rollout:
                 self.warnings.append(logins.report())
         if self.wanted.rolling_back:
             self._restorer.name_image(self.wanted.image_id, self.wanted.image_ref)
+        progress.step("starting the gateway")
         up = partial(self._compose.up, self.wanted.service, recreate=plan.container == "recreate")
         start_when_free(self._port, up, self.wanted.probe.timeout, self.explainer.hints.get("port", ""))
 
@@ -311,7 +318,9 @@ class Rollout:
     def _prove(self) -> Health:
         """Wait until it is ready for the host, and stays so."""
         probe, find = self.wanted.probe, self.service.find
+        progress.step("waiting until the gateway is ready")
         seconds = wait(probe, Watch(find), self._port).seconds
+        progress.step("watching that it stays ready")
         settle(probe, Watch(find, steady=True), self._port)
         container = find()
         expected = self.wanted.image_id or self.found.image_id

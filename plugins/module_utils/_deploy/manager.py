@@ -35,6 +35,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed 
     look_directory,
     vet_parents,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import progress
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import OPTION
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.lock import lock
 
@@ -70,7 +71,8 @@ class DeployManager:
             # Before a folder of ours is made.
             self._refuse_foreign(client.client(self.docker_host, timeout=self.command_timeout))
         ensure_directory(self.places.record_dir, 0o700, 0, 0)
-        with lock(f"{self.places.record_dir}/deploy.lock", self.lock_timeout):
+        taken = lock(f"{self.places.record_dir}/deploy.lock", self.lock_timeout)
+        with taken, progress.log("deploy", self.wanted.project):
             api = client.client(self.docker_host, timeout=self.command_timeout)
             self._refuse_foreign(api)
             recovered = self._recover(api)
@@ -157,6 +159,7 @@ class DeployManager:
         probes: dict[str, float] = {}
         if api is not None:
             if plan.validate and found.image_id:
+                progress.step("validating the configuration with the image's OpenClaw")
                 for warning in validate(self.module, self.docker_host, wanted, found.image_id):
                     self.module.warn(f"{wanted.validation.path if wanted.validation else ''}: {warning}")
             if not checking and (plan.changed or plan.container):

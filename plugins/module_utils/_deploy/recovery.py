@@ -38,6 +38,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed 
     write,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._image.record import restore_record
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import progress
 
 UNTOUCHED, RESTORED, STRANDED, UNFINISHED = "untouched", "restored", "stranded", "unfinished"
 # Seconds for one that was healthy to answer again, after a candidate took memory and processors.
@@ -90,6 +91,7 @@ class Restorer:
                 deploy_journal.clear(self.places)
                 return "what runs was not touched", UNTOUCHED
             # It ended meanwhile, such as for want of memory: it is started again.
+        progress.step("rolling back to the previous deployment")
         if journal.phase != deploy_journal.RESTORING:
             # A full disk must not stand in the way: whoever finds the phase of before does the same.
             with suppress(HardeningError):

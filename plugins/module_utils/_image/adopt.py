@@ -16,7 +16,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import managed
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import archive, cleanup
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import record as image_record
-from ansible_collections.openclaw.hardening.plugins.module_utils._system import lock
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import lock, progress
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -161,7 +161,8 @@ class Adoption:
         actions = [*([how] if missing else []), *plan.actions]
         if actions and api and not self.module.check_mode:
             managed.ensure_directory(self.wanted.record_dir, 0o700, 0, 0)
-            with lock.lock(f"{self.wanted.record_dir}/image.lock", self.timeout, "timeout"):
+            taken = lock.lock(f"{self.wanted.record_dir}/image.lock", self.timeout, "timeout")
+            with taken, progress.log("image", self.wanted.name):
                 self._act(api, bring)
         return _result(bool(actions), missing, actions, plan.before, plan.after)
 
@@ -172,6 +173,7 @@ class Adoption:
             if bring is None:
                 raise HardeningError(self.wanted.image_id, "no such image any more", "nobody to remove it meanwhile")
             announce(api, self.wanted)
+            progress.step("loading the image")
             try:
                 bring(api)
             except HardeningError:

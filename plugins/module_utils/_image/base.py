@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import progress
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import run
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.program import find_program
 
@@ -153,12 +154,14 @@ def make(
     host = distribution()
     sources = apt_sources(host.codename)
     if find_program("mmdebstrap") is None:
+        progress.step("installing mmdebstrap")
         environment = {"DEBIAN_FRONTEND": "noninteractive"}
         apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]
         # What was killed in the middle of an installation stands in the way of the next.
         run(module, ["dpkg", "--configure", "-a"], env=environment, **limit)
         run(module, [*apt, "update"], env=environment, **limit)
         run(module, [*apt, "install", "-y", "--no-install-recommends", "mmdebstrap"], env=environment, **limit)
+    progress.step("making the base image from packages (mmdebstrap)")
     with tempfile.TemporaryDirectory(prefix=prefix, dir=_place()) as folder:
         os.chmod(folder, 0o755)  # noqa: S103
         archive = os.path.join(folder, "base.tar")

@@ -8,10 +8,12 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import signal
 import subprocess
 import tarfile
 import tempfile
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +21,15 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import recipe as image_recipe
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import verify as image_verify
-from ansible_collections.openclaw.hardening.plugins.module_utils._system import lock, program
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import lock, program, progress
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 CONTEXT = "openclaw-build-"
 _LOG_TAIL = 3000
+# BuildKit names each step; its instruction could hold anything, so only the word is taken.
+_STEP = re.compile(r"#[0-9]+ (\[(?:[\w.-]{1,32} )?[0-9]+/[0-9]+\] [A-Z]+)\b")
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ def build(api: DockerClient, order: Order, known: image_verify.Secrets) -> clien
 
 def verify(api: DockerClient, image: client.Image, app: str, known: image_verify.Secrets) -> image_verify.Evidence:
     """Return what the image holds; refuse it, and take it away, when it must not be used."""
+    progress.step("verifying the image's content")
     try:
         evidence = _contents(api, image, app, known)
         attributes: dict[str, Any] = api.api.inspect_image(image.id)  # type: ignore[no-untyped-call]
@@ -142,10 +147,24 @@ def _run(argv: list[str], log: str, timeout: int) -> int | None:
         os.close(descriptor)
     with process:
         try:
-            return process.wait(timeout)
+            return _followed(process, log, timeout)
         except BaseException as stopped:
             # Without its client the daemon gives the build up.
             os.killpg(process.pid, signal.SIGTERM)
             if isinstance(stopped, subprocess.TimeoutExpired):
                 return None
             raise
+
+
+def _followed(process: subprocess.Popen[bytes], log: str, timeout: int) -> int:
+    """Wait for a build, and note its steps from its log."""
+    deadline = time.monotonic() + timeout
+    with open(log, encoding="utf-8", errors="replace") as handle:
+        while True:
+            left = deadline - time.monotonic()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(max(0.0, min(1.0, left)))
+            if left <= 0:
+                raise subprocess.TimeoutExpired(process.args, timeout)
+            for match in filter(None, map(_STEP.match, handle)):
+                progress.step(f"building the image: {match[1]}")

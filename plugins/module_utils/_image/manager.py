@@ -19,7 +19,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._image import b
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import build, cleanup, verify
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import recipe as image_recipe
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import record as image_record
-from ansible_collections.openclaw.hardening.plugins.module_utils._system import lock
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import lock, progress
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -77,7 +77,7 @@ class ImageManager:
         if not plan.actions or self.module.check_mode or api is None:
             return self._result(wanted, plan)
         managed.ensure_directory(self.settings.record_dir, 0o700, 0, 0)
-        with self._lock():
+        with self._lock(), progress.log("image", recipe.name):
             # Another run may have built meanwhile.
             existing = self._look(api, wanted)
             plan = image_recipe.decide(recipe, wanted, existing)

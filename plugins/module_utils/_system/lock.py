@@ -22,7 +22,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless, shown
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import ensure_directory, vet_parents
 
-_FOLDER = "/run/openclaw-hardening"
+FOLDER = "/run/openclaw-hardening"
 _POLL = 0.2
 _LOOKING = 1.0  # seconds for the search in /proc
 _NAMED = 3
@@ -45,8 +45,8 @@ class Holder:
 
 def host_wide(name: str) -> str:
     """Return the file to lock for what a host has one of, in a folder of root that is there; both go with a reboot."""
-    ensure_directory(_FOLDER, 0o700, 0, 0)
-    return f"{_FOLDER}/{name}.lock"
+    ensure_directory(FOLDER, 0o700, 0, 0)
+    return f"{FOLDER}/{name}.lock"
 
 
 def held() -> tuple[int, ...]:
