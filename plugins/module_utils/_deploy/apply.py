@@ -29,9 +29,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.logins 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Found, Plan, Wanted, published_at
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import Port, start_when_free
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.recovery import (
-    STRANDED,
-    UNFINISHED,
-    UNTOUCHED,
+    CLEANUP_PENDING,
+    ROLLBACK_FAILED,
+    UNCHANGED,
     Restorer,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import ALIVE, Service
@@ -91,7 +91,7 @@ class Rollout:
     def apply(self, plan: Plan) -> Health:
         """Take the steps of ``plan``.
 
-        :raises HardeningError: it failed; ``details["outcome"]`` is untouched, restored or stranded.
+        :raises HardeningError: it failed; ``details["outcome"]`` is unchanged, rolled_back or rollback_failed.
         """
         if plan.container in ("stop", "remove"):
             self._take_down(plan)
@@ -281,7 +281,7 @@ class Rollout:
         except Exception as error:
             found = f"the new deployment serves and is proven, but what it replaced could not be put away: {error}"
             raise HardeningError(
-                "deployment", found, "to be run again; it finishes first", outcome=UNFINISHED
+                "deployment", found, "to be run again; it finishes first", outcome=CLEANUP_PENDING
             ) from error
         return health
 
@@ -306,7 +306,7 @@ class Rollout:
         try:
             return self._prove()
         except Exception as error:
-            raise self.explainer.of(self.service.find(), error).error("nothing was changed", UNTOUCHED) from error
+            raise self.explainer.of(self.service.find(), error).error("nothing was changed", UNCHANGED) from error
 
     def _prove(self) -> Health:
         """Wait until it is ready for the host, and stays so."""
@@ -344,7 +344,7 @@ class Rollout:
             needed, option = "the hardened image; build it first", "image_ref"
             if back:
                 needed, option = "the image of the previous deployment; deploy that version by site.yml", ""
-            raise HardeningError(name, "no such image on this host", needed, option, outcome=UNTOUCHED)
+            raise HardeningError(name, "no such image on this host", needed, option, outcome=UNCHANGED)
 
     # --- when it fails --------------------------------------------------------------------------------------------
 
@@ -364,7 +364,7 @@ class Rollout:
                 history.reject(self.places.record_dir, journal.image_id, failure.what)
         except Exception as second:
             serves = f"the way back failed, too: {second}. {restorer.by_hand(journal.before)}"
-            outcome = STRANDED
+            outcome = ROLLBACK_FAILED
         return failure.error(serves, outcome)
 
     def _find(self) -> Container | None:

@@ -148,7 +148,7 @@ class DeployManager:
                 Port(wanted.probe.host, wanted.probe.port),
                 found.taken,
                 remedy=self.hints.get("port", ""),
-                outcome="untouched",
+                outcome="unchanged",
             )
         self._damaged = [
             text for text in history.damaged(self.places.record_dir, wanted.project) if "/image.json" not in text

@@ -205,7 +205,7 @@ def refuse(found: Iterable[str], project: str) -> None:
         "a file away, or give this deployment other names (in the roles: openclaw_instance, and a port)",
         "project",
         foreign=entries,
-        outcome="untouched",
+        outcome="unchanged",
     )
 
 

@@ -39,7 +39,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed 
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._image.record import restore_record
 
-UNTOUCHED, RESTORED, STRANDED, UNFINISHED = "untouched", "restored", "stranded", "unfinished"
+# What a failed deployment left behind (`outcome` of hardened_compose).
+UNCHANGED, ROLLED_BACK = "unchanged", "rolled_back"
+ROLLBACK_FAILED, CLEANUP_PENDING = "rollback_failed", "cleanup_pending"
 # Seconds for one that was healthy to answer again, after a candidate took memory and processors.
 _STILL_WELL = 30
 
@@ -69,7 +71,7 @@ class Restorer:
                 "the deployment that was cut off",
                 f"no way back: {error}. {self.by_hand(journal.before)}",
                 "the previous deployment to be healthy again",
-                outcome=STRANDED,
+                outcome=ROLLBACK_FAILED,
             ) from error
         return f"undo the deployment that was cut off while {journal.phase}"
 
@@ -88,7 +90,7 @@ class Restorer:
             if self._as_before(before, well=well):
                 self.name_image(before.image_id, before.image_ref)
                 deploy_journal.clear(self.places)
-                return "what runs was not touched", UNTOUCHED
+                return "what runs was not touched", UNCHANGED
             # It ended meanwhile, such as for want of memory: it is started again.
         if journal.phase != deploy_journal.RESTORING:
             # A full disk must not stand in the way: whoever finds the phase of before does the same.
@@ -111,7 +113,7 @@ class Restorer:
             if differences(now, managed) if managed else now is not None:
                 raise HardeningError(saved.path, "something else than before", "the file of before")
         deploy_journal.clear(self.places)
-        return serves, RESTORED
+        return serves, ROLLED_BACK
 
     def _as_before(self, before: Deployment, *, well: bool) -> bool:
         """Say whether what served still does: the same container, and healthy when it was."""
