@@ -391,7 +391,8 @@ probes:
   description:
     - What the host was answered while the service was changed; O(health.alive) and O(health.started) are asked every
       0.1 seconds. What another process answers counts as failed.
-    - Also part of a failure. Empty when nothing was to be done.
+    - Also part of a failure. Empty when nothing was asked, because nothing was to be done or no healthy service was
+      there before; never zero of zero.
   returned: always
   type: dict
   contains:
@@ -409,7 +410,8 @@ probes:
       sample: 9.9
 outcome:
   description:
-    - V(unchanged), the running service was not touched; V(rolled_back), the previous deployment is back and healthy;
+    - V(unchanged), the running service was not touched; V(rolled_back), the previous deployment is back and healthy (or
+      runs as before, when its gateway knows none of the paths; the message says so);
       V(rollback_failed), the rollback failed, too; the next run begins with it; V(cleanup_pending), the new deployment
       serves, but its records could not be written; the next run writes them.
   returned: when a deployment failed
@@ -430,8 +432,14 @@ health:
       description: The address that was asked.
       type: str
       sample: http://127.0.0.1:18789
+    probed:
+      description:
+        - Whether the service was asked anything. When it is false, nothing is known of its health and RV(health.status)
+          is empty, such as when O(state) is not V(present), or in check mode where no container runs.
+      type: bool
+      sample: true
     status:
-      description: What was answered to each question that was asked.
+      description: What was answered to each question that was asked; a question that was not asked is not in it.
       type: dict
       sample:
         alive: "/healthz: 200"

@@ -309,6 +309,7 @@ class DeployManager:
             "actions": actions,
             "health": {
                 "url": url,
+                "probed": health.probed,
                 "status": health.status,
                 "not_ready": list(health.not_ready),
                 "seconds_to_ready": health.seconds,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -44,6 +45,8 @@ UNCHANGED, ROLLED_BACK = "unchanged", "rolled_back"
 ROLLBACK_FAILED, CLEANUP_PENDING = "rollback_failed", "cleanup_pending"
 # Seconds for one that was healthy to answer again, after a candidate took memory and processors.
 _STILL_WELL = 30
+# Seconds that one has to run which cannot be probed.
+_RUNS = 10.0
 
 
 @dataclass(frozen=True)
@@ -145,10 +148,23 @@ class Restorer:
             port, partial(self.service.compose.up, self.service.name, recreate=not old), before.probe.timeout
         )
         self.service.remove_strays()
-        wait(before.probe, Watch(self.service.find), port)
+        if before.probe.decisive:
+            wait(before.probe, Watch(self.service.find), port)
+        else:
+            self._stays_up()
         if before.supervised:
             self.service.start_unit()
+        if not before.probe.decisive:
+            return "the previous deployment runs again; nothing of it can be probed, so its health is unknown"
         return "the previous deployment is back and healthy"
+
+    def _stays_up(self) -> None:
+        """Watch the container of a gateway that knows none of the paths: all that is known of it is that it ran."""
+        watch, end = Watch(self.service.find, steady=True), time.monotonic() + _RUNS
+        while time.monotonic() < end:
+            if reason := watch():
+                raise HardeningError(self.service.container, reason, f"a container that runs for {_RUNS:g} seconds")
+            time.sleep(0.5)
 
     def name_image(self, image_id: str, ref: str) -> None:
         """Let an image's name and the record of its build mean this image, such as the one of before, again."""

@@ -8,11 +8,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import downtime as deploy_downtime
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import port as deploy_port
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.downtime import Prober
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import (
@@ -123,6 +125,32 @@ def test_nothing_asked_is_not_well():
     assert not ask(Probe("127.0.0.1", 1, 1)).ok
     assert not Health({"serving": Reply(None, "locked out")}).ok
     assert not Health({"dependencies": Reply(True, "200")}).ok
+
+
+def test_nothing_probed_is_told_apart_from_healthy():
+    nothing = Probe("127.0.0.1", 1, 30)
+    assert not Health().probed
+    assert not ask(nothing).probed
+    assert Health({"alive": Reply(False, "no answer")}).probed
+    assert nothing.decisive == ()
+    assert replace(nothing, dependencies="/readyz").decisive == ()
+    assert replace(nothing, dependencies="/readyz", require_dependencies=True).decisive == ("dependencies",)
+
+
+def test_a_service_that_is_not_probed_is_never_waited_for():
+    start = time.monotonic()
+    with pytest.raises(HardeningError, match="nothing to probe"):
+        wait(Probe("127.0.0.1", 1, 30), lambda: "")
+    assert time.monotonic() - start < 5
+
+
+def test_a_prober_without_a_question_counts_nothing(monkeypatch):
+    """Zero failures of zero questions would look like a deployment without downtime."""
+    monkeypatch.setattr(deploy_downtime, "_EVERY", 0.01)
+    with Prober(Probe("127.0.0.1", 1, 5, serving="/tools/invoke", dependencies="/readyz")) as prober:
+        time.sleep(0.2)
+    assert prober.result == {}
+    assert prober.asked == 0
 
 
 def test_a_dead_channel_is_a_warning_with_its_name_and_no_fault(gateway, token_file):
@@ -272,7 +300,7 @@ def test_a_gateway_that_lives_and_is_not_started_yet_counts_as_not_answering(gat
     gateway.RequestHandlerClass.started_after = 3
     with Prober(probe(gateway.server_port)) as prober:
         end = time.monotonic() + 20
-        while prober.result["asked"] <= 3 and time.monotonic() < end:
+        while prober.asked <= 3 and time.monotonic() < end:
             time.sleep(0.05)
     assert prober.result["asked"] > prober.result["failed"] == 3
     assert prober.result["seconds_failed"] > 0.2
