@@ -116,9 +116,7 @@ class Rollout:
             copies = size.times((mirror is not None) + with_candidate)
             need_space(self.places.record_dir, copies, what, self._without_a_copy(mirror))
         paths = [file.path for file in before.files]
-        journal = Journal(
-            deploy_journal.PREPARING, before, self.wanted.image_id or self.found.image_id, plan.remove, plan.replaces
-        )
+        journal = Journal(deploy_journal.PREPARING, before, self.wanted.image_id, plan.remove, plan.replaces)
         deploy_journal.begin(self.places, journal, [self._state_of(path) for path in paths])
         try:
             if with_candidate:
@@ -170,7 +168,7 @@ class Rollout:
         Where no container is left to tell, the image may be another one, too.
         """
         container = self.found.container
-        other = container is None or container.image_id != (self.wanted.image_id or self.found.image_id)
+        other = container is None or container.image_id != self.wanted.image_id
         return self._copies_state and (other or bool(self.wanted.state_source))
 
     @property
@@ -213,7 +211,7 @@ class Rollout:
         stand_ins = {file.path: path for path, file in files.items()}
         if self.wanted.state_dir:
             stand_ins[self.wanted.state_dir] = self._scratch()
-        image_id = self.wanted.image_id or self.found.image_id
+        image_id = self.wanted.image_id
         environment = self.wanted.candidate_environment
         project = candidate.project
         whole = deploy_candidate.definition(resolved, self.wanted.service, project, image_id, stand_ins, environment)
@@ -314,7 +312,7 @@ class Rollout:
         seconds = wait(probe, Watch(find), self._port).seconds
         settle(probe, Watch(find, steady=True), self._port)
         container = find()
-        expected = self.wanted.image_id or self.found.image_id
+        expected = self.wanted.image_id
         if container is None or (expected and container.image_id != expected):
             there = container.image_id if container else "no container"
             raise HardeningError(self.wanted.container, there, f"a container of {expected}")

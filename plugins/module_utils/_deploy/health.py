@@ -119,12 +119,6 @@ class Health:
         return not self.impostor and any(asked) and False not in asked
 
     @property
-    def degraded(self) -> bool:
-        """Say whether a dependency is not ready."""
-        reply = self.replies.get(DEPENDENCIES)
-        return reply is not None and reply.ok is False
-
-    @property
     def unknown(self) -> tuple[str, ...]:
         """The questions that the gateway does not know."""
         return tuple(question for question, reply in self.replies.items() if reply.unknown)
