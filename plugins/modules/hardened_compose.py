@@ -29,7 +29,7 @@ description:
     port away, and any account of the host can bind a port from 1024 on. Then the start is repeated until the port is
     free, for O(health.timeout) seconds; so is that of the previous deployment. The message names the process.
   - A failure's message says what failed, why and what to change (O(hints)), what serves now, and the last lines of the
-    log. Its key C(outcome) is V(untouched), V(restored), or V(stranded) when the way back failed, too; then the message
+    log. Its key C(outcome) is V(unchanged), V(rolled_back), or V(rollback_failed), and in the last case the message
     holds the commands to recover.
   - A journal in O(record_dir) is written before each step. Whatever is killed, the next run first undoes or finishes
     what was cut off, and then goes on. What the last change replaced stays there, for O(state=previous).
@@ -396,7 +396,8 @@ probes:
   description:
     - What the host was answered while the service was changed; O(health.alive) and O(health.started) are asked every
       0.1 seconds. What another process answers counts as failed.
-    - Also part of a failure. Empty when nothing was to be done.
+    - Also part of a failure. Empty when nothing was asked, because nothing was to be done or no healthy service was
+      there before; never zero of zero.
   returned: always
   type: dict
   contains:
@@ -414,11 +415,13 @@ probes:
       sample: 9.9
 outcome:
   description:
-    - V(untouched), the running service was not touched; V(restored), the previous deployment is back and healthy;
-      V(stranded), the way back failed, too; V(unfinished), the new one serves, but its records could not be written.
+    - V(unchanged), the running service was not touched; V(rolled_back), the previous deployment is back and healthy (or
+      runs as before, when its gateway knows none of the paths; the message says so);
+      V(rollback_failed), the rollback failed, too; the next run begins with it; V(cleanup_pending), the new deployment
+      serves, but its records could not be written; the next run writes them.
   returned: when a deployment failed
   type: str
-  sample: untouched
+  sample: unchanged
 waived:
   description: Rules of the policy that O(definition) breaks, and the reason why it may.
   returned: success
@@ -434,8 +437,14 @@ health:
       description: The address that was asked.
       type: str
       sample: http://127.0.0.1:18789
+    probed:
+      description:
+        - Whether the service was asked anything. When it is false, nothing is known of its health and RV(health.status)
+          is empty, such as when O(state) is not V(present), or in check mode where no container runs.
+      type: bool
+      sample: true
     status:
-      description: What was answered to each question that was asked.
+      description: What was answered to each question that was asked; a question that was not asked is not in it.
       type: dict
       sample:
         alive: "/healthz: 200"

@@ -113,7 +113,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 checks:
-  description: One entry for each rule and target. A waived one has the status V(skip) and still says what was found.
+  description: One entry for each rule and target. One with the status V(waived) still says what was found.
   returned: success
   type: list
   elements: dict
@@ -141,7 +141,8 @@ checks:
     status:
       description:
         - V(pass) and V(fail) are proven. V(error) means that it could not be found out, and is never a pass.
-        - V(skip) means that it does not apply, is waived, or is for a person to judge.
+        - V(waived) means V(fail) or V(error), and that one of O(waivers) covers it until its last day.
+        - V(skip) means that it does not apply, or is for a person to judge.
       type: str
       sample: fail
     manual:
@@ -198,10 +199,10 @@ checks:
           type: bool
           sample: false
 summary:
-  description: How many checks have which status, and how many of the skipped ones are waived.
+  description: How many checks have which status; each check has one.
   returned: success
   type: dict
-  sample: {"pass": 71, "fail": 1, "error": 0, "skip": 12, "waived": 1}
+  sample: {"fail": 1, "error": 0, "waived": 1, "skip": 11, "pass": 71}
 unused_waivers:
   description: Ids of waivers that covered nothing; take them out.
   returned: success

@@ -105,7 +105,7 @@ files:
   elements: str
   sample: [/srv/reports/openclaw-hardening.json, /srv/reports/openclaw-hardening.html]
 summary:
-  description: How many checks are in which state, in the fleet and for each host.
+  description: How many checks have which status, in the fleet and for each host.
   returned: success
   type: dict
   contains:
@@ -118,11 +118,11 @@ summary:
       type: int
       sample: 0
     waived:
-      description: Wrong, but waived.
+      description: Wrong or not found out, but waived.
       type: int
       sample: 1
     skip:
-      description: Does not apply, or is for a person to judge. Waived ones are not counted here.
+      description: Does not apply, or is for a person to judge.
       type: int
       sample: 12
     pass:

@@ -44,8 +44,8 @@ options:
         description:
           - C(look) is what M(openclaw.hardening.deployment_info) returned before. C(outcome) is how it went, a
             dictionary of C(result) (V(updated), V(unchanged), V(would be updated), V(rolled back), V(failed),
-            V(stranded) or V(unreachable)), C(image_id), C(seconds), C(probes), C(message) and C(not_ready), names of
-            channels that are not ready, shown as a warning.
+            V(rollback failed) or V(unreachable)), C(image_id), C(seconds), C(probes), C(message) and C(not_ready),
+            names of channels that are not ready, shown as a warning.
         type: dict
         default: {}
   skipped:

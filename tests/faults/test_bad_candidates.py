@@ -18,7 +18,7 @@ def test_the_service_is_not_touched(
     with host.probed() as probes:
         answer = deployment.run(fault.image, config=fault.config, health={"timeout": fault.patience})
     assert answer["failed"], answer
-    assert answer.get("outcome", "untouched") == "untouched"
+    assert answer.get("outcome", "unchanged") == "unchanged"
     assert [words for words in fault.says if words not in answer["msg"]] == [], answer["msg"]
     untouched(before, host.look())
     assert (probes.failed, probes.versions) == (0, ["version 1"]), probes.changes

@@ -60,7 +60,7 @@ def test_the_image_goes_meanwhile(
     answer = cut.answer
     assert answer.get("failed"), cut
     assert "Traceback" not in cut.out + cut.err
-    assert answer["outcome"] == {"preparing": "untouched", "stopping": "restored"}[phase]
+    assert answer["outcome"] == {"preparing": "unchanged", "stopping": "rolled_back"}[phase]
     after = host.look()
     same_files(before, after)
     assert after.left_over(before) == []

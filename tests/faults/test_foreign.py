@@ -72,7 +72,7 @@ def bare(foreign: Foreign, deployment: Deployment, host: FaultHost) -> Foreign:
 
 def refused(answer: dict[str, Any], *texts: str) -> None:
     assert answer.get("failed"), answer
-    assert answer["outcome"] == "untouched"
+    assert answer["outcome"] == "unchanged"
     for text in (*texts, "Nothing was changed", "openclaw_instance"):
         assert text in answer["msg"], answer["msg"]
 

@@ -122,7 +122,7 @@ def test_while_the_state_is_copied(
         assert cut.answer.get("failed"), cut
         assert "No space left on device" in cut.answer["msg"]
         host.check(f"rm -f {RECORDS}/{FILLER}")
-        if cut.answer["outcome"] == "stranded":  # not even the journal of the way back could be written
+        if cut.answer["outcome"] == "rollback_failed":  # not even the journal of the way back could be written
             assert "By hand" in cut.answer["msg"]
         assert host.check(f"cat {STATE}/version") == "1"
         assert host.check(f"stat -c %s {STATE}/memory.bin") == str(30 << 20)
@@ -140,13 +140,13 @@ def test_on_the_way_back(before: World, deployment: Deployment, host: FaultHost,
         options = deployment.options("fails-in-place")
         cut = host.interrupt("hardened_compose", options, phase="restoring", what="shell", script=fill(ETC))
         answer = cut.answer
-        assert (answer["failed"], answer["outcome"]) == (True, "stranded")
+        assert (answer["failed"], answer["outcome"]) == (True, "rollback_failed")
         assert [word for word in ("No space left on device", "By hand") if word not in answer["msg"]] == []
         host.check(f"rm {ETC}/{FILLER}")
         converged(deployment, full, "v1")
         restored(full, host.look())
         assert state_version(deployment) == "1"
-    note("disk full on the way back", outcome="stranded; with room, one run converges", message=answer["msg"])
+    note("disk full on the way back", outcome="rollback_failed; with room, one run converges", message=answer["msg"])
 
 
 def test_a_record_folder_that_cannot_be_written(

@@ -40,7 +40,7 @@ def test_a_dead_channel_is_a_warning_that_names_it(
     assert seconds < 30 - 5  # the patience with a gateway that is not well, which it is
     with host.probed() as probes:
         bad = deployment.run("dies", health={"settle": 10})
-    assert (bad["failed"], bad["outcome"]) == (True, "restored"), bad["msg"]
+    assert (bad["failed"], bad["outcome"]) == (True, "rolled_back"), bad["msg"]
     assert (
         host.look().container()["config_hash" if "config_hash" in there else "image"]
         == there["config_hash" if "config_hash" in there else "image"]
@@ -60,7 +60,7 @@ def test_a_channel_that_dies_later_changes_nothing(before: World, deployment: De
 
 def test_the_operator_may_let_a_dead_channel_decide(before: World, deployment: Deployment, host: FaultHost) -> None:
     answer = deployment.run(config=DEAD, candidate="never", health={"require_dependencies": True, "timeout": 3})
-    assert (answer["failed"], answer["outcome"]) == (True, "restored"), answer
+    assert (answer["failed"], answer["outcome"]) == (True, "rolled_back"), answer
     assert "/readyz: 503 (telegram, slack)" in answer["msg"]
     restored(before, host.look())
 
@@ -80,7 +80,7 @@ def test_a_gateway_that_is_not_started_or_does_not_serve_is_refused(
     stub: dict[str, Any], says: str, before: World, deployment: Deployment, host: FaultHost
 ) -> None:
     answer = deployment.run(config={"stub": stub}, health={"timeout": 6})
-    assert (answer["failed"], answer["outcome"]) == (True, "untouched"), answer
+    assert (answer["failed"], answer["outcome"]) == (True, "unchanged"), answer
     assert says in answer["msg"], answer["msg"]
     assert "skipping channel start" in answer["msg"]  # the candidate was told to
     untouched(before, host.look())
@@ -127,7 +127,7 @@ def test_one_that_is_there_already_is_named_before_anything_is_touched(
         wait_until(lambda: shown(host), "the impostor has no port")
         answer = deployment.run("v2")
         requests = shown(host)[1:]
-    assert (answer["failed"], answer["outcome"]) == (True, "untouched"), answer
+    assert (answer["failed"], answer["outcome"]) == (True, "unchanged"), answer
     assert "python3 (process " in answer["msg"]
     assert "user nobody" in answer["msg"]
     assert requests == []
@@ -165,7 +165,7 @@ def test_one_that_stays_is_named_and_the_next_run_goes_on_when_it_is_gone(
     with impostor(host, 200):
         answer = deployment.run("v2", health={"timeout": 5})
         assert not [request for request in shown(host) if "Authorization" in request]
-    assert (answer["failed"], answer["outcome"]) == (True, "stranded"), answer
+    assert (answer["failed"], answer["outcome"]) == (True, "rollback_failed"), answer
     assert "user nobody" in answer["msg"]
     note(
         "another account takes the port in the gap and stays",

@@ -93,7 +93,7 @@ def test_a_bad_configuration(older: tuple[int, bool], real: Deployment, note: Ca
         with real.host.probed() as probes:
             answer = real.run("older", config=config, health=PATIENT)
         assert answer["failed"], answer
-        assert answer.get("outcome", "untouched") == "untouched", answer["msg"]
+        assert answer.get("outcome", "unchanged") == "unchanged", answer["msg"]
         after = real.host.look()
         assert after.container()["id"] == before.container()["id"]
         assert after.left_over(before) == []
@@ -129,7 +129,7 @@ def test_one_that_dies_after_it_migrated(older: tuple[int, bool], real: Deployme
     host = real.host
     with host.probed() as probes:
         answer = real.run("fails", health=PATIENT)
-    assert (answer["failed"], answer["outcome"]) == (True, "restored"), answer["msg"]
+    assert (answer["failed"], answer["outcome"]) == (True, "rolled_back"), answer["msg"]
     assert "this image fails in its place" in answer["msg"]
     assert version(real) == OLDER
     assert tuple(json.loads(host.check(LOOK))) == older

@@ -30,7 +30,7 @@ def test_everything_in_it_survives_the_way_back(before: World, deployment: Deplo
     times_before = host.check(times)
     odd, shadow = host.look(), host.check("stat -c '%i %Y %a' /etc/shadow; ls -la /etc | wc -l")
     answer = deployment.run("fails-in-place")
-    assert (answer["failed"], answer["outcome"]) == (True, "restored")
+    assert (answer["failed"], answer["outcome"]) == (True, "rolled_back")
     assert host.look().below(STATE) == odd.below(STATE)  # what is the same is not exchanged: hard links stay
     assert state_version(deployment) == "1"
     assert host.check(times) == times_before
@@ -60,7 +60,7 @@ def test_the_workspace_is_neither_copied_nor_brought_back(
     work = f"echo meanwhile > {STATE}/workspace/work; chown 1000:1000 {STATE}/workspace/work; {search}"
     cut = deployment.interrupt("fails-in-place", plan={"phase": "starting", "what": "shell", "script": work})
     assert cut.said == "0 ", f"copied: {cut.said}"
-    assert cut.answer["outcome"] == "restored"
+    assert cut.answer["outcome"] == "rolled_back"
     assert host.check(f"cat {STATE}/workspace/work; {search}") == "meanwhile"
     assert host.check(f"rm {STATE}/workspace/work; cat {STATE}/workspace/notes.md") == "what the agent works on"
 
@@ -70,7 +70,7 @@ def test_a_candidate_does_not_touch_it(before: World, deployment: Deployment, ho
     held = f"cat {STATE}/version; ls -i {STATE}/version"
     inode = host.check(held)
     answer = deployment.run("never-ready", health={"timeout": 4})
-    assert answer["outcome"] == "untouched"
+    assert answer["outcome"] == "unchanged"
     assert "migrated the state from version 1 to 2" in answer["msg"]
     assert host.check(held) == inode
     assert host.check(f"ls {RECORDS} | grep -c attempt || true") == "0"

@@ -74,7 +74,7 @@ def test_one_that_dies_after_five_seconds_gives_way(
     with host.probed() as probes:
         answer = deployment.run("dies", health={"settle": 10})
     assert answer["failed"], answer
-    assert answer["outcome"] == "restored"
+    assert answer["outcome"] == "rolled_back"
     assert "this image dies after a while" in answer["msg"]
     after = host.look()
     restored(before, after)
@@ -109,7 +109,7 @@ def test_one_that_fails_after_it_migrated_the_state(
 ) -> None:
     with host.probed() as probes:
         answer = deployment.run("fails-in-place")
-    assert (answer["failed"], answer["outcome"]) == (True, "restored")
+    assert (answer["failed"], answer["outcome"]) == (True, "rolled_back")
     restored(before, host.look())
     assert state_version(deployment) == "1"
     note("image that fails after it migrated the state", outcome="version 1 serves again, with its state",
@@ -140,7 +140,7 @@ def test_it_is_as_safe_without_a_candidate(
 ) -> None:
     with host.probed() as probes:
         answer = deployment.run("exits", candidate=candidate)
-    assert (answer["failed"], answer["outcome"]) == (True, {"never": "restored", "always": "untouched"}[candidate])
+    assert (answer["failed"], answer["outcome"]) == (True, {"never": "rolled_back", "always": "unchanged"}[candidate])
     restored(before, host.look())
     if candidate == "never":
         note("image that ends at once, without a candidate", outcome="version 1 serves again", **told(probes))
@@ -183,8 +183,8 @@ def test_when_the_way_back_fails_too_it_says_how_to_recover(
     held = deployment.interrupt("fails-in-place", plan={"phase": "restoring", "what": "shell", "script": stop})
     assert held.said.startswith("0 "), held.said
     answer = held.answer
-    assert (answer["failed"], answer["outcome"]) == (True, "stranded")
-    note("way back that fails, too", outcome="stranded; the message has the commands", message=answer["msg"])
+    assert (answer["failed"], answer["outcome"]) == (True, "rollback_failed")
+    note("way back that fails, too", outcome="rollback_failed; the message has the commands", message=answer["msg"])
     commands = next(part for part in answer["msg"].split("By hand: ")[1:]).split(", needed")[0]
     assert not host.answers()
     # With the cause gone the commands of the message bring the old one back, and so does another run.

@@ -69,7 +69,7 @@ def test_a_check_of_the_configuration_that_never_ends(
     assert answer["failed"], answer
     assert "no end after 4 seconds of waiting for OpenClaw's check of" in answer["msg"]
     assert "set 'command_timeout'" in answer["msg"]
-    assert answer["outcome"] == "untouched"
+    assert answer["outcome"] == "unchanged"
     lock_is_free(host)
     assert host.check("docker ps --all --quiet --filter name=-check-") == ""
     untouched(before, host.look())

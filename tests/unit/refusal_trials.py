@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import apply, journal, ownership, state_copy
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import options as deploy_options
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import Probe
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import access, client, registry
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import ManagedFile
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import archive_load, cleanup, manager
@@ -34,6 +35,7 @@ from ansible_collections.openclaw.hardening.plugins.plugin_utils._report import 
 Attempt = Callable[[], object]
 TRIALS: list[tuple[str, Callable[[Path], tuple[Attempt, Attempt]]]] = []
 IMAGE, OTHER = f"sha256:{'4' * 64}", f"sha256:{'5' * 64}"
+PROBE = Probe("127.0.0.1", 18789, 5, started="/startupz")
 CHECKOUT = Path(__file__).parents[1] / "checkout"
 REGISTRY = image_recipe.Base("registry", f"docker.io/library/debian@{IMAGE}")
 
@@ -322,7 +324,7 @@ def the_definition_of_before(folder: Path) -> Any:
     Path(places.previous, "files").mkdir(parents=True)
     Path(places.previous, "files/0").write_text("services: {}")
     before = SimpleNamespace(
-        files=[saved], image_ref="a:b", image_id=IMAGE, probe=None, state_dir="", state_excludes=(), state_saved=False
+        files=[saved], image_ref="a:b", image_id=IMAGE, probe=PROBE, state_dir="", state_excludes=(), state_saved=False
     )
 
     def attempt(name: str) -> None:

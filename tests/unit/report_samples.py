@@ -58,7 +58,7 @@ def check(area: str = "network", number: int = 1, status: str = "pass", **change
 
 
 def waived(area: str = "container", number: int = 6, **changes: Any) -> dict[str, Any]:
-    return check(area, number, "skip", waiver=WAIVER, actual="the root file system is writable", **changes)
+    return check(area, number, "waived", waiver=WAIVER, actual="the root file system is writable", **changes)
 
 
 def result(*checks: dict[str, Any], **changes: Any) -> dict[str, Any]:

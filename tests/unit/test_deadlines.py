@@ -35,7 +35,6 @@ EXCEPTIONS = {
     ("_image/build.py", "_run", "subprocess.Popen"): "waited for by wait(timeout), then ended",
     ("_system/packet_filter.py", "kernel_takes_it", "socket.socket"): "netlink, with a timeout",
     ("_deploy/port.py", "_free", "socket.socket"): "bound, never connected",
-    ("_docker/lists.py", "connect", "socket.socket"): "its caller is within() a deadline",
     ("_docker/access.py", "_connect", "socket.socket"): "a timeout before connect(), nothing is read",
     ("_deploy/logins.py", "_merge", "subprocess.Popen"): "a timer kills it, and what it answers is bounded",
     (
@@ -45,6 +44,7 @@ EXCEPTIONS = {
     ): "the one place: within() a deadline, and bounded from then on",
     ("_system/http.py", "request", "http.client.HTTPConnection"): "never connects: it gets a channel with a deadline",
     ("_system/http.py", "_connect", "socket.socket"): "the one place: a timeout before connect()",
+    ("_system/http.py", "_connect_unix", "socket.socket"): "the same of a Unix socket",
     ("_system/http.py", "addresses", "socket.getaddrinfo"): "the one place: within() a deadline, or of a number only",
     ("files/gateway_firewall.py", "notify", "socket.socket"): "a datagram to systemd, whose watchdog ends it otherwise",
     ("files/gateway_firewall.py", "main", "socket.socket"): "netlink, never blocking: waited for by select() with POLL",

@@ -29,9 +29,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.logins 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Found, Plan, Wanted, published_at
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import Port, start_when_free
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.recovery import (
-    STRANDED,
-    UNFINISHED,
-    UNTOUCHED,
+    CLEANUP_PENDING,
+    ROLLBACK_FAILED,
+    UNCHANGED,
     Restorer,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import ALIVE, Service
@@ -92,7 +92,7 @@ class Rollout:
     def apply(self, plan: Plan) -> Health:
         """Take the steps of ``plan``.
 
-        :raises HardeningError: it failed; ``details["outcome"]`` is untouched, restored or stranded.
+        :raises HardeningError: it failed; ``details["outcome"]`` is unchanged, rolled_back or rollback_failed.
         """
         if plan.container in ("stop", "remove"):
             self._take_down(plan)
@@ -117,9 +117,7 @@ class Rollout:
             copies = size.times((mirror is not None) + with_candidate)
             need_space(self.places.record_dir, copies, what, self._without_a_copy(mirror))
         paths = [file.path for file in before.files]
-        journal = Journal(
-            deploy_journal.PREPARING, before, self.wanted.image_id or self.found.image_id, plan.remove, plan.replaces
-        )
+        journal = Journal(deploy_journal.PREPARING, before, self.wanted.image_id, plan.remove, plan.replaces)
         deploy_journal.begin(self.places, journal, [self._state_of(path) for path in paths])
         try:
             if with_candidate:
@@ -172,7 +170,7 @@ class Rollout:
         Where no container is left to tell, the image may be another one, too.
         """
         container = self.found.container
-        other = container is None or container.image_id != (self.wanted.image_id or self.found.image_id)
+        other = container is None or container.image_id != self.wanted.image_id
         return self._copies_state and (other or bool(self.wanted.state_source))
 
     @property
@@ -215,7 +213,7 @@ class Rollout:
         stand_ins = {file.path: path for path, file in files.items()}
         if self.wanted.state_dir:
             stand_ins[self.wanted.state_dir] = self._scratch()
-        image_id = self.wanted.image_id or self.found.image_id
+        image_id = self.wanted.image_id
         environment = self.wanted.candidate_environment
         project = candidate.project
         whole = deploy_candidate.definition(resolved, self.wanted.service, project, image_id, stand_ins, environment)
@@ -287,7 +285,7 @@ class Rollout:
         except Exception as error:
             found = f"the new deployment serves and is proven, but what it replaced could not be put away: {error}"
             raise HardeningError(
-                "deployment", found, "to be run again; it finishes first", outcome=UNFINISHED
+                "deployment", found, "to be run again; it finishes first", outcome=CLEANUP_PENDING
             ) from error
         return health
 
@@ -313,7 +311,7 @@ class Rollout:
         try:
             return self._prove()
         except Exception as error:
-            raise self.explainer.of(self.service.find(), error).error("nothing was changed", UNTOUCHED) from error
+            raise self.explainer.of(self.service.find(), error).error("nothing was changed", UNCHANGED) from error
 
     def _prove(self) -> Health:
         """Wait until it is ready for the host, and stays so."""
@@ -323,7 +321,7 @@ class Rollout:
         progress.step("watching that it stays ready")
         settle(probe, Watch(find, steady=True), self._port)
         container = find()
-        expected = self.wanted.image_id or self.found.image_id
+        expected = self.wanted.image_id
         if container is None or (expected and container.image_id != expected):
             there = container.image_id if container else "no container"
             raise HardeningError(self.wanted.container, there, f"a container of {expected}")
@@ -353,7 +351,7 @@ class Rollout:
             needed, option = "the hardened image; build it first", "image_ref"
             if back:
                 needed, option = "the image of the previous deployment; deploy that version by site.yml", ""
-            raise HardeningError(name, "no such image on this host", needed, option, outcome=UNTOUCHED)
+            raise HardeningError(name, "no such image on this host", needed, option, outcome=UNCHANGED)
 
     # --- when it fails --------------------------------------------------------------------------------------------
 
@@ -373,7 +371,7 @@ class Rollout:
                 history.reject(self.places.record_dir, journal.image_id, failure.what)
         except Exception as second:
             serves = f"the way back failed, too: {second}. {restorer.by_hand(journal.before)}"
-            outcome = STRANDED
+            outcome = ROLLBACK_FAILED
         return failure.error(serves, outcome)
 
     def _find(self) -> Container | None:

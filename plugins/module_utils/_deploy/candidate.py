@@ -22,6 +22,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.liveness import Watch
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.ownership import SUFFIX, made_from
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import remove_networks
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import container_spec
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import (
     DAEMON_ERRORS,
     Container,
@@ -106,10 +107,8 @@ def _mounted(volume: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, 
 
 def container_port(resolved: Mapping[str, Any], service: str, published: int) -> int:
     """Return the port inside the container that is published as ``published``."""
-    for port in resolved["services"][service].get("ports") or []:
-        if str(port.get("published", "")) == str(published):
-            return int(port["target"])
-    return published
+    ports = container_spec.published(resolved["services"][service])
+    return next((port.target for port in ports if port.port == published), published)
 
 
 @dataclass(frozen=True)

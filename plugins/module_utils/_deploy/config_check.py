@@ -60,7 +60,7 @@ def validate(module: AnsibleModule, docker_host: str, wanted: Wanted, image_id: 
         _remove(module, docker_host, [name])
         for stream in ("stdout", "stderr"):
             error.details[stream] = redact(str(error.details.get(stream, "")), wanted.secrets)
-        error.details["outcome"] = "untouched"
+        error.details["outcome"] = "unchanged"
         raise
     issues, warnings = read_verdict(answer.stdout)
     if answer.rc != 0 or issues:
@@ -71,7 +71,7 @@ def validate(module: AnsibleModule, docker_host: str, wanted: Wanted, image_id: 
             f"what OpenClaw accepts in {judge.path}",
             judge.option,
             rc=answer.rc,
-            outcome="untouched",
+            outcome="unchanged",
         )
     return warnings
 

@@ -8,7 +8,7 @@ import threading
 import time
 from types import TracebackType
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import ALIVE, STARTED, Probe, ask
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import DEPENDENCIES, SERVING, Probe, ask
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import Port
 
 _EVERY = 0.1
@@ -19,7 +19,7 @@ class Prober:
 
     def __init__(self, probe: Probe) -> None:
         """Ask whether it is alive and started: one that lives and is not started yet serves nobody."""
-        self._probe = probe
+        self._probe = probe.without({SERVING, DEPENDENCIES})
         self._port = Port(probe.host, probe.port)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -27,8 +27,9 @@ class Prober:
         self.seconds_failed = 0.0
 
     def __enter__(self) -> Prober:
-        """Begin."""
-        self._thread.start()
+        """Begin; without a question there is nothing to count."""
+        if self._probe.decisive:
+            self._thread.start()
         return self
 
     def __exit__(
@@ -36,17 +37,20 @@ class Prober:
     ) -> None:
         """End; one question may still be on its way."""
         self._stop.set()
-        self._thread.join(self._probe.timeout)
+        if self._thread.ident is not None:
+            self._thread.join(self._probe.timeout)
 
     @property
     def result(self) -> dict[str, float]:
-        """What came out, for a module's answer."""
+        """What came out, for a module's return value; empty when nothing was asked, which proves nothing."""
+        if not self.asked:
+            return {}
         return {"asked": self.asked, "failed": self.failed, "seconds_failed": round(self.seconds_failed, 1)}
 
     def _run(self) -> None:
         last = time.monotonic()
         while not self._stop.wait(_EVERY):
-            ok = ask(self._probe, self._port, (ALIVE, STARTED)).ok
+            ok = ask(self._probe, self._port).ok
             now = time.monotonic()
             self.asked += 1
             if not ok:

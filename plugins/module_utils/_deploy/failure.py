@@ -32,7 +32,7 @@ class Failure:
         """Return the message.
 
         :param serves: what serves now.
-        :param outcome: untouched, restored or stranded.
+        :param outcome: unchanged, rolled_back or rollback_failed.
         """
         found = " — ".join(filter(None, [self.what, self.why, serves]))
         lines = "\n".join(harmless(line, 500) for line in self.log.splitlines()[-_LOG_LINES:])

@@ -145,11 +145,11 @@ def refuse(findings: Iterable[Finding], secrets: Collection[str] = ()) -> None:
 
 
 def waived(findings: Iterable[Finding]) -> list[str]:
-    """Name the rules that do not hold because somebody signed for it."""
+    """Name the rules that a waiver covers, with what was found."""
     return [
         f"{found.rule.id} ({found.rule.title}): {found.target}: {_clean(found.actual)}; waived: {found.waiver.reason}"
         for found in findings
-        if found.waiver and not found.bad
+        if found.waiver and found.status == "waived"
     ]
 
 

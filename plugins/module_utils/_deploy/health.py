@@ -53,6 +53,12 @@ class Probe:
     require_dependencies: bool = False
 
     @property
+    def decisive(self) -> tuple[str, ...]:
+        """The questions with a path that decide whether the service is healthy; without one, nothing shows it."""
+        counted = QUESTIONS if self.require_dependencies else (STARTED, ALIVE, SERVING)
+        return tuple(question for question in counted if self.path(question))
+
+    @property
     def base(self) -> str:
         """The address in front of the paths."""
         return f"http://{self.host}:{self.port}"
@@ -96,8 +102,13 @@ class Health:
     strict: bool = False
 
     @property
+    def probed(self) -> bool:
+        """Say whether anything was asked at all."""
+        return bool(self.replies)
+
+    @property
     def ok(self) -> bool:
-        """Say whether the service itself is well: something was asked, and nothing of it denied."""
+        """Say whether the service itself is healthy: something was asked, one answer was yes, and none was no."""
         asked = [reply.ok for question, reply in self.replies.items() if question != DEPENDENCIES or self.strict]
         return not self.impostor and any(asked) and False not in asked
 
@@ -106,12 +117,6 @@ class Health:
         """Say whether it is started and alive, whomever it serves: a token that was just rotated is not known there."""
         asked = [reply.ok for question, reply in self.replies.items() if question in (STARTED, ALIVE)]
         return not self.impostor and any(asked) and False not in asked
-
-    @property
-    def degraded(self) -> bool:
-        """Say whether a dependency is not ready."""
-        reply = self.replies.get(DEPENDENCIES)
-        return reply is not None and reply.ok is False
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -199,6 +204,9 @@ def wait(probe: Probe, hopeless: Callable[[], str], port: Port | None = None, po
 
     :param hopeless: asked before every round; a reason instead of an empty string ends the wait.
     """
+    if not probe.decisive:
+        needed = "a path for one of started, alive and serving: a service that is not probed is not known to be healthy"
+        raise HardeningError(probe.base, "nothing to probe", needed)
     start = time.monotonic()
     unknown = refused = 0
     while True:

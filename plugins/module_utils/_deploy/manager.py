@@ -22,7 +22,13 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.journal import Places
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.logins import Logins
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.options import back_to, wanted_from
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import decide, diff, find, foreign_files
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import (
+    decide,
+    diff,
+    find,
+    foreign_files,
+    with_image,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import Port, taken_by
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.recovery import Restorer
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import ALIVE, Service
@@ -138,10 +144,10 @@ class DeployManager:
                     "probes": {},
                 }
             self.wanted = back
-        wanted = self.wanted
         compose = self._compose()
         claim = self._claim()
-        found = find(wanted, api, compose, claim)
+        found = find(self.wanted, api, compose, claim)
+        wanted = self.wanted = with_image(self.wanted, found)
         self._refuse_in_the_way(api, compose, found, claim)
         waived = self._judge(compose, api)
         plan = decide(wanted, found)
@@ -150,7 +156,7 @@ class DeployManager:
                 Port(wanted.probe.host, wanted.probe.port),
                 found.taken,
                 remedy=self.hints.get("port", ""),
-                outcome="untouched",
+                outcome="unchanged",
             )
         self._damaged = [
             text for text in history.damaged(self.places.record_dir, wanted.project) if "/image.json" not in text
@@ -180,14 +186,14 @@ class DeployManager:
                         self.module.warn(warning)
                 probes = prober.result if found.health.up else {}  # who had nothing lost nothing
                 container = service.find()
-        repairs = self._repairs(found, plan)
+        repairs = self._repairs(plan) if api is not None else []
         if repairs and not checking:
-            self._repair(found)
+            self._repair()
         result = self._result(bool(plan.changed or repairs), [*plan.actions(wanted.container), *repairs], health)
         result["probes"] = probes
         result["waived"] = waived
         result["container_id"] = container.id if container else ""
-        result["image_id"] = (wanted.image_id or found.image_id) if wanted.state == "present" else ""
+        result["image_id"] = wanted.image_id if wanted.state == "present" else ""
         self._warn_of(health)
         if self.module._diff:
             result["diff"] = diff(wanted, found, plan)
@@ -206,28 +212,28 @@ class DeployManager:
 
     # --- records --------------------------------------------------------------------------------------------------
 
-    def _repairs(self, found: Found, plan: Plan) -> list[str]:
+    def _repairs(self, plan: Plan) -> list[str]:
         """Name the records that are damaged, or not true although nothing else changes; a change writes them anyway."""
         wanted, folder = self.wanted, self.places.record_dir
-        if wanted.state != "present" or not found.engine:
+        if wanted.state != "present":
             return []
         faults = [f"rewrite {text} (kept aside as .damaged)" for text in self._damaged]
         if plan.changed or any(text.startswith(f"{history.deployed_path(folder)} ") for text in self._damaged):
             return faults
-        why = history.differs(history.look_deployed(folder, wanted.project)[0], self._true(found))
+        why = history.differs(history.look_deployed(folder, wanted.project)[0], self._true())
         return [*faults, *([f"rewrite {history.deployed_path(folder)} ({why})"] if why else [])]
 
-    def _repair(self, found: Found) -> None:
+    def _repair(self) -> None:
         """Write what is true; a deployment that was just proven has done so already."""
         folder = self.places.record_dir
-        history.save_deployed(folder, self._true(found))
+        history.save_deployed(folder, self._true())
         history.mend_rejected(folder)
         deploy_claim.write(self.places, self.wanted.project)
 
-    def _true(self, found: Found) -> history.Deployed:
+    def _true(self) -> history.Deployed:
         wanted = self.wanted
         files = {file.path: history.fingerprint(look(file.path)) for file in wanted.everything}
-        return history.record_of(wanted.project, wanted.image_ref, wanted.image_id or found.image_id, files)
+        return history.record_of(wanted.project, wanted.image_ref, wanted.image_id, files)
 
     def _previous(self) -> Wanted | None:
         """Return what has to be there after the way back; nothing when it was gone already."""
@@ -312,6 +318,7 @@ class DeployManager:
             "actions": actions,
             "health": {
                 "url": url,
+                "probed": health.probed,
                 "status": health.status,
                 "not_ready": list(health.not_ready),
                 "seconds_to_ready": health.seconds,

@@ -203,6 +203,9 @@ def back_to(wanted: Wanted, places: Places, deployment: Deployment) -> Wanted:
                        if saved.path == wanted.definition.path and file), None)  # fmt: skip
     if definition is None:
         raise HardeningError("definition_name", wanted.definition.path, "the definition of before", "definition_name")
+    if not deployment.probe.decisive:
+        needed = "one whose gateway knows one of its health paths; deploy that version by site.yml"
+        raise HardeningError("the previous deployment", "one that cannot be probed", needed)
     return replace(
         wanted,
         state="present",

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import LABEL_PROJECT
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import published
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.lists import Lists
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.header import has_header
 
@@ -87,12 +88,12 @@ class Needs:
 def needs_of(resolved: Mapping[str, Any]) -> Needs:
     """Read from a resolved definition which names it takes; pure."""
     services = resolved.get("services") or {}
-    ports = {
-        (str(port.get("host_ip") or ""), int(port["published"]))
+    # A range leaves the choice to Docker, so it needs none of its ports.
+    fixed = (
+        {"ports": [port for port in service.get("ports") or [] if str(port.get("published") or "").isdigit()]}
         for service in services.values()
-        for port in service.get("ports") or []
-        if str(port.get("published") or "").isdigit()
-    }
+    )
+    ports = {(port.address, port.port) for service in fixed for port in published(service)}
     networks, volumes = (
         {str(what.get("name") or name): what for name, what in (resolved.get(kind) or {}).items()
          if isinstance(what, dict) and not what.get("external")}
@@ -205,7 +206,7 @@ def refuse(found: Iterable[str], project: str) -> None:
         "a file away, or give this deployment other names (in the roles: openclaw_instance, and a port)",
         "project",
         foreign=entries,
-        outcome="untouched",
+        outcome="unchanged",
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port im
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import look as look_service
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Container, find_image
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import LABEL_HASH
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import published
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.network import Listener, read_published
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import (
     FileState,
@@ -95,11 +96,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """What there is. Without an engine (check mode on a bare host) there is no container and no image."""
+    """What there is. Without Docker (check mode on a bare host) there is no container and no image."""
 
     files: dict[str, FileState | None]
     prunable: tuple[str, ...]
-    engine: bool
     image_id: str
     config_hash: str
     container: Container | None
@@ -173,7 +173,6 @@ def find(wanted: Wanted, api: DockerClient | None, compose: Compose, claim: Clai
     return Found(
         files=files,
         prunable=prunable,
-        engine=api is not None,
         image_id=image_id,
         config_hash=config_hash,
         container=container,
@@ -196,8 +195,8 @@ def _publisher(wanted: Wanted, api: DockerClient | None, claim: Claim) -> Contai
 
 def published_at(wanted: Wanted, compose: Compose) -> set[str]:
     """Return the addresses where the definition publishes the port that is asked; empty is every address."""
-    ports = compose.resolve(wanted.definition.content.decode())["services"][wanted.service].get("ports") or []
-    return {str(port.get("host_ip") or "") for port in ports if str(port.get("published")) == str(wanted.probe.port)}
+    service = compose.resolve(wanted.definition.content.decode())["services"][wanted.service]
+    return {port.address for port in published(service) if port.port == wanted.probe.port}
 
 
 def _below(prefix: str, kept: Collection[str]) -> tuple[str, ...]:
@@ -245,8 +244,16 @@ def foreign_files(wanted: Wanted, found: Found, claim: Claim) -> list[str]:
 # --- decide -------------------------------------------------------------------------------------------------------
 
 
+def with_image(wanted: Wanted, found: Found) -> Wanted:
+    """Return the deployment with the id of its image: the one that is asked for, or else what its name means now.
+
+    In check mode before the first build there is none.
+    """
+    return replace(wanted, image_id=wanted.image_id or found.image_id)
+
+
 def decide(wanted: Wanted, found: Found) -> Plan:
-    """Return the steps from ``found`` to ``wanted``."""
+    """Return the steps from ``found`` to ``wanted``, whose image is known (``with_image``)."""
     if wanted.state == "absent":
         gone = [file.path for file in wanted.everything if found.files[file.path]] if wanted.remove_files else []
         obsolete = found.prunable if wanted.remove_files else ()
@@ -268,8 +275,7 @@ def _container_step(wanted: Wanted, found: Found, written: set[str]) -> tuple[st
     container = found.container
     if container is None:
         return "create", "there is none"
-    image_id = wanted.image_id or found.image_id
-    if container.image_id != image_id:
+    if container.image_id != wanted.image_id:
         return "recreate", "another image"
     if container.labels.get(LABEL_HASH) != found.config_hash:
         return "recreate", "another definition"
@@ -308,7 +314,7 @@ def diff(wanted: Wanted, found: Found, plan: Plan) -> list[dict[str, str]]:
     if plan.container == "stop" and container:
         after = _sketch(container.image_id, container.labels.get(LABEL_HASH, ""), "exited")
     elif plan.container != "remove":
-        after = _sketch(wanted.image_id or found.image_id or "(to be built)", found.config_hash, "running")
+        after = _sketch(wanted.image_id or "(to be built)", found.config_hash, "running")
     name = f"container {wanted.container} ({plan.container}: {plan.reason})"
     return [*entries, {"before_header": name, "after_header": name, "before": before, "after": after}]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -40,9 +41,13 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed 
 from ansible_collections.openclaw.hardening.plugins.module_utils._image.record import restore_record
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import progress
 
-UNTOUCHED, RESTORED, STRANDED, UNFINISHED = "untouched", "restored", "stranded", "unfinished"
+# What a failed deployment left behind (`outcome` of hardened_compose).
+UNCHANGED, ROLLED_BACK = "unchanged", "rolled_back"
+ROLLBACK_FAILED, CLEANUP_PENDING = "rollback_failed", "cleanup_pending"
 # Seconds for one that was healthy to answer again, after a candidate took memory and processors.
 _STILL_WELL = 30
+# Seconds that one has to run which cannot be probed.
+_RUNS = 10.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Restorer:
                 "the deployment that was cut off",
                 f"no way back: {error}. {self.by_hand(journal.before)}",
                 "the previous deployment to be healthy again",
-                outcome=STRANDED,
+                outcome=ROLLBACK_FAILED,
             ) from error
         return f"undo the deployment that was cut off while {journal.phase}"
 
@@ -89,7 +94,7 @@ class Restorer:
             if self._as_before(before, well=well):
                 self.name_image(before.image_id, before.image_ref)
                 deploy_journal.clear(self.places)
-                return "what runs was not touched", UNTOUCHED
+                return "what runs was not touched", UNCHANGED
             # It ended meanwhile, such as for want of memory: it is started again.
         progress.step("rolling back to the previous deployment")
         if journal.phase != deploy_journal.RESTORING:
@@ -113,7 +118,7 @@ class Restorer:
             if differences(now, managed) if managed else now is not None:
                 raise HardeningError(saved.path, "something else than before", "the file of before")
         deploy_journal.clear(self.places)
-        return serves, RESTORED
+        return serves, ROLLED_BACK
 
     def _as_before(self, before: Deployment, *, well: bool) -> bool:
         """Say whether what served still does: the same container, and healthy when it was."""
@@ -145,10 +150,23 @@ class Restorer:
             port, partial(self.service.compose.up, self.service.name, recreate=not old), before.probe.timeout
         )
         self.service.remove_strays()
-        wait(before.probe, Watch(self.service.find), port)
+        if before.probe.decisive:
+            wait(before.probe, Watch(self.service.find), port)
+        else:
+            self._stays_up()
         if before.supervised:
             self.service.start_unit()
+        if not before.probe.decisive:
+            return "the previous deployment runs again; nothing of it can be probed, so its health is unknown"
         return "the previous deployment is back and healthy"
+
+    def _stays_up(self) -> None:
+        """Watch the container of a gateway that knows none of the paths: all that is known of it is that it ran."""
+        watch, end = Watch(self.service.find, steady=True), time.monotonic() + _RUNS
+        while time.monotonic() < end:
+            if reason := watch():
+                raise HardeningError(self.service.container, reason, f"a container that runs for {_RUNS:g} seconds")
+            time.sleep(0.5)
 
     def name_image(self, image_id: str, ref: str) -> None:
         """Let an image's name and the record of its build mean this image, such as the one of before, again."""

@@ -68,14 +68,11 @@ class Compose:
         self._resolved[text] = config
         return config
 
-    def up(self, service: str, *, image: str = "", recreate: bool = False) -> None:
-        """Make the container of ``service`` run.
-
-        :param image: an image id instead of the one that the definition names.
-        """
+    def up(self, service: str, *, recreate: bool = False) -> None:
+        """Make the container of ``service`` run."""
         argv = ["--file", self.definition, "up", "--detach", "--no-build"]
         argv += [*(["--force-recreate"] if recreate else []), "--", service]
-        self._run(argv, image=image, extra=self._grace())
+        self._run(argv, extra=self._grace())
 
     def _grace(self) -> float:
         """Return the seconds that the project's containers may take to stop, one after another."""
@@ -102,11 +99,9 @@ class Compose:
             raise HardeningError("definition", found, "what docker compose config accepts", "definition", rc=answer.rc)
         return answer
 
-    def _run(
-        self, argv: list[str], *, data: str | None = None, image: str = "", check: bool = True, extra: float = 0
-    ) -> Output:
+    def _run(self, argv: list[str], *, data: str | None = None, check: bool = True, extra: float = 0) -> Output:
         start = [*cli(self.docker_host), "compose", "--ansi", "never", "--project-name", self.project]
         start += ["--project-directory", self.directory]
         # Empty values outrank what the caller's environment or a planted .env file says.
-        env = {"OPENCLAW_IMAGE": image, "COMPOSE_FILE": "", "COMPOSE_PROFILES": "", "COMPOSE_ENV_FILES": ""}
+        env = {"OPENCLAW_IMAGE": "", "COMPOSE_FILE": "", "COMPOSE_PROFILES": "", "COMPOSE_ENV_FILES": ""}
         return run(self.module, start + argv, check=check, data=data, env=env, extra=extra)

@@ -34,6 +34,15 @@ class Publish:
     protocol: str = "tcp"
 
 
+def published(service: Mapping[str, Any]) -> tuple[Publish, ...]:
+    """Return the ports that a service of a resolved definition publishes; 0 is one that the daemon chooses."""
+    return tuple(
+        Publish(str(port.get("host_ip") or ""), number, parse.number(port.get("target")), port.get("protocol") or "tcp")
+        for port in service.get("ports") or ()
+        for number in parse.port_numbers(port.get("published"))
+    )
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything about one container that its definition decides.
@@ -256,13 +265,7 @@ def _service(name: str, config: Mapping[str, Any]) -> Settings:
         cgroup_parent=str(service.get("cgroup_parent") or ""),
         devices=_service_devices(service, deploy),
         mounts=_service_mounts(name, config, ()),
-        ports=tuple(
-            Publish(
-                str(port.get("host_ip") or ""), number, parse.number(port.get("target")), port.get("protocol") or "tcp"
-            )
-            for port in service.get("ports") or ()
-            for number in parse.port_numbers(port.get("published"))
-        ),
+        ports=published(service),
         memory=memory,
         memory_swap=parse.swap(memory, parse.size(service.get("memswap_limit"))),
         cpus=parse.cores(

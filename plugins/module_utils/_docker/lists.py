@@ -7,12 +7,11 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._system.deadline import within
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.deadline import Deadline
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.http import request
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -48,45 +47,26 @@ def interfaces() -> frozenset[str]:
     return frozenset(os.listdir(folder) if os.path.isdir(folder) else ())
 
 
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket instead of a host."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(_TIMEOUT)
-        self.sock.connect(self._path)
-
-
 def without_sdk(docker_host: str) -> Lists | None:
     """Ask the daemon where the SDK may not be installed yet; None when it does not answer on a Unix socket."""
     if not docker_host.startswith("unix://"):
         return None
-    path = docker_host[len("unix://") :]
+    path, deadline = docker_host[len("unix://") :], Deadline(_TIMEOUT)
     try:
-        containers, networks, volumes = within(_TIMEOUT, lambda: _lists(path))
+        containers = _list(path, "containers/json?all=1", deadline)
+        networks, volumes = _list(path, "networks", deadline), _ask(path, "volumes", deadline)
     except (OSError, ValueError, http.client.HTTPException):
         return None
     found = volumes.get("Volumes") if isinstance(volumes, dict) else None
     return Lists(containers, networks, found or [], interfaces())
 
 
-def _lists(path: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]], object]:
-    return _list(path, "containers/json?all=1"), _list(path, "networks"), _ask(path, "volumes")
-
-
-def _list(path: str, name: str) -> list[dict[str, Any]]:
-    found = _ask(path, name)
+def _list(path: str, name: str, deadline: Deadline) -> list[dict[str, Any]]:
+    found = _ask(path, name, deadline)
     return found if isinstance(found, list) else []
 
 
-def _ask(path: str, name: str) -> object:
-    with closing(_Connection(path)) as connection:
-        connection.request("GET", f"/{name}")
-        response = connection.getresponse()
-        body = response.read(_LARGEST)
-        return json.loads(body) if response.status == 200 else None
+def _ask(path: str, name: str, deadline: Deadline) -> object:
+    timeout = deadline.remaining()
+    response = request("localhost", 80, f"/{name}", timeout=timeout, max_body=_LARGEST, unix_socket=path)
+    return json.loads(response.body) if response.status == 200 else None

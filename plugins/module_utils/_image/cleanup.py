@@ -80,7 +80,7 @@ def refuse_foreign(images: Mapping[str, client.Image | None], record_dir: str) -
                 "a name that is free or its own. Nothing was changed: give that image another name "
                 f"(docker tag {name} NAME:TAG && docker rmi {name}), or take another one here",
                 "name",
-                outcome="untouched",
+                outcome="unchanged",
             )
 
 

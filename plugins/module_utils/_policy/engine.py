@@ -96,7 +96,7 @@ class Finding:
 
     @property
     def bad(self) -> bool:
-        """Say whether it is wrong, or could not be proven right, and nobody takes it is."""
+        """Say whether it is wrong, or could not be proven right, and is not waived."""
         return self.status in ("fail", "error")
 
 
@@ -183,5 +183,5 @@ def _waived(rule: Rule, target: str, found: Judgement, waivers: tuple[Waiver, ..
     if waiver is None or found.status not in ("fail", "error"):
         return Finding(rule, target, found.status, found.actual, found.evidence)
     expired = waiver.expires is not None and waiver.expires < today
-    status = found.status if expired else "skip"
+    status = found.status if expired else "waived"
     return Finding(rule, target, status, found.actual, found.evidence, waiver, expired)

@@ -58,9 +58,11 @@ def request(
     tls: ssl.SSLContext | None = None,
     max_body: int = 0,
     vet: Callable[[], bool] | None = None,
+    unix_socket: str = "",
 ) -> Response:
     """Send one request and read its response.
 
+    :param unix_socket: path of a socket to connect to; host and port then are only what the request says.
     :param timeout: seconds for all of it, whatever the server does.
     :param connect_timeout: seconds for the connection alone, when those are fewer.
     :param tls: speak TLS with this context.
@@ -74,8 +76,9 @@ def request(
     """
     deadline = Deadline(timeout)
     client = http.client.HTTPConnection(host, port)
-    with closing(_connect(host, port, deadline, connect_timeout)) as plain:
-        with suppress(OSError):  # a Unix socket in a test has none
+    budget = Deadline(min(deadline.seconds, connect_timeout or deadline.seconds))
+    with closing(_connect_unix(unix_socket, budget) if unix_socket else _connect(host, port, budget)) as plain:
+        with suppress(OSError):  # a Unix socket has none
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if vet and not vet():
             raise ChangedHands(f"another process took port {port}")
@@ -102,8 +105,18 @@ def addresses(host: str, port: int | None, timeout: float) -> list[tuple[socket.
     return [(family, address) for family, _type, _protocol, _name, address in found]
 
 
-def _connect(host: str, port: int, deadline: Deadline, connect_timeout: float | None) -> socket.socket:
-    budget = Deadline(min(deadline.seconds, connect_timeout or deadline.seconds))
+def _connect_unix(path: str, budget: Deadline) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(budget.remaining())
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect(host: str, port: int, budget: Deadline) -> socket.socket:
     failed: OSError | None = None
     for family, address in addresses(host, port, budget.remaining()):
         connection = socket.socket(family, socket.SOCK_STREAM)

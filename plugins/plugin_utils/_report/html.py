@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import AREAS, SEVERITIES
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import AREAS, SEVERITIES, STATUSES
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._report.model import (
     FINDINGS,
-    STATES,
     Check,
     Counts,
     Fleet,
@@ -43,7 +42,7 @@ class Group:
 
     @property
     def counts(self) -> Counts:
-        """How many are of each state."""
+        """How many are of each status."""
         return count(self.checks)
 
     @property
@@ -62,7 +61,7 @@ class Cell:
     @property
     def total(self) -> int:
         """How many checks there are."""
-        return sum(self.counts.states.values())
+        return sum(self.counts.statuses.values())
 
     @property
     def description(self) -> str:
@@ -89,7 +88,7 @@ def render(fleet: Fleet) -> str:
         loader=DictLoader({"report": template}),
     )
     checks = fleet.checks
-    findings = _groups((check for check in checks if check.state in (*FINDINGS, "waived")), "finding")
+    findings = _groups((check for check in checks if check.status in (*FINDINGS, "waived")), "finding")
     anchors = {id(check): group.anchor for group in findings for check in group.checks}
     areas = [area for area in AREAS if any(check.area == area for check in checks)]
     by_area = []
@@ -117,7 +116,7 @@ def render(fleet: Fleet) -> str:
         areas=areas,
         by_area=by_area,
         severities=SEVERITIES,
-        states=STATES,
+        statuses=STATUSES,
         words=words,
         word=WORDS,
         sign=SIGNS,
@@ -125,8 +124,8 @@ def render(fleet: Fleet) -> str:
 
 
 def words(counts: Counts) -> str:
-    """How many are of each state, in words, worst first."""
-    return ", ".join(f"{counts.states[state]} {WORDS[state]}" for state in STATES if counts.states[state])
+    """How many are of each status, in words, worst first."""
+    return ", ".join(f"{counts.statuses[status]} {WORDS[status]}" for status in STATUSES if counts.statuses[status])
 
 
 def _rows(fleet: Fleet, areas: list[str]) -> list[Row]:
@@ -135,7 +134,7 @@ def _rows(fleet: Fleet, areas: list[str]) -> list[Row]:
         fleet.hosts,
         key=lambda host: (
             tuple(-host.counts.severities[severity] for severity in SEVERITIES),
-            STATES.index(host.counts.worst),
+            STATUSES.index(host.counts.worst),
             host.name,
         ),
     )
@@ -150,7 +149,7 @@ def _groups(checks: Iterable[Check], prefix: str, by_id: bool = False) -> list[G
     """Checks that one rule made of several hosts, together; waived ones apart from those that are findings."""
 
     def key(check: Check) -> tuple[object, ...]:
-        return check.rule if by_id else (check.state == "waived", *check.rule)
+        return check.rule if by_id else (check.status == "waived", *check.rule)
 
     ordered = sorted(checks, key=lambda check: (key(check), check.order))
     groups = [tuple(pair[1]) for pair in groupby(ordered, key)]

@@ -44,7 +44,6 @@ def _check(check: Check) -> dict[str, Any]:
         "target": check.target,
         "status": check.status,
         "manual": check.manual,
-        "waived": check.state == "waived",
         "waiver": waiver and {"reason": waiver.reason, "expires": waiver.expires, "expired": waiver.expired},
         "expected": check.expected,
         "actual": check.actual,

@@ -18,8 +18,6 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import shown
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import AREAS, SEVERITIES, STATUSES
 
-# Worst first. A waived check is a failing one that somebody answers for: between what is wrong and what does not apply.
-STATES = ("fail", "error", "waived", "skip", "pass")
 FINDINGS = ("fail", "error")
 UNJUDGED = "OCH-RUN-01"
 LINE_LIMIT = 2_000
@@ -58,12 +56,6 @@ class Check:
     manual: bool = False
 
     @property
-    def state(self) -> str:
-        """The status, or ``waived``."""
-        waived = self.status == "skip" and self.waiver is not None and not self.waiver.expired
-        return "waived" if waived else self.status
-
-    @property
     def rule(self) -> tuple[str, str, str, str, str, str, tuple[str, ...]]:
         """What the rule says by itself. A host that tells it otherwise does not speak for the others."""
         return self.id, self.title, self.area, self.severity, self.expected, self.remediation, self.refs
@@ -71,27 +63,28 @@ class Check:
     @property
     def order(self) -> tuple[int, int, int, str, str, str]:
         """Sorts findings first, the most severe of them first, then what is waived, skipped and passed."""
-        state = STATES.index(self.state)
-        group = 0 if self.state in FINDINGS else state
-        return group, SEVERITIES.index(self.severity), state, self.id, self.host, self.target
+        status = STATUSES.index(self.status)
+        group = 0 if self.status in FINDINGS else status
+        return group, SEVERITIES.index(self.severity), status, self.id, self.host, self.target
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many checks there are of each state, and how many findings of each severity."""
+    """How many checks there are of each status, and how many findings of each severity."""
 
-    states: dict[str, int]
+    statuses: dict[str, int]
     severities: dict[str, int]
 
     @property
     def findings(self) -> int:
         """How many failed or could not be proven."""
-        return sum(self.states[state] for state in FINDINGS)
+        return sum(self.statuses[status] for status in FINDINGS)
 
     @property
     def worst(self) -> str:
-        """The worst state that there is; ``skip`` only where nothing was judged at all."""
-        return next((state for state in ("fail", "error", "waived", "pass", "skip") if self.states[state]), "error")
+        """The worst status that there is; ``skip`` only where nothing was checked at all."""
+        order = ("fail", "error", "waived", "pass", "skip")
+        return next((status for status in order if self.statuses[status]), "error")
 
     @property
     def severity(self) -> str:
@@ -100,17 +93,17 @@ class Counts:
 
     def as_dict(self) -> dict[str, Any]:
         """For a return value or a document."""
-        return {**self.states, "findings": dict(self.severities), "worst": self.worst}
+        return {**self.statuses, "findings": dict(self.severities), "worst": self.worst}
 
 
 def count(checks: Iterable[Check]) -> Counts:
-    """Count checks by state, and findings by severity."""
-    states, severities = dict.fromkeys(STATES, 0), dict.fromkeys(SEVERITIES, 0)
+    """Count checks by status, and findings by severity."""
+    statuses, severities = dict.fromkeys(STATUSES, 0), dict.fromkeys(SEVERITIES, 0)
     for check in checks:
-        states[check.state] += 1
-        if check.state in FINDINGS:
+        statuses[check.status] += 1
+        if check.status in FINDINGS:
             severities[check.severity] += 1
-    return Counts(states, severities)
+    return Counts(statuses, severities)
 
 
 @dataclass(frozen=True)
@@ -252,6 +245,9 @@ def _read(host: str, raw: Any, where: str) -> Check | str:
 def _check(host: str, raw: Any, where: str) -> Check:
     if not isinstance(raw, Mapping):
         raise _MalformedError(f"{where}: found {_kind(raw)}, needed a dictionary")
+    status, waiver = _one_of(raw, "status", STATUSES, where), _waiver(raw.get("waiver"), f"{where}.waiver")
+    if status == "waived" and (waiver is None or waiver.expired):
+        raise _MalformedError(f"{where}.status: found waived, needed a waiver that is not expired beside it")
     return Check(
         host=host,
         id=_required(raw, "id", where),
@@ -259,7 +255,7 @@ def _check(host: str, raw: Any, where: str) -> Check:
         area=_one_of(raw, "area", AREAS, where),
         severity=_one_of(raw, "severity", SEVERITIES, where),
         target=_required(raw, "target", where),
-        status=_one_of(raw, "status", STATUSES, where),
+        status=status,
         expected=_text(raw, "expected", where, LINE_LIMIT),
         actual=_text(raw, "actual", where, LINE_LIMIT),
         evidence=tuple(
@@ -268,7 +264,7 @@ def _check(host: str, raw: Any, where: str) -> Check:
         ),
         remediation=_text(raw, "remediation", where),
         refs=tuple(_line({"ref": ref}, "ref", f"{where}.refs") for ref in _listed(raw, "refs", where)),
-        waiver=_waiver(raw.get("waiver"), f"{where}.waiver"),
+        waiver=waiver,
         manual=_flag(raw, "manual", where),
     )
 

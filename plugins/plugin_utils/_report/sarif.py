@@ -90,7 +90,7 @@ def _rule(check: Check) -> dict[str, Any]:
 
 
 def _result(check: Check, number: int) -> dict[str, Any]:
-    kind = KINDS[check.state]
+    kind = KINDS[check.status]
     if kind == "notApplicable" and check.manual:
         kind = "review"
     result: dict[str, Any] = {
@@ -112,7 +112,7 @@ def _result(check: Check, number: int) -> dict[str, Any]:
             "evidence": [f"{source}: {text}" for source, text in check.evidence],
         },
     }
-    if check.waiver and check.state == "waived":
+    if check.waiver and check.status == "waived":
         until = f" (until {check.waiver.expires})" if check.waiver.expires else ""
         waived = {"kind": "external", "status": "accepted", "justification": f"{check.waiver.reason}{until}"}
         result["suppressions"] = [waived]

@@ -7,8 +7,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import SEVERITIES
-from ansible_collections.openclaw.hardening.plugins.plugin_utils._report.model import FINDINGS, STATES, Check, Fleet
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import SEVERITIES, STATUSES
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._report.model import FINDINGS, Check, Fleet
 
 WIDTH_MINIMUM = 100
 HEADS = ("SEVERITY", "STATUS", "ID", "WHAT SHOULD HOLD", "HOST/TARGET", "FOUND")
@@ -26,25 +26,26 @@ COLOURS = {
 def lines(fleet: Fleet, width: int, everything: bool = False) -> Iterator[tuple[str, str]]:
     """Lines with their colours (empty: none). Passed and skipped checks are only counted, unless ``everything``."""
     width = max(width, WIDTH_MINIMUM)
-    checks = [check for check in fleet.checks if everything or check.state in (*FINDINGS, "waived")]
+    checks = [check for check in fleet.checks if everything or check.status in (*FINDINGS, "waived")]
     yield fleet.title, ""
     if checks:
         rows = [_row(check) for check in checks]
         widths = _widths(rows, width)
         yield _line(HEADS, widths), ""
         for check, row in zip(checks, rows):
-            yield _line(row, widths), COLOURS[check.state]
+            yield _line(row, widths), COLOURS[check.status]
     yield from _totals(fleet)
 
 
 def _row(check: Check) -> tuple[str, ...]:
+    waived = f" (waived: {check.waiver.reason})" if check.waiver and check.status == "waived" else ""
     cells = (
         check.severity,
-        check.state,
+        check.status,
         check.id,
         check.title,
         f"{check.host}/{check.target}",
-        f"{check.actual} (waived: {check.waiver.reason})" if check.waiver and check.state == "waived" else check.actual,
+        f"{check.actual}{waived}",
     )
     return tuple(" ".join(cell.split()) for cell in cells)
 
@@ -68,7 +69,7 @@ def _totals(fleet: Fleet) -> Iterator[tuple[str, str]]:
     severe = [f"{counts.severities[severity]} {severity}" for severity in SEVERITIES if counts.severities[severity]]
     findings = f"{bad} of {hosts} with findings ({', '.join(severe)})" if bad else "no findings"
     yield f"{hosts} host{'s' if hosts > 1 else ''}, {findings}", COLOURS[counts.worst] if bad else COLOURS["pass"]
-    yield ", ".join(f"{counts.states[state]} {WORDS[state]}" for state in STATES), ""
+    yield ", ".join(f"{counts.statuses[status]} {WORDS[status]}" for status in STATUSES), ""
 
 
 def columns(text: str) -> int:

@@ -13,14 +13,14 @@ from ansible_collections.openclaw.hardening.plugins.plugin_utils._report.table i
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._rollout.registered import number, part, text
 
 UPDATED, UNCHANGED, ROLLED_BACK, FAILED = "updated", "unchanged", "rolled back", "failed"
-STRANDED, UNREACHABLE, NOT_REACHED, SKIPPED = "stranded", "unreachable", "not reached", "skipped"
+ROLLBACK_FAILED, UNREACHABLE, NOT_REACHED, SKIPPED = "rollback failed", "unreachable", "not reached", "skipped"
 PREDICTED = "would be updated"
 GOOD = (UPDATED, UNCHANGED, PREDICTED)
-BAD = (ROLLED_BACK, FAILED, STRANDED, UNREACHABLE)
+BAD = (ROLLED_BACK, FAILED, ROLLBACK_FAILED, UNREACHABLE)
 COLOURS = {
     **dict.fromkeys(GOOD, "COLOR_OK"),
     **dict.fromkeys((ROLLED_BACK, NOT_REACHED, SKIPPED), "COLOR_WARN"),
-    **dict.fromkeys((FAILED, STRANDED), "COLOR_ERROR"),
+    **dict.fromkeys((FAILED, ROLLBACK_FAILED), "COLOR_ERROR"),
     UNREACHABLE: "COLOR_UNREACHABLE",
 }
 HEADS = ("HOST", "RESULT", "FROM", "TO", "SECONDS", "PROBES FAILED", "WHY")

@@ -101,7 +101,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="OCH-CTR-13",
-        title="The container has a network of its own",
+        title="The container has its own network namespace",
         area="container",
         severity="critical",
         expected="neither the host's network namespace nor another container's",

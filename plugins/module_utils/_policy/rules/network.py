@@ -249,7 +249,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="OCH-NET-06",
-        title="The container has a network of its own",
+        title="No foreign container is on the container's network",
         area="network",
         severity="medium",
         expected="a user-defined bridge network without containers of others",

@@ -42,6 +42,18 @@ def test_a_waiver_that_covers_nothing_is_named(run_module) -> None:
     assert result["summary"]["waived"] == 0
 
 
+def test_a_waived_check_has_that_status_and_says_what_was_found(run_module) -> None:
+    waivers = [{"id": "OCH-CTR-06", "reason": "plugins write"}]
+    result = run_module(hardening_info, docker_host=NOWHERE, waivers=waivers)
+    (found,) = (found for found in result["checks"] if found["id"] == "OCH-CTR-06")
+    assert found["status"] == "waived"
+    assert found["waiver"] == {"reason": "plugins write", "expires": "", "expired": False}
+    assert "docker" in found["actual"].lower()
+    assert result["summary"]["waived"] == 1
+    assert sum(result["summary"].values()) == len(result["checks"])
+    assert result["unused_waivers"] == []
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [

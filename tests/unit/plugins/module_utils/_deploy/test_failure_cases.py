@@ -338,7 +338,7 @@ def undone():
         service = types.SimpleNamespace(api=api, logs=lambda _container: log)
         explainer = Explainer(service, Probe("127.0.0.1", 1, 1), {"memory": "the_limit"}, ["canary-0001"])
         failure = explainer.of(container, HardeningError("it", "canary-0001 ill", "health"))
-        return str(failure.error(outcome, "restored"))
+        return str(failure.error(outcome, "rolled_back"))
 
     return explain
 

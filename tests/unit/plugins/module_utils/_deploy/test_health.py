@@ -8,11 +8,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import downtime as deploy_downtime
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import port as deploy_port
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.downtime import Prober
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import (
@@ -108,7 +110,7 @@ def whole(server: ThreadingHTTPServer, token_file: str, **changes: object) -> Pr
 def test_a_gateway_that_is_started_alive_and_serving_is_well(gateway, token_file):
     health = ask(whole(gateway, token_file))
     assert health.ok
-    assert not health.degraded
+    assert health.replies["dependencies"].ok
     assert health.status == {
         "alive": "/healthz: 200",
         "started": "/startupz: 200",
@@ -125,15 +127,41 @@ def test_nothing_asked_is_not_well():
     assert not Health({"dependencies": Reply(True, "200")}).ok
 
 
+def test_nothing_probed_is_told_apart_from_healthy():
+    nothing = Probe("127.0.0.1", 1, 30)
+    assert not Health().probed
+    assert not ask(nothing).probed
+    assert Health({"alive": Reply(False, "no answer")}).probed
+    assert nothing.decisive == ()
+    assert replace(nothing, dependencies="/readyz").decisive == ()
+    assert replace(nothing, dependencies="/readyz", require_dependencies=True).decisive == ("dependencies",)
+
+
+def test_a_service_that_is_not_probed_is_never_waited_for():
+    start = time.monotonic()
+    with pytest.raises(HardeningError, match="nothing to probe"):
+        wait(Probe("127.0.0.1", 1, 30), lambda: "")
+    assert time.monotonic() - start < 5
+
+
+def test_a_prober_without_a_question_counts_nothing(monkeypatch):
+    """Zero failures of zero questions would look like a deployment without downtime."""
+    monkeypatch.setattr(deploy_downtime, "_EVERY", 0.01)
+    with Prober(Probe("127.0.0.1", 1, 5, serving="/tools/invoke", dependencies="/readyz")) as prober:
+        time.sleep(0.2)
+    assert prober.result == {}
+    assert prober.asked == 0
+
+
 def test_a_dead_channel_is_a_warning_with_its_name_and_no_fault(gateway, token_file):
     gateway.RequestHandlerClass.failing = ("telegram", "bad\nname\x1b[2J")
     health = ask(whole(gateway, token_file))
     assert health.ok
-    assert health.degraded
+    assert health.replies["dependencies"].ok is False
     assert health.not_ready == ("telegram", "bad\\nname\\x1b[2J")
     assert "telegram" in health.status["dependencies"]
     without = ask(probe(gateway.server_port))
-    assert (without.ok, without.degraded, without.not_ready) == (True, True, ())
+    assert (without.ok, without.replies["dependencies"].ok, without.not_ready) == (True, False, ())
 
 
 def test_the_operator_may_let_a_dead_channel_count(gateway, token_file):
@@ -185,7 +213,7 @@ def test_a_gateway_that_does_not_know_a_question_is_refused_clearly(gateway, tok
 
 def test_a_gateway_that_does_not_know_its_dependencies_is_no_fault(gateway, token_file):
     health = ask(whole(gateway, token_file, dependencies="/nothing"))
-    assert (health.ok, health.degraded) == (True, False)
+    assert (health.ok, health.replies["dependencies"].ok) == (True, None)
     assert not ask(whole(gateway, token_file, dependencies="/nothing", require_dependencies=True)).ok
 
 
@@ -272,7 +300,7 @@ def test_a_gateway_that_lives_and_is_not_started_yet_counts_as_not_answering(gat
     gateway.RequestHandlerClass.started_after = 3
     with Prober(probe(gateway.server_port)) as prober:
         end = time.monotonic() + 20
-        while prober.result["asked"] <= 3 and time.monotonic() < end:
+        while prober.asked <= 3 and time.monotonic() < end:
             time.sleep(0.05)
     assert prober.result["asked"] > prober.result["failed"] == 3
     assert prober.result["seconds_failed"] > 0.2

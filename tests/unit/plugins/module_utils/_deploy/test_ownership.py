@@ -202,4 +202,4 @@ def test_everything_is_refused_in_one_message():
         refuse([f"container {number}" for number in range(9)] + ["container 0"], "openclaw")
     for part in ("container 5; and 3 more", "Nothing was changed", "openclaw_instance", "set 'project'"):
         assert part in str(refused.value)
-    assert refused.value.details["outcome"] == "untouched"
+    assert refused.value.details["outcome"] == "unchanged"

@@ -21,6 +21,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan im
     diff,
     find,
     redact,
+    with_image,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import sort_out
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Container
@@ -77,7 +78,6 @@ def in_place(wanted) -> Found:
     return Found(
         files={file.path: look(file.path) for file in wanted.everything},
         prunable=(),
-        engine=True,
         image_id=IMAGE,
         config_hash="hash",
         container=container(),
@@ -97,6 +97,15 @@ def test_nothing_to_do(wanted, in_place):
     assert not plan.changed
     assert plan.actions("c") == []
     assert diff(wanted, in_place, plan) == []
+
+
+def test_the_image_is_resolved_once(wanted, in_place):
+    """The id that is asked for, or else what the name means now; in check mode before a first build none."""
+    unpinned = dataclasses.replace(wanted, image_id="")
+    assert with_image(unpinned, in_place).image_id == IMAGE
+    assert with_image(wanted, changed(in_place, image_id="")).image_id == IMAGE
+    assert with_image(unpinned, changed(in_place, image_id="")).image_id == ""
+    assert not decide(with_image(unpinned, in_place), in_place).changed
 
 
 def test_a_bare_host_gets_everything(wanted):

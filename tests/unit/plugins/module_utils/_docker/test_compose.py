@@ -65,10 +65,10 @@ def test_a_definition_without_the_service_is_refused(compose, calls):
 
 def test_the_environment_of_the_caller_has_no_say(compose, calls):
     compose.up("openclaw-gateway")
-    compose.up("openclaw-gateway", image="sha256:1", recreate=True)
+    compose.up("openclaw-gateway", recreate=True)
     first, second = calls()
-    assert first["env"]["OPENCLAW_IMAGE"] == first["env"]["COMPOSE_FILE"] == ""
-    assert second["env"]["OPENCLAW_IMAGE"] == "sha256:1"
+    for call in (first, second):
+        assert call["env"]["OPENCLAW_IMAGE"] == call["env"]["COMPOSE_FILE"] == ""
     assert "--force-recreate" not in first["argv"]
     assert "--force-recreate" in second["argv"]
     assert first["argv"][-2:] == ["--", "openclaw-gateway"]

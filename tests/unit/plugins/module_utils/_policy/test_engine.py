@@ -61,6 +61,11 @@ def test_ids_are_unique() -> None:
     assert not [identity for identity, count in Counter(rule.id for rule in RULES).items() if count > 1]
 
 
+def test_titles_are_unique() -> None:
+    """A report that shows titles alone still says which rule is meant."""
+    assert not [title for title, count in Counter(rule.title for rule in RULES).items() if count > 1]
+
+
 @pytest.mark.parametrize("row", RULES, ids=lambda row: row.id)
 def test_a_row_is_well_formed(row: Rule) -> None:
     assert re.fullmatch(rf"OCH-{CODES[row.area]}-[0-9]{{2}}", row.id)
@@ -164,12 +169,17 @@ def broken() -> Rule:
 
 def test_a_waiver_covers_a_finding_and_says_what_was_found() -> None:
     found = judge(broken(), waiver(), kernel=object())
-    assert (found.status, found.actual, found.waiver and found.waiver.reason) == ("skip", "bad", "because of that")
+    assert (found.status, found.actual, found.waiver and found.waiver.reason) == ("waived", "bad", "because of that")
     assert not found.bad
 
 
+def test_what_could_not_be_proven_is_waived_with_its_reason() -> None:
+    found = judge(broken(), waiver(), kernel=Unavailable("the daemon does not answer"))
+    assert (found.status, found.actual) == ("waived", "the daemon does not answer")
+
+
 @pytest.mark.parametrize(
-    ("expires", "status"), [("2026-11-21", "fail"), ("2026-11-22", "skip"), ("2026-11-23", "skip")]
+    ("expires", "status"), [("2026-11-21", "fail"), ("2026-11-22", "waived"), ("2026-11-23", "waived")]
 )
 def test_a_waiver_ends_after_its_last_day(expires: str, status: str) -> None:
     found = judge(broken(), waiver(expires=expires), kernel=object())
@@ -179,7 +189,7 @@ def test_a_waiver_ends_after_its_last_day(expires: str, status: str) -> None:
 
 def test_a_waiver_for_one_target_covers_no_other() -> None:
     assert judge(broken(), waiver(target="other"), kernel=object()).status == "fail"
-    assert judge(broken(), waiver(target="gateway"), kernel=object()).status == "skip"
+    assert judge(broken(), waiver(target="gateway"), kernel=object()).status == "waived"
 
 
 def test_a_waiver_does_not_touch_what_passes() -> None:

@@ -24,7 +24,7 @@ def test_hosts_are_sorted_by_name_and_their_checks_worst_first():
     made = fleet("x", samples(), NOW)
     assert [host.name for host in made.hosts] == ["db1", "old", "web1", "web2"]
     web1 = made.hosts[2]
-    assert [(check.state, check.severity, check.id) for check in web1.checks[:6]] == [
+    assert [(check.status, check.severity, check.id) for check in web1.checks[:6]] == [
         ("fail", "critical", "OCH-NET-01"),
         ("fail", "high", "OCH-NET-02"),
         ("error", "medium", "OCH-SEC-03"),
@@ -102,6 +102,8 @@ def test_a_malformed_check_makes_its_host_an_error(key, value):
         {"waiver": "yes"},
         {"waiver": {**WAIVER, "expired": "no"}},
         {"waiver": {**WAIVER, "reason": None}},
+        {"status": "waived"},
+        {"status": "waived", "waiver": {**WAIVER, "expired": True}},
         {"evidence": [{"source": "x"}]},
     ],
 )
@@ -150,7 +152,7 @@ def test_long_text_is_cut_and_says_so():
 def test_waived_and_expired():
     expired = check(number=2, status="fail", waiver={**WAIVER, "expired": True})
     host = one(result(waived(), expired))
-    assert [check.state for check in host.checks] == ["fail", "waived"]
+    assert [check.status for check in host.checks] == ["fail", "waived"]
 
 
 def test_strings_are_plain_ones():

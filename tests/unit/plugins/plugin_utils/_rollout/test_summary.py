@@ -31,7 +31,7 @@ def test_a_row_tells_from_to_and_what_was_seen_from_the_host():
         (outcome("updated"), "updated", False),
         (outcome("unchanged"), "unchanged", False),
         (outcome("rolled back"), "rolled back", True),
-        (outcome("stranded"), "stranded", True),
+        (outcome("rollback failed"), "rollback failed", True),
         (outcome("failed"), "failed", True),
         (outcome("unreachable"), "unreachable", True),
         (seen(), "not reached", False),
