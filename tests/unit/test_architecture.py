@@ -18,7 +18,7 @@ MODULES = sorted((PLUGINS / "modules").glob("*.py"))
 
 # From top to bottom: what is on a line imports from the lines below it only (and inside of its own package).
 LAYERS = """
-action lookup doc_fragments
+action filter lookup doc_fragments
 modules
 plugin_utils._rollout
 plugin_utils._report plugin_utils

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import posixpath
 import re
 import unicodedata
 from collections.abc import Iterable
 from typing import NoReturn
 
+from ansible.module_utils.parsing import convert_bool
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import INVISIBLE, HardeningError, escaped
 
 # Characters that systemd, Compose or a shell interpret, and quoting that could hide them.
@@ -19,6 +21,7 @@ _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _OBJECT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
 _INTERFACE = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,14}")
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
+_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
 _MODE = re.compile(r"0[0-7]{3}")
 # Linux takes longer paths, but a refusal has to name them; 255 bytes a name is what file systems take.
 _LONGEST_PATH = 500
@@ -155,3 +158,21 @@ def octal_mode(option: str, value: object, *, forbid_bits: int = 0o022) -> int:
     if mode & forbid_bits:
         _refuse(option, value, f"a mode without the bits {forbid_bits & mode:04o}")
     return mode
+
+
+def boolean(option: str, value: object) -> bool:
+    """A switch, or one of the texts for it that Ansible's argument specs take; ``-e`` and INI inventories give text."""
+    try:
+        return bool(convert_bool.boolean(value))
+    except TypeError:
+        _refuse(option, value, "true or false")
+
+
+def number(option: str, value: object) -> int | float:
+    """A number or its decimal text, in the type that the text has in YAML."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        text = value.strip()
+        value = float(text) if "." in text else int(text)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        _refuse(option, value, "a number")
+    return value

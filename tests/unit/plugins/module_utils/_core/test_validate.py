@@ -199,3 +199,38 @@ def test_ip_address_takes_both_versions(value):
 def test_ip_address_refuses(value):
     with pytest.raises(HardeningError, match=r"o: found .*, needed an IP address; set 'o'"):
         validate.ip_address("o", value)
+
+
+@pytest.mark.parametrize("value", [True, 1, 1.0, "true", "True", "yes", "on", "1", "y", "t", " true\n"])
+def test_boolean_takes_what_argument_specs_take_as_true(value):
+    assert validate.boolean("o", value) is True
+
+
+@pytest.mark.parametrize("value", [False, 0, 0.0, "false", "FALSE", "no", "off", "0", "n", "f"])
+def test_boolean_takes_what_argument_specs_take_as_false(value):
+    assert validate.boolean("o", value) is False
+
+
+@pytest.mark.parametrize("value", [*HOSTILE_LINES, "", "maybe", "2", 2, -1, 0.5, None, [], [True], {"true": 1}])
+def test_boolean_refuses(value):
+    with pytest.raises(HardeningError, match=r"o: found .*, needed true or false; set 'o'"):
+        validate.boolean("o", value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(5, 5), (0.5, 0.5), ("5", 5), ("-5", -5), ("007", 7), (" 5\n", 5), ("2.0", 2.0), ("0.75", 0.75), ("0", 0)],
+)
+def test_number_has_the_type_of_its_text(value, expected):
+    found = validate.number("o", value)
+    assert (found, type(found)) == (expected, type(expected))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [*HOSTILE_LINES, "", "x", "5s", "1_000", "0x10", "1e5", ".5", "5.", "+5", "nan", "9" * 21, True, False, None, [5],
+     float("nan"), float("inf")],
+)  # fmt: skip
+def test_number_refuses(value):
+    with pytest.raises(HardeningError, match=r"o: found .*, needed a number; set 'o'"):
+        validate.number("o", value)
