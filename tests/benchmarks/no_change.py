@@ -1,4 +1,4 @@
-"""How long a run of playbooks/site.yml takes that changes nothing, beside other ways to the same end, in turn on one host.
+"""How long a run of playbooks/site.yml takes that changes nothing, beside other ways to the same end, on one host.
 
 no_change.py [--peer PLAYBOOK] [--before CHECKOUT] [--rounds 5] [--stub]   writes the table in docs/scaling.md
 

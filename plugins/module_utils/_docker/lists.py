@@ -7,18 +7,16 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.questions import ask
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.deadline import within
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 _TIMEOUT = 30.0  # seconds for all answers of the daemon
-_LARGEST = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -48,20 +46,6 @@ def interfaces() -> frozenset[str]:
     return frozenset(os.listdir(folder) if os.path.isdir(folder) else ())
 
 
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket instead of a host."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(_TIMEOUT)
-        self.sock.connect(self._path)
-
-
 def without_sdk(docker_host: str) -> Lists | None:
     """Ask the daemon where the SDK may not be installed yet; None when it does not answer on a Unix socket."""
     if not docker_host.startswith("unix://"):
@@ -85,8 +69,5 @@ def _list(path: str, name: str) -> list[dict[str, Any]]:
 
 
 def _ask(path: str, name: str) -> object:
-    with closing(_Connection(path)) as connection:
-        connection.request("GET", f"/{name}")
-        response = connection.getresponse()
-        body = response.read(_LARGEST)
-        return json.loads(body) if response.status == 200 else None
+    status, body = ask(path, name, _TIMEOUT)
+    return json.loads(body) if status == 200 else None
