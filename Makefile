@@ -3,10 +3,10 @@ SCENARIO ?= default
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools sandbox test lint unit sanity browser molecule rollout mutants faults hostile transfer benchmark benchmark-state docs pins relock clean
+.PHONY: help tools sandbox test lint unit sanity browser molecule rollout mutants faults hostile transfer benchmark benchmark-state benchmark-no-change docs pins relock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 tools: ## the pinned tools in .venv (every target below makes them first)
 	@tools/bootstrap
@@ -53,6 +53,9 @@ benchmark: tools ## how a rollout scales, for docs/scaling.md; ARGS="--hosts 1 2
 
 benchmark-state: tools ## what copying a state costs, for docs/reliability.md; ARGS="--files 100000 --gib 1"
 	@python tests/benchmarks/state_copy.py $(ARGS)
+
+benchmark-no-change: tools ## a run that changes nothing, for docs/scaling.md; PEER=playbook to compare with, ARGS="--rounds 3"
+	@python tests/benchmarks/no_change.py $(if $(PEER),--peer $(PEER)) $(ARGS)
 
 docs: tools ## the tables of role variables in README.md and docs/, from the argument specs
 	@python tools/docs.py

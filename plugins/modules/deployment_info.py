@@ -312,7 +312,7 @@ def main() -> None:
         result = DeploymentInfo(module.params).run()
     except HardeningError as error:
         module.fail_json(msg=str(error), **error.details)
-    except client.DAEMON_ERRORS as error:
+    except client.daemon_errors() as error:
         module.fail_json(msg=str(client.lost(module.params["docker_host"], error)))
     module.exit_json(**result)
 

@@ -70,7 +70,7 @@ def an_interpreter_without_the_package(folder: Path) -> Any:
     """Another interpreter has it, and asks the daemon."""
 
     def attempt(has: bool) -> None:
-        with Daemon(folder) as daemon, patch.object(client, "HAS_DOCKER", has):
+        with Daemon(folder) as daemon, patch.object(client, "has_sdk", lambda: has):
             try:
                 client.client(f"unix://{daemon.path}").close()
             finally:

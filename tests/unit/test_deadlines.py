@@ -39,7 +39,7 @@ EXCEPTIONS = {
     ("_deploy/logins.py", "_merge", "subprocess.Popen"): "a timer kills it, and what it answers is bounded",
     (
         "_docker/client.py",
-        "client",
+        "connect",
         "docker.DockerClient",
     ): "the one place: within() a deadline, and bounded from then on",
     ("_system/http.py", "request", "http.client.HTTPConnection"): "never connects: it gets a channel with a deadline",
@@ -236,6 +236,7 @@ OWN_FILES = {
     ("_deploy/history.py", "host_id"): "/etc/machine-id",
     ("_image/build.py", "_run"): "the build log, in a directory of root; O_TRUNC of a file that this run made",
     ("_image/build.py", "build"): "the same",
+    ("_image/build.py", "_followed"): "the same",
     ("_image/base.py", "distribution"): "/etc/os-release",
     ("_image/base.py", "apt_sources"): "/etc/apt",
     ("_image/base.py", "_digest"): "in a temporary directory of root",

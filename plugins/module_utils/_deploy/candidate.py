@@ -24,10 +24,10 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.ownersh
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import remove_networks
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import container_spec
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import (
-    DAEMON_ERRORS,
     Container,
     cli,
     containers_by_label,
+    daemon_errors,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import LABEL_PROJECT
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import (
@@ -167,7 +167,7 @@ class Candidate:
         label = {"label": f"{LABEL_PROJECT}={self.project}"}
         remove_networks(self.api, self.project, [found["Id"] for found in client.networks(filters=label)])
         for volume in client.volumes(filters=label)["Volumes"] or []:
-            with suppress(*DAEMON_ERRORS):  # somebody uses it
+            with suppress(*daemon_errors()):  # somebody uses it
                 client.remove_volume(volume["Name"])
 
     def _containers(self) -> list[Container]:

@@ -94,7 +94,7 @@ class DeployManager:
 
     def _name_what_runs(self, api: DockerClient) -> None:
         """Give the image's name back to the image that runs, when the one that got it is refused before it is tried."""
-        with suppress(HardeningError, *client.DAEMON_ERRORS):
+        with suppress(HardeningError, *client.daemon_errors()):
             container = self._service(api).find() if self.wanted.state == "present" else None
             if container is not None and container.status in ALIVE and deploy_journal.load(self.places) is None:
                 Restorer(self._service(api), self.places).name_image(container.image_id, self.wanted.image_ref)

@@ -5,37 +5,24 @@
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import re
 import socket
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import access
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.questions import Questions, QuestionsFirst
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.deadline import within
-
-try:
-    import docker
-    from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-    from requests.exceptions import RequestException
-    from urllib3.exceptions import HTTPError
-except ImportError as import_error:
-    HAS_DOCKER = False
-    DOCKER_IMPORT_REASON = str(import_error)
-    DOCKER_IMPORT_ERROR: str | None = traceback.format_exc()
-    DAEMON_ERRORS: tuple[type[Exception], ...] = (OSError,)
-else:
-    HAS_DOCKER = True
-    DOCKER_IMPORT_REASON = ""
-    DOCKER_IMPORT_ERROR = None
-    # What the SDK raises when the daemon goes away in the middle; requests' own errors are OSErrors.
-    DAEMON_ERRORS = (OSError, DockerException)
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.errors import APIError
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 # The argument spec of the doc fragment openclaw.hardening.docker.
@@ -119,6 +106,31 @@ def cli(host: str = DEFAULT_HOST) -> list[str]:
     return ["docker", "--host", docker_host(host)]
 
 
+def sdk() -> Any:
+    """Import the SDK: it takes longer than all questions of a run, and most runs only ask.
+
+    :raises HardeningError: this interpreter cannot import it.
+    """
+    try:
+        import docker.errors
+    except Exception as error:  # whatever an old or half-removed package raises
+        reason = f"{type(error).__name__}: {error}"
+        raise access.missing_package("docker", "python3-docker", reason, traceback.format_exc()) from error
+    return docker
+
+
+def has_sdk() -> bool:
+    """Say whether the SDK is there; a folder of that name is no package."""
+    found = importlib.util.find_spec("docker")
+    return found is not None and found.origin is not None
+
+
+def daemon_errors(*more: type[Exception]) -> tuple[type[Exception], ...]:
+    """Return what is raised when the daemon goes away in the middle; requests' own errors are OSErrors."""
+    loaded = sys.modules.get("docker.errors")
+    return (OSError, *more, *([loaded.DockerException] if loaded else []))
+
+
 def client(host: str = DEFAULT_HOST, *, timeout: float = TIMEOUT, stream_timeout: float = 0) -> DockerClient:
     """Connect to the daemon, with the API version it offers.
 
@@ -126,18 +138,25 @@ def client(host: str = DEFAULT_HOST, *, timeout: float = TIMEOUT, stream_timeout
     :param stream_timeout: seconds for a stream as a whole (:func:`streamed`), the option ``timeout`` of the caller.
     :raises HardeningError: the SDK is missing, or the daemon does not answer in time.
     """
-    if not HAS_DOCKER:
-        raise access.missing_package("docker", "python3-docker", DOCKER_IMPORT_REASON, DOCKER_IMPORT_ERROR)
-    try:
+    if not has_sdk():
+        raise access.missing_package("docker", "python3-docker", "No module named 'docker'", None)
+    address = docker_host(host)
+
+    def connect(version: str = "auto") -> DockerClient:
         # version="auto" asks the daemon for its version, so a dead one is noticed here.
-        address = docker_host(host)
+        docker = sdk()
         api: DockerClient = within(
-            timeout, lambda: docker.DockerClient(base_url=address, version="auto", timeout=int(timeout) + 1)
+            timeout, lambda: docker.DockerClient(base_url=address, version=version, timeout=int(timeout) + 1)
         )
         _bound(api, timeout, stream_timeout or _STREAM_TIMEOUT)
         return api
+
+    try:
+        if not address.startswith("unix://"):
+            return connect()
+        return cast("DockerClient", QuestionsFirst(Questions(address[len("unix://") :], timeout, connect)))
     # A socket that answers with something else is a ValueError, one that is lost in between or silent an OSError.
-    except (DockerException, OSError, ValueError) as error:
+    except daemon_errors(ValueError) as error:
         raise access.unavailable(host, error) from error
 
 
@@ -169,10 +188,13 @@ def _bound(api: DockerClient, timeout: float, stream_timeout: float) -> None:
 def find_image(api: DockerClient, ref: str) -> Image | None:
     """Return the image of a tag, digest or id, or None."""
     try:
+        if isinstance(api.api, Questions):
+            found = api.api.find("image", ref)
+            return _image(found) if found is not None else None
         return _image(api.api.inspect_image(ref))  # type: ignore[no-untyped-call]
-    except ImageNotFound:
+    except sdk().errors.ImageNotFound:
         return None
-    except APIError as error:
+    except sdk().errors.APIError as error:
         raise _answer(f"image {ref}", error) from error
 
 
@@ -189,10 +211,13 @@ def all_images(api: DockerClient) -> list[Image]:
 def find_container(api: DockerClient, name_or_id: str) -> Container | None:
     """Return the container of a name or id, or None."""
     try:
+        if isinstance(api.api, Questions):
+            found = api.api.find("container", name_or_id)
+            return _container(found) if found is not None else None
         return _container(api.api.inspect_container(name_or_id))
-    except NotFound:
+    except sdk().errors.NotFound:
         return None
-    except APIError as error:
+    except sdk().errors.APIError as error:
         raise _answer(f"container {name_or_id}", error) from error
 
 
@@ -203,7 +228,7 @@ def containers_by_label(api: DockerClient, *labels: str, everything: bool = True
     """
     try:
         ids = [found["Id"] for found in api.api.containers(all=everything, filters={"label": list(labels)})]
-    except APIError as error:
+    except sdk().errors.APIError as error:
         raise _answer(f"containers with label {', '.join(labels)}", error) from error
     # One that vanishes between the two calls is simply not there.
     return [found for found in (find_container(api, identity) for identity in ids) if found]
@@ -213,7 +238,7 @@ def settings(api: DockerClient) -> dict[str, Any]:
     """Return what the daemon says about itself (``docker info``)."""
     try:
         return dict(api.info())
-    except APIError as error:
+    except sdk().errors.APIError as error:
         raise _answer("docker info", error) from error
 
 
@@ -221,7 +246,7 @@ def has_in_registry(api: DockerClient, ref: str, login: dict[str, str]) -> bool:
     """Ask a registry, through the daemon, whether it has ``name@digest``."""
     try:
         api.api.inspect_distribution(ref, auth_config=login)  # type: ignore[no-untyped-call]
-    except APIError as error:
+    except sdk().errors.APIError as error:
         if error.status_code == 404 or "manifest unknown" in str(error.explanation):
             return False
         raise _answer(ref, error) from error
@@ -240,9 +265,9 @@ def remove_unused(api: DockerClient, ref: str) -> bool:
     """Remove an image or a name of one; False when something still uses it."""
     try:
         api.api.remove_image(ref)
-    except ImageNotFound:
+    except sdk().errors.ImageNotFound:
         return False
-    except APIError as error:
+    except sdk().errors.APIError as error:
         if error.status_code == 409:
             return False
         raise _answer(f"image {ref}", error) from error
@@ -261,7 +286,7 @@ def tag_image(api: DockerClient, image_id: str, ref: str) -> None:
     repository, _colon, tag = ref.rpartition(":")
     try:
         api.api.tag(image_id, repository, tag)
-    except APIError as error:
+    except sdk().errors.APIError as error:
         raise _answer(f"image {ref}", error) from error
 
 
@@ -273,21 +298,29 @@ def streamed(api: DockerClient, what: str, work: Callable[[], None]) -> None:
     seconds = float(getattr(api.api, _STREAM_ATTRIBUTE, _STREAM_TIMEOUT))
     try:
         within(seconds, work)
-    except APIError as error:
+    except sdk().errors.APIError as error:
         raise _answer(what, error) from error
     except socket.timeout as error:
         raise HardeningError(
             what, f"no end ({error})", "a daemon and a registry that are fast enough", "timeout"
         ) from error
-    except (DockerException, RequestException, HTTPError, http.client.HTTPException) as error:
+    except daemon_errors(*_broken_stream()) as error:
         found = f"no whole answer from the daemon ({error})"
         raise HardeningError(what, found, "a running Docker daemon with free disk space") from error
+
+
+def _broken_stream() -> tuple[type[Exception], ...]:
+    """Return what the libraries below the SDK raise beside its own errors."""
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
+
+    return (RequestException, HTTPError, http.client.HTTPException)
 
 
 def _images(api: DockerClient, what: str, filters: dict[str, Any]) -> list[Image]:
     try:
         ids = [found["Id"] for found in api.api.images(filters=filters)]
-    except APIError as error:
+    except sdk().errors.APIError as error:
         raise _answer(what, error) from error
     known = [image for image in (find_image(api, identity) for identity in ids) if image]
     return sorted(known, key=lambda image: image.created, reverse=True)

@@ -18,13 +18,6 @@ from typing import TYPE_CHECKING
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 
-try:
-    from docker.errors import APIError
-except ImportError:
-    HAS_DOCKER = False  # then there is no client either, and nothing here is reached
-else:
-    HAS_DOCKER = True
-
 if TYPE_CHECKING:
     from docker import DockerClient
 
@@ -80,7 +73,7 @@ def look(api: DockerClient, container_id: str) -> LogFacts:
     since = int(time.time()) - DAY
     try:
         raw = api.api.logs(container_id, timestamps=True, tail=MAX_LINES, since=since)
-    except APIError as error:
+    except client.sdk().errors.APIError as error:
         # 501: a driver that hands everything on and keeps nothing.
         if error.status_code == 501:
             return LogFacts(driver, unreadable=str(error.explanation or error))

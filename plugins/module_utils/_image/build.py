@@ -128,7 +128,7 @@ def _contents(api: DockerClient, image: client.Image, app: str, known: image_ver
 
 def discard(api: DockerClient, image: client.Image) -> None:
     """Take a refused candidate away; best effort, for it is never trusted anyway."""
-    with contextlib.suppress(HardeningError, *client.DAEMON_ERRORS):
+    with contextlib.suppress(HardeningError, *client.daemon_errors()):
         for name in (tag for tag in image.tags if tag.startswith(f"{image_recipe.CANDIDATE}:")):
             client.remove_unused(api, name)
 

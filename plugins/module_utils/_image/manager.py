@@ -63,7 +63,7 @@ class ImageManager:
         """Do work; a full disk, and a daemon that goes away, are refusals like others."""
         try:
             return work()
-        except client.DAEMON_ERRORS as error:
+        except client.daemon_errors() as error:
             if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
                 raise safe_path.failed(str(error.filename or self.settings.record_dir), error) from error
             raise client.lost(self.settings.docker_host, error) from error

@@ -21,6 +21,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._system.lock im
 
 LARGEST = 16384
 _LINE = re.compile(r"([0-9]{1,12}) ([ -~]{1,160})")
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _open: list[int] = []
 
 
@@ -35,8 +36,7 @@ def log(kind: str, subject: str) -> Iterator[None]:
     file = path(kind, subject)
     with suppress(OSError, HardeningError):
         ensure_directory(FOLDER, 0o700, 0, 0)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        _open.append(os.open(file, flags, 0o600))
+        _open.append(os.open(file, _FLAGS, 0o600))
     try:
         yield
     finally:

@@ -88,6 +88,6 @@ def test_a_docker_that_cannot_be_asked_is_an_error_and_nothing_absent(tmp_path, 
     monkeypatch.setattr(access, "not_installed", lambda _host: False)
     with pytest.raises(HardeningError, match=r"no socket /nowhere/docker\.sock"):
         info(tmp_path)
-    monkeypatch.setattr(client, "HAS_DOCKER", False)
+    monkeypatch.setattr(client, "has_sdk", lambda: False)
     with pytest.raises(HardeningError, match="ansible_python_interpreter"):
         info(tmp_path)

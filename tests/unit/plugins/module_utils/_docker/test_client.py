@@ -96,8 +96,7 @@ def answer_once(server: socket.socket) -> None:
 
 
 def test_without_the_sdk_the_interpreter_is_named_and_nothing_is_absent(monkeypatch):
-    monkeypatch.setattr(client, "HAS_DOCKER", False)
-    monkeypatch.setattr(client, "DOCKER_IMPORT_REASON", "No module named 'docker'")
+    monkeypatch.setattr(client, "has_sdk", lambda: False)
     monkeypatch.setattr(access, "not_installed", lambda _host: False)
     with pytest.raises(HardeningError) as raised:
         client.client_if_installed()

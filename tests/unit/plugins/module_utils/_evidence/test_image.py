@@ -327,7 +327,7 @@ class Daemon:
         try:
             return IMAGES[ref]
         except KeyError:
-            raise image.client.ImageNotFound("none") from None
+            raise image.client.sdk().errors.ImageNotFound("none") from None
 
     def history(self, _ref):
         return [{"CreatedBy": "CMD"}, {"CreatedBy": "FROM"}, {}]
