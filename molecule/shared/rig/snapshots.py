@@ -68,7 +68,8 @@ def exists(kind: str, key: str) -> bool:
 
 def fill(volume: str, kind: str, key: str, root: str) -> None:
     """Give the data of a host's Docker to a volume of a new host."""
-    _copy(_volume(kind, key), volume, root)
+    # A copied host's Docker makes an id of its own. With the build cache it keeps it: BuildKit finds that by the id.
+    _copy(_volume(kind, key), volume, root, "rm -f /to/engine-id" if kind == "host" else "")
     _mark(kind, key).touch()  # the last that were used are kept
 
 
@@ -83,8 +84,11 @@ def keep(container: str, volume: str, kind: str, key: str, root: str) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     _mark(kind, key).touch()
     marks = sorted(FOLDER.glob(f"{kind}-*"), key=lambda mark: mark.stat().st_mtime, reverse=True)
-    for mark in marks[KEPT[kind] :]:
-        _remove(kind, mark.name.partition("-")[2])
+    kept = {mark.name.partition("-")[2] for mark in marks[: KEPT[kind]]}
+    prefix = _volume(kind, "")
+    volumes = run("docker", "volume", "ls", "--quiet", "--filter", f"name={prefix}").split()
+    for old in {volume.removeprefix(prefix) for volume in volumes} - kept:  # also those without a mark
+        _remove(kind, old)
 
 
 def _mark(kind: str, key: str) -> Path:
@@ -95,11 +99,11 @@ def _volume(kind: str, key: str) -> str:
     return f"{REPOSITORY}-{kind}-{key}"
 
 
-def _copy(source: str, target: str, root: str) -> None:
-    """Copy one volume to another, with the attributes of overlay2; a Docker Engine makes an id of its own."""
+def _copy(source: str, target: str, root: str, then: str = "") -> None:
+    """Copy one volume to another, with the attributes of overlay2, and do one thing more there."""
     run("docker", "run", "--rm", "--network=none", "--cap-add=SYS_ADMIN", "--security-opt=apparmor=unconfined",
         f"--volume={source}:/from:ro", f"--volume={target}:/to", "--entrypoint=/bin/sh", root,
-        "-euc", "cp --archive /from/. /to/; rm -f /to/engine-id")  # fmt: skip
+        "-euc", f"cp --archive /from/. /to/\n{then}")  # fmt: skip
 
 
 def _remove(kind: str, key: str) -> None:
