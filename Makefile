@@ -3,7 +3,7 @@ SCENARIO ?= default
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools sandbox test lint unit sanity browser molecule rollout mutants faults hostile transfer benchmark benchmark-state benchmark-no-change docs pins relock clean
+.PHONY: help tools sandbox test test-long lint unit sanity browser molecule rollout mutants faults hostile transfer benchmark benchmark-state benchmark-no-change docs pins relock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +16,14 @@ sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 
 # What deploys mostly waits, so two groups of gates share the machine.
 test: tools ## every gate below but the benchmark, with a summary
-	@tests/run lint unit sanity browser -- "mutants molecule rollout" "faults hostile transfer"
+	@tests/run lint unit browser -- "sanity mutants molecule rollout" "faults hostile transfer"
+
+test-long: export FAULTS := long
+test-long: export HOSTILE := long
+test-long: export MUTANTS := long
+test-long: export ROLLOUT := long
+test-long: tools ## the long forms of the gates that have one, with a summary: before a release
+	@tests/run -- "mutants rollout" "faults hostile"
 
 lint: tools ## every linter; ARGS="ruff mypy" for some of them
 	@python tests/lint/run.py $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import json
 import os
@@ -9,8 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 TOOLS = Path(sys.executable).parent  # of the same environment as this Python
 RIG = CHECKOUT / "molecule/shared/rig"
 MODULES = "/root/.modules"  # on the host
+RECORD_ON_HOST = "/root/.deployed.json"  # of the deployment that a kept host had
+STUB_IMAGE = "openclaw-hardening-rig:stub"  # as in molecule/shared/rig/snapshots.py
 
 # Runs an unpacked module with the arguments that come by standard input, as AnsiballZ does.
 RUNNER = """\
@@ -45,9 +48,15 @@ COMMON = {
 }
 
 
-def rig(*argv: str) -> None:
-    """Call the rig."""
-    subprocess.run([sys.executable, str(RIG), *argv], check=True)
+def rig(*argv: str) -> bool:
+    """Call the rig; say whether it has what was asked for.
+
+    :raises RuntimeError: it failed; it has said why.
+    """
+    code = subprocess.run([sys.executable, str(RIG), *argv], check=False).returncode
+    if code not in (0, 2 if argv[0] == "has" else 0):
+        raise RuntimeError(f"the rig ended with {code}: {' '.join(argv)}")
+    return code == 0
 
 
 # The monitor's timer never ticks on these hosts: no test depends on the wall clock. What it starts, a test starts.
@@ -73,14 +82,85 @@ def playbook(rig_name: str, path: Path, *options: str, **variables: Any) -> subp
 
 
 def deploy_light_gateway(rig_name: str, *hosts: str, **variables: Any) -> None:
-    """Boot the hosts of a rig and deploy the light gateway on them, or bring those that were kept up to date.
+    """Boot the hosts of a rig with the light gateway on them, or bring those that were kept up to date.
+
+    What was deployed from the same checkout with the same variables is copied (molecule/shared/rig/snapshots.py).
 
     :raises RuntimeError: the deployment failed.
     """
-    rig("up", "--rig", rig_name, *hosts)
-    deployed = playbook(rig_name, CHECKOUT / "tests/deploy_light_gateway.yml", **variables)
-    if deployed.returncode != 0:
-        raise RuntimeError(f"the good deployment failed:\n{deployed.stdout[-6000:]}{deployed.stderr}")
+    if (CHECKOUT / "build" / rig_name / "inventory.yml").exists():
+        rig("up", "--rig", rig_name, *hosts)
+        _deploy(rig_name, **variables)
+        return
+    keep_stub_image()
+    deployed = json.dumps({**TIMER, **variables}, sort_keys=True)
+    with _turns("host"):  # a second group of gates waits here and copies
+        if not rig("has", "--kind", "host", "--deployed", deployed):
+            first = hosts[0]
+            rig("up", "--rig", rig_name, "--images", first, first)
+            record = _deploy(rig_name, **variables)
+            host = RigHost(rig_name, first)
+            # The tests need no build cache: without it a copy takes seconds less.
+            host.check(f"docker image rm {STUB_IMAGE}; docker builder prune --all --force >/dev/null")
+            host.write(RECORD_ON_HOST, record.read_text())
+            rig("keep", "--rig", rig_name, "--kind", "host", "--deployed", deployed, first)
+    rig("up", "--rig", rig_name, "--copies", "--deployed", deployed, *hosts)
+    for name in hosts:
+        wait_until(functools.partial(_started, RigHost(rig_name, name)), f"{name}: the gateway", 90)
+    _write_record(rig_name, hosts)
+
+
+def keep_stub_image() -> None:
+    """Build the image of the light gateway once, with the role, for every host that is to have it (`up --images`).
+
+    :raises RuntimeError: the build failed.
+    """
+    with _turns("images"):
+        if rig("has", "--kind", "images"):
+            return
+        try:
+            rig("up", "--rig", "images", "builder")
+            _play("images", CHECKOUT / "tests/build_stub_image.yml")
+            rig("keep", "--rig", "images", "--kind", "images", "builder")
+        finally:
+            rig("down", "--rig", "images")
+
+
+@contextmanager
+def _turns(what: str) -> Iterator[None]:
+    """Let one process of this user make something that others then find."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openclaw-hardening/rig"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{what}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _play(rig_name: str, path: Path, **variables: Any) -> None:
+    done = playbook(rig_name, path, **variables)
+    if done.returncode != 0:
+        raise RuntimeError(f"the good deployment failed:\n{done.stdout[-6000:]}{done.stderr}")
+
+
+def _deploy(rig_name: str, **variables: Any) -> Path:
+    """Deploy the light gateway; return the record of the run."""
+    _play(rig_name, CHECKOUT / "tests/deploy_light_gateway.yml", **variables)
+    return max((CHECKOUT / "build" / rig_name / "records").glob("*-run.json"))
+
+
+def _started(host: RigHost) -> bool:
+    """Say whether the gateway of a host that has just booted answers."""
+    ask = "curl --silent --fail --output /dev/null --max-time 5 http://127.0.0.1:18789/startupz"
+    return host.run(ask).returncode == 0
+
+
+def _write_record(rig_name: str, hosts: Sequence[str]) -> None:
+    """Write down the deployment of which hosts are copies as if each had been deployed."""
+    record = json.loads(RigHost(rig_name, hosts[0]).check(f"cat {RECORD_ON_HOST}"))
+    tasks = [{**task, "host": name} for task in record["tasks"] for name in hosts]
+    folder = CHECKOUT / "build" / rig_name / "records"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{time.time_ns()}-deploy_light_gateway-run.json").write_text(json.dumps({**record, "tasks": tasks}))
 
 
 def wait_until(condition: Callable[[], object], what: str, patience: float = 20) -> None:

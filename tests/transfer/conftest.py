@@ -12,14 +12,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fleet import BUILDER, RIG, TARGETS, Fleet, forget  # noqa: E402
 from registry import Registry  # noqa: E402
-from rig_host import CHECKOUT, rig  # noqa: E402
+from rig_host import CHECKOUT, keep_stub_image, rig  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def fleet():
-    """Boot the hosts; nothing is built yet. They are taken away, whatever happens."""
+    """Boot the hosts; the targets have nothing, the build host what it would build. They are taken away in any case."""
     try:
-        rig("up", "--rig", RIG, BUILDER, *TARGETS)
+        keep_stub_image()
+        rig("up", "--rig", RIG, "--images", BUILDER, BUILDER, *TARGETS)
         fleet = Fleet()
         fleet.let_deployer_in()
         fleet.bring_source(CHECKOUT / "tests/checkout")

@@ -114,6 +114,8 @@ class Fleet:
             "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "molecule/shared/callbacks"),
             "ANSIBLE_CALLBACKS_ENABLED": "recorder",
             "RECORDER_DIR": records,
+            # What a killed controller leaves goes with the rig's folder.
+            "ANSIBLE_LOCAL_TEMP": str(self.folder / "controller"),
         }
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         return subprocess.Popen(argv, text=True, env=environment, cwd=CHECKOUT, start_new_session=True, **pipes)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import random
 import shlex
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +25,15 @@ MODEL_PORT = 18999
 
 # The tests share this file, gateway_client.py, and what is for all tests.
 sys.path[:0] = [str(Path(__file__).parent), str(CHECKOUT / "tests")]
+
+# These begin with a deployment of their own and leave it: what the scenario deployed is not restored between them, for
+# each start of the real OpenClaw takes 20 s of a processor. They come last, in this order.
+OWN_DEPLOYMENT = ("test_secrets", "test_auth_monitor", "test_workflows")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the modules that leave another deployment behind at the end; the others stay in their order."""
+    items.sort(key=lambda item: OWN_DEPLOYMENT.index(item.path.stem) if item.path.stem in OWN_DEPLOYMENT else -1)
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,28 @@ def playbook(inventory, tmp_path_factory):
     return run
 
 
+@pytest.fixture(scope="session")
+def left_behind(inventory) -> Path:
+    """Return the mark of a host that does not have the scenario's deployment any more."""
+    return Path(inventory).with_name("another-deployment")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def the_scenarios_deployment(playbook, left_behind) -> None:
+    """Bring it back on a host on which tests ran before (`molecule verify` once more)."""
+    if left_behind.exists():
+        run = playbook("site.yml")
+        assert run.rc == 0, run.output
+        left_behind.unlink()
+
+
+@pytest.fixture(scope="module")
+def own_deployment(request, left_behind) -> None:
+    """Write down that this module leaves a deployment of its own."""
+    assert request.path.stem in OWN_DEPLOYMENT
+    left_behind.touch()
+
+
 @pytest.fixture(scope="module")
 def ssh(host) -> list[str]:
     """Return the command that runs something on the host, as the inventory says."""
@@ -87,22 +121,38 @@ def ssh(host) -> list[str]:
 @pytest.fixture(scope="module")
 def tunnel(ssh) -> Iterator[int]:
     """Open the guide's tunnel (ssh -L …:localhost:18789 user@openclaw-host) on a free port of the controller."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    argv = [*ssh[:-1], "-N", "-o", "ExitOnForwardFailure=yes", "-L", f"127.0.0.1:{port}:localhost:{PORT}", ssh[-1]]
-    with subprocess.Popen(argv) as process:
-        try:
-            wait_until(lambda: listening(port), "the SSH tunnel")
-            yield port
-        finally:
-            process.terminate()
+    for _attempt in range(5):
+        port = free_port()
+        argv = [*ssh[:-1], "-N", "-o", "ExitOnForwardFailure=yes", "-L", f"127.0.0.1:{port}:localhost:{PORT}", ssh[-1]]
+        with subprocess.Popen(argv) as process:
+            try:
+                wait_until(functools.partial(ended_or_listening, process, port), "the SSH tunnel", 60)
+                if process.poll() is None:
+                    yield port
+                    return
+            finally:
+                process.terminate()
+    pytest.fail("the SSH tunnel: ssh ended five times; see its message above")
+
+
+def free_port() -> int:
+    """Return a port that nobody has, below those that outgoing connections of other processes get meanwhile."""
+    for port in random.sample(range(20000, 32000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    pytest.fail("no free port among 100 of 20000 to 32000")
 
 
 @pytest.fixture
 def token(host) -> str:
     """Return the gateway's token as it is now; only root reads it on the host."""
     return host.check_output("cat /etc/openclaw/secrets/gateway_token")
+
+
+def ended_or_listening(process: subprocess.Popen, port: int) -> bool:
+    """Say whether it is known how it went."""
+    return process.poll() is not None or listening(port)
 
 
 def listening(port: int) -> bool:

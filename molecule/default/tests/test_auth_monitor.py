@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import time
 
@@ -70,8 +71,8 @@ def receiver(host, bridge):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def deployed(host, playbook, bridge, receiver):
-    """Deploy with both channels; afterwards, without them, and with the logins of before."""
+def deployed(host, playbook, bridge, receiver, own_deployment):
+    """Deploy with both channels."""
     host.check_output(f"umask 077; printf %s {NTFY_TOKEN} > /root/auth-monitor-test-token")
     bot_token = {"source": "file", "provider": "provider_telegram", "id": "value"}
     telegram = {"enabled": True, "botToken": bot_token, "apiRoot": f"http://{bridge}:{PORT}"}
@@ -92,11 +93,10 @@ def deployed(host, playbook, bridge, receiver):
     host.check_output("systemctl stop %s", TIMER)
     yield
     forget_logins(host)
-    assert playbook("site.yml").rc == 0
 
 
 def forget_logins(host) -> None:
-    database = f"sqlite3.connect('{STATE}/state/openclaw.sqlite', timeout=10, isolation_level=None)"
+    database = f"sqlite3.connect('{STATE}/state/openclaw.sqlite', timeout=60, isolation_level=None)"
     delete = "DELETE FROM config_machine_state WHERE state_key = 'authProfiles.store'"
     code = f"import sqlite3; {database}.execute({delete!r})"
     host.check_output(f"setpriv --reuid=openclaw --regid=openclaw --clear-groups python3 -c {shlex.quote(code)}")
@@ -119,7 +119,7 @@ def check(host) -> str:
     """Let the monitor run once, and the notifier after it; return the state."""
     host.run("systemctl start %s", READER)
     wait_until(lambda: host.run("systemctl show -P ActiveState %s", NOTIFIER).stdout.strip() not in (
-        "active", "activating", "deactivating"), "the notifier", 60)  # fmt: skip
+        "active", "activating", "deactivating"), "the notifier", 180)  # fmt: skip
     return json.loads(host.check_output(f"cat {STATUS}"))["state"]
 
 
@@ -164,7 +164,8 @@ def test_an_expiring_login_is_told_on_both_channels_once_an_hour(host):
     assert [check(host), check(host)] == ["expiring", "expiring"]
     [alert], [message] = received(host, "alerts"), received(host, "sendMessage")
     assert f"Bearer {NTFY_TOKEN}" in alert
-    assert "anthropic:manual (anthropic): expires in 59 min" in alert
+    # 59 minutes, and less on a machine that takes more than a minute for the command.
+    assert re.search(r"anthropic:manual \(anthropic\): expires in 5[0-9] min", alert)
     assert "login expiring" in message
     assert LOGIN not in host.check_output(f"cat {STATUS} {RECORD}") + journal(host, READER) + journal(host, NOTIFIER)
 

@@ -37,7 +37,7 @@ def projects(host):
             options = " ".join(f"-f {name}" for name in files)
             host.check_output(f"cd {home} && docker compose -p {project} {options} up -d 2>&1")
         for project in PROJECTS:
-            wait_until(lambda project=project: settled(host, project), f"{project} to start or to end", 120)
+            wait_until(lambda project=project: settled(host, project), f"{project} to start or to end", 300)
         yield
     finally:
         for project in PROJECTS:

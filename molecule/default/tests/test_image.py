@@ -86,7 +86,7 @@ def test_a_source_tree_builds_runs_and_is_not_built_twice(host, playbook):
         )
         for path in ("healthz", "readyz"):
             url = f"http://127.0.0.1:18999/{path}"
-            wait_until(lambda url=url: host.run("curl -sf %s", url).rc == 0, url)
+            wait_until(lambda url=url: host.run("curl -sf %s", url).rc == 0, url, 120)
     finally:
         host.run("docker rm -f checkout; docker image rm openclaw-checkout:hardened; rm -rf /root/checkout")
         host.run("rm -rf /var/lib/openclaw-checkout-hardening")

@@ -35,7 +35,7 @@ def uid(host, name: str) -> int:
 
 @pytest.mark.parametrize("port", [18789, 18790])
 def test_both_serve(host, port):
-    assert host.run("curl -s -f --max-time 5 http://127.0.0.1:%s/readyz", str(port)).rc == 0
+    assert host.run("curl -s -f --max-time 30 http://127.0.0.1:%s/readyz", str(port)).rc == 0
 
 
 def test_the_image_was_built_once(host):

@@ -97,7 +97,7 @@ def neighbour(host):
 def test_a_neighbour_that_routes_through_the_host_does_not_reach_the_container(host, neighbour):
     """Docker before 28 forwards to a published port's container, whatever address it is published on."""
     networks = json.loads(host.check_output("docker inspect %s", CONTAINER))[0]["NetworkSettings"]["Networks"]
-    cable = "timeout 4 ip netns exec %s bash -c 'read -r greeting < /dev/tcp/198.51.100.1/22 && echo $greeting'"
+    cable = "timeout 30 ip netns exec %s bash -c 'read -r greeting < /dev/tcp/198.51.100.1/22 && echo $greeting'"
     assert "SSH" in host.check_output(cable, NEIGHBOUR)
     assert neighbour(f"http://198.51.100.1:{PORT}/healthz").stdout == "000"
     for network in networks.values():

@@ -117,4 +117,4 @@ def test_stopped_and_back(host, playbook, deployed):
     assert host.check_output("docker inspect -f '{{.State.Running}}' %s", CONTAINER) == "false"
     assert playbook("site.yml", openclaw_gateway_state="stopped").changed == []
     deployed()
-    assert host.run("curl -sf --max-time 5 http://127.0.0.1:18789/readyz").rc == 0
+    assert host.run("curl -sf --max-time 30 http://127.0.0.1:18789/readyz").rc == 0

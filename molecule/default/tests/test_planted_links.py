@@ -33,4 +33,4 @@ def test_a_planted_link_is_refused_and_leads_nowhere(host, playbook, planted, ta
     assert "link" in run.output
     assert fingerprint(host, VICTIM) == shadow
     assert host.check_output("stat -c '%%U %%G %%a %%i' /etc") == folder
-    assert host.run("curl -s -f --max-time 5 http://127.0.0.1:18789/readyz").rc == 0
+    assert host.run("curl -s -f --max-time 30 http://127.0.0.1:18789/readyz").rc == 0

@@ -59,8 +59,14 @@ def command(reports) -> Callable[..., list[str]]:
 @pytest.fixture
 def environment() -> dict[str, str]:
     """Return the environment of a run."""
-    return {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_FORCE_COLOR": "0"}  # fmt: skip
+    return {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_FORCE_COLOR": "0",
+        # What a killed controller leaves goes with the rig's folder.
+        "ANSIBLE_LOCAL_TEMP": str(CHECKOUT / "build" / RIG / "controller"),
+    }
 
 
 @pytest.fixture

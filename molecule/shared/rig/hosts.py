@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import ipaddress
 import json
 import shutil
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import image
 import mirrors
+import snapshots
 from shell import CHECKOUT, CHECKOUT_ID, RigError, answers, run, say
 
 LABEL = "openclaw.hardening.rig"
@@ -30,25 +34,39 @@ CONTAINER = [
     # So that `systemctl reboot` in the host is a reboot.
     *("--stop-signal=SIGRTMIN+3", "--restart=always"),
 ]
+# Not those that Docker hands out by itself: a network inside a kept host must not meet the one that it is restored in.
+SUBNETS = ipaddress.ip_network("10.208.0.0/12")
 
 
-def up(rig: str, names: list[str], *, aside: Sequence[str] = (), bare: bool = False) -> None:
+@dataclass(frozen=True)
+class Beginning:
+    """What a new host begins with.
+
+    :param bare: what the roles install is taken away.
+    :param images: the hosts whose Docker has the image of the stub gateway, when one was kept.
+    :param snapshot: the key of a kept host, of which it is a copy.
+    """
+
+    bare: bool = False
+    images: tuple[str, ...] = ()
+    snapshot: str = ""
+
+
+def up(rig: str, names: list[str], *, aside: Sequence[str] = (), beginning: Beginning = Beginning()) -> None:
     """Make the named hosts, all at once, and write an inventory for them.
 
     :param aside: more hosts, that are not in the group `openclaw`.
-    :param bare: take from new ones what the roles install.
     """
     folder = STATE / rig
     folder.mkdir(parents=True, exist_ok=True)
     key = _key(folder)
     tag = image.ensure()
     if not answers("docker", "network", "inspect", f"{PREFIX}-{rig}"):
-        mtu = f"com.docker.network.driver.mtu={_mtu()}"
-        run("docker", "network", "create", *_labels(rig), "--opt", mtu, f"{PREFIX}-{rig}")
+        _make_network(rig)
     everybody = [*names, *aside]
     say(f"booting {', '.join(everybody)}")
     with ThreadPoolExecutor() as pool:
-        addresses = list(pool.map(lambda name: _host(rig, name, tag, key, bare), everybody))
+        addresses = list(pool.map(lambda name: _host(rig, name, tag, key, beginning), everybody))
     _write_inventory(rig, folder, key, dict(zip(everybody, addresses)), aside)
     _write_shell(folder, key, addresses[0])
     say(f"ready: {folder / 'inventory.yml'}")
@@ -82,32 +100,89 @@ def container_of(rig: str, name: str) -> str:
     return f"{PREFIX}-{rig}-{name}"
 
 
-def _host(rig: str, name: str, tag: str, key: Path, bare: bool) -> str:
+def snapshot_key(kind: str, deployed: str = "") -> str:
+    """Return the key of the snapshot that fits this checkout and machine.
+
+    :param deployed: what was deployed, beside what is in the checkout: the playbook's variables.
+    """
+    root = image.ensure()
+    if kind == "images":
+        return snapshots.key_of(snapshots.IMAGE_SOURCES, root)
+    return snapshots.key_of(snapshots.HOST_SOURCES, root, json.dumps(furniture()), " ".join(CONTAINER), deployed)
+
+
+def keep(rig: str, name: str, kind: str, key: str) -> None:
+    """Make a snapshot of a host that runs; it runs again afterwards."""
+    container = container_of(rig, name)
+    if kind == "images":
+        run("docker", "exec", container, "docker", "tag", "openclaw:hardened", snapshots.STUB_IMAGE)
+        run("docker", "exec", container, "docker", "image", "rm", "openclaw:hardened")
+    run("docker", "stop", "--time=60", container)
+    snapshots.keep(container, f"{container}-docker", kind, key, image.ensure())
+    run("docker", "start", container)
+    _settle(container)
+
+
+def _make_network(rig: str) -> None:
+    """Make the network of a rig, with addresses that nothing on this machine has."""
+    routes = [route["dst"] for route in json.loads(run("ip", "-j", "route", "show")) if "/" in route.get("dst", "")]
+    taken = [ipaddress.ip_network(destination) for destination in routes]
+    start = int(hashlib.sha256(f"{PREFIX}-{rig}".encode()).hexdigest(), 16)
+    every = 2 ** (24 - SUBNETS.prefixlen)
+    candidates = (ipaddress.ip_network((int(SUBNETS[0]) + (start + n) % every * 256, 24)) for n in range(every))
+    subnet = next((one for one in candidates if not any(one.overlaps(other) for other in taken)), None)
+    if subnet is None:
+        raise RigError(f"this machine has routes to all of {SUBNETS}: no addresses are left for hosts")
+    mtu = f"com.docker.network.driver.mtu={_mtu()}"
+    run("docker", "network", "create", *_labels(rig), "--opt", mtu, f"--subnet={subnet}", f"{PREFIX}-{rig}")
+
+
+def _host(rig: str, name: str, tag: str, key: Path, beginning: Beginning) -> str:
     container = container_of(rig, name)
     new = not answers("docker", "container", "inspect", container)
     if new:
         volume = f"{container}-docker"
         run("docker", "volume", "create", *_labels(rig), volume)
+        root = tag
+        if beginning.snapshot:
+            root = snapshots.image(beginning.snapshot)
+            snapshots.fill(volume, "host", beginning.snapshot, tag)
+        elif name in beginning.images and snapshots.exists("images", snapshot_key("images")):
+            snapshots.fill(volume, "images", snapshot_key("images"), tag)
         run("docker", "create", "--name", container, "--hostname", name, "--network", f"{PREFIX}-{rig}",
-            *_labels(rig), f"--volume={volume}:/var/lib/docker", *CONTAINER, tag)  # fmt: skip
-        _furnish(container)
+            *_labels(rig), f"--volume={volume}:/var/lib/docker", *CONTAINER, root)  # fmt: skip
+        if beginning.snapshot:
+            _put(container, "/etc/rig/new-identity", "")
+        else:
+            _furnish(container)
     # Every time: the key is new when somebody removed build/ and kept the host.
     _put(container, "/root/.ssh/authorized_keys", key.with_suffix(".pub").read_text(), 0o600)
     run("docker", "start", container)
     _settle(container)
-    if new and bare:
+    if new and beginning.bare:
         run("docker", "exec", container, "apt-get", "purge", "-y", "-qq", "--autoremove", *image.WHAT_THE_ROLES_INSTALL)
     return run("docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container)
 
 
 def _furnish(container: str) -> None:
     """Give a new host this machine's way to the package mirrors."""
-    _put(container, "/etc/rig/resolv.conf", mirrors.nameservers())
-    _put(container, "/etc/pip.conf", mirrors.pip_conf())
-    _put(container, "/etc/npmrc", mirrors.npmrc())
-    _put(container, "/etc/docker/daemon.json", json.dumps({"mtu": _mtu()}))
-    for certificate in mirrors.certificates():
-        _put(container, f"/usr/local/share/ca-certificates/{certificate.name}", certificate.read_text())
+    for path, text in furniture().items():
+        _put(container, path, text)
+
+
+def furniture() -> dict[str, str]:
+    """Return the files that tell a host this machine's way to the package mirrors."""
+    certificates = {
+        f"/usr/local/share/ca-certificates/{certificate.name}": certificate.read_text()
+        for certificate in mirrors.certificates()
+    }
+    return {
+        "/etc/rig/resolv.conf": mirrors.nameservers(),
+        "/etc/pip.conf": mirrors.pip_conf(),
+        "/etc/npmrc": mirrors.npmrc(),
+        "/etc/docker/daemon.json": json.dumps({"mtu": _mtu()}),
+        **certificates,
+    }
 
 
 def _put(container: str, path: str, text: str, mode: int = 0o644) -> None:

@@ -43,6 +43,13 @@ cat > /usr/local/sbin/rig-init <<'INIT'
 #!/bin/sh
 # PID 1 until systemd takes over. Docker hands the control groups over read-only: one tree on v2, several on v1.
 [ -s /etc/rig/resolv.conf ] && cat /etc/rig/resolv.conf > /etc/resolv.conf
+# A copy of a kept host is a host of its own.
+if [ -e /etc/rig/new-identity ]; then
+  rm -f /etc/rig/new-identity /etc/ssh/ssh_host_*
+  old=$(cat /etc/machine-id)
+  tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id
+  [ ! -d "/var/log/journal/$old" ] || mv "/var/log/journal/$old" "/var/log/journal/$(cat /etc/machine-id)"
+fi
 ssh-keygen -A > /dev/null
 mount --make-rshared / # systemd does it on a server, not in a container; LoadCredential= gives nothing without it
 mount -o remount,bind,rw /sys/fs/cgroup
