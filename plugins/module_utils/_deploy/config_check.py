@@ -11,8 +11,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Wanted, redact
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Wanted
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import cli
+from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.redact import LONG_HEX, Redactor
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import (
     DeadlinePassedError,
     allowed,
@@ -42,6 +43,7 @@ def validate(module: AnsibleModule, docker_host: str, wanted: Wanted, image_id: 
         return []
     text = next(file.content for file in wanted.files if file.path == judge.path).decode()
     _remove_forgotten(module, docker_host)
+    hidden = Redactor(wanted.secrets, LONG_HEX)
     name = f"{wanted.container}-check-{secrets.token_hex(4)}"
     ends = _after_boot() + int(allowed(module)) + 60
     argv = [*cli(docker_host), *_CAGE, "--name", name, "--label", f"{_LABEL}={ends}", "--user", judge.user]
@@ -59,12 +61,12 @@ def validate(module: AnsibleModule, docker_host: str, wanted: Wanted, image_id: 
         # Its client alone was ended; the container does not end with it.
         _remove(module, docker_host, [name])
         for stream in ("stdout", "stderr"):
-            error.details[stream] = redact(str(error.details.get(stream, "")), wanted.secrets)
+            error.details[stream] = hidden(str(error.details.get(stream, "")))
         error.details["outcome"] = "unchanged"
         raise
-    issues, warnings = read_verdict(answer.stdout)
+    issues, warnings = ([hidden(text) for text in texts] for texts in read_verdict(answer.stdout))
     if answer.rc != 0 or issues:
-        said = "; ".join(issues) or redact((answer.stderr or answer.stdout).strip()[-800:], wanted.secrets)
+        said = "; ".join(issues) or hidden(answer.stderr or answer.stdout).strip()[-800:]
         raise HardeningError(
             judge.option or judge.path,
             said,

@@ -12,9 +12,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure_cases import diagnose
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure_facts import look
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import Probe
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import redact
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import Service
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Container
+from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.redact import LONG_HEX, redact
 
 _LOG_LINES = 25
 
@@ -91,4 +91,4 @@ class Explainer:
         return Failure(self._masked(str(error)), self._masked(why), log, name)
 
     def _masked(self, text: str) -> str:
-        return redact(text, self.secrets)
+        return redact(text, self.secrets, LONG_HEX)

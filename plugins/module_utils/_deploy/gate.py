@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless, shown
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Wanted, redact
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Wanted
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import find_image
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import (
     Settings,
@@ -30,6 +30,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine 
     waivers_from,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import EVERYWHERE
+from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.redact import LONG_HEX, redact
 
 if TYPE_CHECKING:
     from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import Compose
@@ -155,4 +156,4 @@ def waived(findings: Iterable[Finding]) -> list[str]:
 
 def _clean(text: str, secrets: Collection[str] = ()) -> str:
     """Return text from a definition on one line, short, and without what has to stay secret."""
-    return harmless(redact(text, secrets))
+    return harmless(redact(text, secrets, LONG_HEX))

@@ -8,7 +8,6 @@ Everything here but ``find`` is pure; ``_rollout`` takes the steps.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
     from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.ownership import Claim
     from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import Compose
     from docker import DockerClient
-
-_LONG_HEX = re.compile(r"\b[0-9a-fA-F]{32,}\b")
-_MASK = "********"
 
 
 @dataclass(frozen=True)
@@ -321,10 +317,3 @@ def diff(wanted: Wanted, found: Found, plan: Plan) -> list[dict[str, str]]:
 
 def _sketch(image: str, config_hash: str, status: str) -> str:
     return f"image: {image}\ndefinition: {config_hash}\nstatus: {status}\n"
-
-
-def redact(text: str, secrets: Collection[str]) -> str:
-    """Mask the given secrets, and everything that looks like a token."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, _MASK)
-    return _LONG_HEX.sub(_MASK, text)

@@ -17,6 +17,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core import va
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import managed
+from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.redact import redact
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import http as system_http
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ class Login:
         return {"username": self.username, "password": self.password} if self.username else {}
 
     def hidden(self, text: str) -> str:
-        """Return a text without the password."""
-        return text.replace(self.password, "********") if self.password else text
+        """Return a text without the password, in whichever form the daemon or the registry repeats it."""
+        return redact(text, [self.password])
 
 
 # --- options ------------------------------------------------------------------------------------------------------

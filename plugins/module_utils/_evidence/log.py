@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
+from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.redact import LONG_WORD, redact
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -24,12 +25,9 @@ if TYPE_CHECKING:
 DAY = 24 * 60 * 60
 MAX_LINES = 2000
 MAX_SIZE = 1 << 20
-_MASK = "********"
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # Docker's time, OpenClaw's time, its part of the program.
 _START = re.compile(r"(?:(\S+Z) )?(?:\d{4}-\d\d-\d\dT\S+ )?(?:\[[\w/.:-]+\] )?")
-# Long and with a digit: a token, a digest, an id.
-_TOKEN = re.compile(r"(?<![\w-])(?=[A-Za-z_-]*\d)[\w-]{32,}(?![\w-])")
 _EVENTS: Mapping[str, re.Pattern[str]] = {
     "lockout": re.compile(r"unauthorized conn=.* reason=rate_limited guidance="),
     # Nobody guesses who shows no token at all: a page that is still open somewhere.
@@ -106,4 +104,4 @@ def _event(line: str) -> Event | None:
     if not kind:
         return None
     when = start[1][:19] if start and start[1] else ""
-    return Event(kind, _TOKEN.sub(_MASK, f"{when} {rest}".strip())[:200])
+    return Event(kind, redact(f"{when} {rest}".strip(), also=LONG_WORD)[:200])

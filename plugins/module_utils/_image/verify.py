@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -98,10 +99,8 @@ def secrets(contents: dict[str, bytes]) -> Secrets:
 
 
 def masked(text: str, known: Secrets) -> str:
-    """Return a text without any known credential."""
-    for needle in known.needles:
-        text = text.replace(needle.decode(), "********")
-    return text
+    """Return a text without any known credential, and without what looks like one."""
+    return redact(text, [needle.decode() for needle in known.needles])
 
 
 def inspect(archive: IO[bytes], app: str, known: Secrets) -> Evidence:

@@ -41,6 +41,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine 
     waivers_from,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import HOST_AREAS, STATUSES, Rule
+from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.redact import Redactor
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -50,7 +51,6 @@ T = TypeVar("T")
 
 VERSION = "0.1.0"
 DEFAULT_CONTAINER = "openclaw-gateway"
-_MASK = "********"
 _HOST_RULES = tuple(rule for rule in RULES if rule.area in HOST_AREAS)
 _CONTAINER_RULES = tuple(rule for rule in RULES if rule.area not in HOST_AREAS)
 _PARTS = frozenset(name for rule in RULES for name in ("settings", *rule.needs))
@@ -96,6 +96,7 @@ class Audit:
         self.waivers = waivers_from("waivers", params["waivers"])
         self.today = datetime.now(timezone.utc).date()
         self.secrets: set[str] = set()
+        self.redactor = Redactor()
 
     def run(self) -> dict[str, Any]:
         """Look, judge, show."""
@@ -105,6 +106,7 @@ class Audit:
         findings = self._judge(_HOST_RULES, "host", host)
         for name, container in self._targets(api).items():
             findings += self._judge(_CONTAINER_RULES, name, self._parts(api, container, host))
+        self.redactor = Redactor(self.secrets)
         counts = Counter(finding.status for finding in findings)
         used = {finding.waiver for finding in findings}
         return {
@@ -174,9 +176,7 @@ class Audit:
 
     def _safe(self, text: str) -> str:
         """Return text from the world without a secret, a control character or an end far away."""
-        for secret in sorted(self.secrets, key=len, reverse=True):  # one may be a part of another
-            text = text.replace(secret, _MASK)
-        return harmless(text)
+        return harmless(self.redactor(text))
 
 
 def _try(ask: Callable[[], T]) -> T | Unavailable:

@@ -51,14 +51,14 @@ _HARMLESS = re.compile(r"|true|false|yes|no|on|off|none|null|undefined|[01]", re
 _REFERENCE = re.compile(r"\$|%\(|process\.env\b|os\.environ\b|secretref-|__env__:|\*+$|<[a-z_ -]+>$")
 _PATH = re.compile(r"(?:~|\.{1,2})?/(?:[\w.-]+/)+[\w.-]+")
 _ROOTS = re.compile(r"(?:~|\.{1,2}|/(?:app|data|etc|home|mnt|opt|root|run|secrets|srv|tmp|usr|var))/")
-_SHAPE = re.compile(
+SHAPE = re.compile(
     r"(?<![A-Za-z0-9_-])(?:sk-[A-Za-z0-9_-]{20,}|gh[opsru]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|xox[abeprs]-[A-Za-z0-9-]{10,}"
     r"|AKIA[0-9A-Z]{16}|AIza[\w-]{35}|[0-9]{8,10}:[A-Za-z0-9_-]{35})(?![A-Za-z0-9_-])"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----|://[^/\s:@'\"]*:[^/\s:@'\"$]+@"
 )
 _NAME = re.compile(r"[\w.-]{1,64}")
-_ASSIGNED = re.compile(r"(?:^|[\s;&'\"(])(--?[A-Za-z][\w-]*|[A-Z][A-Z0-9_]*)(=|\s+)[\"']?([^\s\"';&|)]+)")
-_BEARER = re.compile(r"\b(?:Bearer|Basic)\s+[\"']?([^\s\"'$;&|)]{8,})")
+ASSIGNED = re.compile(r"(?:^|[\s;&'\"(])(--?[A-Za-z][\w-]*|[A-Z][A-Z0-9_]*)(=|\s+)[\"']?([^\s\"';&|)]+)")
+BEARER = re.compile(r"\b(?:Bearer|Basic)\s+[\"']?([^\s\"'$;&|)]{8,})")
 SHAPED = "a value that is shaped like a secret"
 
 
@@ -82,7 +82,7 @@ def is_literal(value: str) -> bool:
 
 def is_shaped(value: str) -> bool:
     """Tell whether a value gives itself away: a provider's key, a private key, a password in an address."""
-    return bool(_SHAPE.search(value))
+    return bool(SHAPE.search(value))
 
 
 def in_environment(variables: Mapping[str, str]) -> list[str]:
@@ -100,8 +100,8 @@ def secrets_of_arguments(argv: Sequence[str]) -> list[tuple[str, str]]:
         for name, value in _assignments(word, following):
             if is_secret_name(name) and is_literal(value):
                 found.append((name if _NAME.fullmatch(name) else SHAPED, value))
-        found.extend((SHAPED, value) for value in _SHAPE.findall(word))
-        found.extend(("a bearer token", value) for value in _BEARER.findall(word) if is_literal(value))
+        found.extend((SHAPED, value) for value in SHAPE.findall(word))
+        found.extend(("a bearer token", value) for value in BEARER.findall(word) if is_literal(value))
     return found
 
 
@@ -118,7 +118,7 @@ def _assignments(word: str, following: str) -> Iterator[tuple[str, str]]:
     elif equals and _NAME.fullmatch(name):
         yield name, value
     if any(character in word for character in " \t\n"):
-        for name, joint, value in _ASSIGNED.findall(word):
+        for name, joint, value in ASSIGNED.findall(word):
             # Without '=' only an option takes what follows it; `echo TOKEN is missing` gives nothing away.
             if joint == "=" or (name.startswith("-") and not value.startswith("-")):
                 yield name, value
