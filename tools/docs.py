@@ -44,10 +44,21 @@ def row(name: str, option: dict[str, Any]) -> str:
     return f"| `{name}` | {kind} | {default} | {cell(option['description'])}{choices} |\n"
 
 
-def table(role: str) -> str:
-    """All variables of a role, as its argument specs have them."""
-    specs = yaml.safe_load((TOP / "roles" / role / "meta/argument_specs.yml").read_text())
-    options = specs["argument_specs"]["main"]["options"]
+def options_of(name: str) -> dict[str, dict[str, Any]]:
+    """All variables of a role, or of a playbook that has some of its own."""
+    specs = TOP / "roles" / name / "meta/argument_specs.yml"
+    if specs.is_file():
+        return dict(yaml.safe_load(specs.read_text())["argument_specs"]["main"]["options"])
+    return dict(
+        yaml.safe_load((TOP / f"playbooks/vars/{name.removeprefix('openclaw_')}_options.yml").read_text())[
+            f"_{name}_options"
+        ]
+    )
+
+
+def table(name: str) -> str:
+    """All variables of a role or playbook, as its argument specs have them."""
+    options = options_of(name)
     rows = "".join(row(name, option) for name, option in options.items())
     return f"\n| variable | type | default | what it is for |\n|---|---|---|---|\n{rows}\n"
 

@@ -14,7 +14,12 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "type": "list",
         "elements": "dict",
         "required": True,
-        "options": {"name": {"type": "str", "required": True}, "seen": {"type": "dict", "default": {}}},
+        "options": {
+            "name": {"type": "str", "required": True},
+            "deployment": {"type": "dict", "default": {}},
+            "account": {"type": "dict", "default": {}},
+            "fault": {"type": "str", "default": ""},
+        },
     },
     "canaries": {"type": "list", "elements": "str", "default": []},
     "batches": {"type": "list", "elements": "raw", "required": True},
@@ -32,7 +37,7 @@ class ActionModule(ControllerAction):
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Decide."""
         rollout_plan.batches(options["batches"], options["hints"])
-        hosts = [rollout_plan.candidate(item["name"], item["seen"], options["canaries"]) for item in options["hosts"]]
+        hosts = [rollout_plan.candidate(item["name"], item, options["canaries"]) for item in options["hosts"]]
         plan = rollout_plan.plan(
             hosts,
             skip_unreachable=options["unreachable"] == "skip",

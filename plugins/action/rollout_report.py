@@ -22,7 +22,11 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "type": "list",
         "elements": "dict",
         "required": True,
-        "options": {"name": {"type": "str", "required": True}, "seen": {"type": "dict", "default": {}}},
+        "options": {
+            "name": {"type": "str", "required": True},
+            "deployment": {"type": "dict", "default": {}},
+            "outcome": {"type": "dict", "default": {}},
+        },
     },
     "skipped": {"type": "list", "elements": "str", "default": []},
     "directory": {"type": "str", "default": ""},
@@ -37,8 +41,7 @@ class ActionModule(ControllerAction):
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Report."""
         rows = [
-            summary.row(item["name"], item["seen"], skipped=item["name"] in options["skipped"])
-            for item in options["hosts"]
+            summary.row(item["name"], item, skipped=item["name"] in options["skipped"]) for item in options["hosts"]
         ]
         made = summary.document(rows, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
         files = self._write(options["directory"], made)

@@ -36,12 +36,18 @@ options:
         description: Name of the host.
         type: str
         required: true
-      seen:
-        description:
-          - What was registered of it before. C(look) of M(openclaw.hardening.deployment_info), C(account) of
-            M(openclaw.hardening.service_user) in check mode, C(fault) as text when an earlier judgement refused it.
+      deployment:
+        description: What M(openclaw.hardening.deployment_info) returned. A host without it counts as not reachable.
         type: dict
         default: {}
+      account:
+        description: The service account as M(openclaw.hardening.service_user) predicts it, with its C(uid).
+        type: dict
+        default: {}
+      fault:
+        description: Why the host cannot be a target; empty when it can.
+        type: str
+        default: ""
   canaries:
     description: Names of the hosts that come first.
     type: list
@@ -73,8 +79,8 @@ EXAMPLES = r"""
 - name: Decide
   openclaw.hardening.rollout_plan:
     hosts:
-      - {name: one, seen: {look: "{{ hostvars.one.look }}"}}
-      - {name: two, seen: {look: "{{ hostvars.two.look }}"}}
+      - {name: one, deployment: "{{ hostvars.one.deployment }}"}
+      - {name: two, deployment: "{{ hostvars.two.deployment }}"}
     canaries: [two]
     batches: [1, "100%"]
   run_once: true

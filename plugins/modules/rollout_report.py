@@ -40,11 +40,16 @@ options:
         description: Name of the host.
         type: str
         required: true
-      seen:
+      deployment:
         description:
-          - C(look) is what M(openclaw.hardening.deployment_info) returned before. C(outcome) is how it went, a
-            dictionary of C(result) (V(updated), V(unchanged), V(would be updated), V(rolled back), V(failed),
-            V(rollback failed) or V(unreachable)), C(image_id), C(seconds), C(probes), C(message) and C(not_ready),
+          - What M(openclaw.hardening.deployment_info) returned before the rollout.
+          - A host without it counts as V(unreachable).
+        type: dict
+        default: {}
+      outcome:
+        description:
+          - The result, a dictionary of C(result) (V(updated), V(unchanged), V(would be updated), V(rolled back),
+            V(failed), V(rollback failed) or V(unreachable)), C(image_id), C(seconds), C(probes), C(message) and C(not_ready),
             names of channels that are not ready, shown as a warning.
         type: dict
         default: {}
@@ -72,9 +77,8 @@ EXAMPLES = r"""
     directory: ./reports
     hosts:
       - name: one
-        seen:
-          look: "{{ hostvars.one.look }}"
-          outcome: {result: updated, image_id: "sha256:af5ec7bde6d0", seconds: 31.4}
+        deployment: "{{ hostvars.one.deployment }}"
+        outcome: {result: updated, image_id: "sha256:af5ec7bde6d0", seconds: 31.4}
   run_once: true
 """
 

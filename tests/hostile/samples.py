@@ -38,10 +38,9 @@ def controller_requests(audit: dict[str, Any], folder: str) -> dict[str, dict[st
 
     :param audit: what hardening_info returned.
     """
-    look = {"image_id": "sha256:" + "0" * 64, "engine": True, "status": "running"}
-    outcome = {"result": "updated", "image_id": look["image_id"], "seconds": 3.5, "probes": {"asked": 9, "failed": 1},
-               "message": "as it should be"}  # fmt: skip
-    seen = {"look": look, "account": {"account": {"uid": 1000}}, "fault": ""}
+    deployment = {"image_id": "sha256:" + "0" * 64, "engine": True, "status": "running"}
+    outcome = {"result": "updated", "image_id": deployment["image_id"], "seconds": 3.5,
+               "probes": {"asked": 9, "failed": 1}, "message": "as it should be"}  # fmt: skip
     return {
         "hardening_report": {
             "hosts": [{"name": "gateway", "result": {**audit, "checks": audit["checks"][:3]}}],
@@ -51,7 +50,7 @@ def controller_requests(audit: dict[str, Any], folder: str) -> dict[str, dict[st
             "table": True,
         },
         "rollout_plan": {
-            "hosts": [{"name": "gateway", "seen": seen}],
+            "hosts": [{"name": "gateway", "deployment": deployment, "account": {"uid": 1000}, "fault": ""}],
             "canaries": ["gateway"],
             "batches": [1, "25%"],
             "unreachable": "stop",
@@ -59,7 +58,7 @@ def controller_requests(audit: dict[str, Any], folder: str) -> dict[str, dict[st
             "hints": {"batches": "openclaw_rollout_batches"},
         },
         "rollout_report": {
-            "hosts": [{"name": "gateway", "seen": {**seen, "outcome": outcome}}],
+            "hosts": [{"name": "gateway", "deployment": deployment, "outcome": outcome}],
             "skipped": ["other"],
             "directory": folder,
         },

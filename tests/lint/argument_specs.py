@@ -1,4 +1,4 @@
-"""Every role's defaults and argument specs say the same, and both say what each switch is for."""
+"""Every role's defaults and argument specs say the same; these and a playbook's options say what each switch is for."""
 
 from __future__ import annotations
 
@@ -63,6 +63,16 @@ def compare(role: str, defaults: dict[str, Any], specs: dict[str, Spec]) -> list
     return found
 
 
+def check_playbook(path: Path) -> list[str]:
+    """Everything that is wrong with the options of a playbook, which have their default in their spec."""
+    name = f"openclaw_{path.stem.removesuffix('_options')}"
+    options = load(path).get(f"_{name}_options", {})
+    found = [f"{option} has no description or no type" for option in undescribed(options)]
+    found += [f"{option} does not start with {name}_" for option in options if not option.startswith(f"{name}_")]
+    found += [f"{option} has no default" for option, spec in options.items() if "default" not in spec]
+    return found or ([] if options else [f"there is no _{name}_options"])
+
+
 def check(role: str) -> list[str]:
     """Everything that is wrong with one role."""
     folder = Path("roles") / role
@@ -80,6 +90,8 @@ def main() -> int:
     """Check all roles."""
     roles = sorted({path.parts[1] for path in tree.files("roles/*/*")})
     found = [f"roles/{role}: {problem}" for role in roles for problem in check(role)]
+    playbooks = sorted(tree.files("playbooks/vars/*_options.yml"))
+    found += [f"{path}: {problem}" for path in playbooks for problem in check_playbook(path)]
     print("\n".join(found) or f"{len(roles)} roles: defaults and argument specs are the same")
     return 1 if found or not roles else 0
 

@@ -76,6 +76,38 @@ def test_argument_specs_and_defaults_that_differ(checkout: Path, specs: str, def
     assert finding in done.stdout
 
 
+OPTIONS = """---
+_openclaw_play_options:
+  openclaw_play_port: {type: int, default: 1, description: Port.}
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "finding"),
+    [
+        (OPTIONS.replace(", description: Port.", ""), "openclaw_play_port has no description"),
+        (OPTIONS.replace("type: int, ", ""), "openclaw_play_port has no description or no type"),
+        (OPTIONS.replace("default: 1, ", ""), "openclaw_play_port has no default"),
+        (OPTIONS.replace("  openclaw_play_port", "  openclaw_other_port"), "does not start with openclaw_play_"),
+        ("---\n", "there is no _openclaw_play_options"),
+    ],
+)
+def test_options_of_a_playbook_that_are_not_described(checkout: Path, options: str, finding: str) -> None:
+    write(checkout, "playbooks/vars/play_options.yml", OPTIONS)
+    assert gate(checkout, "tests/lint/argument_specs.py").returncode == 0
+    write(checkout, "playbooks/vars/play_options.yml", options)
+    done = gate(checkout, "tests/lint/argument_specs.py")
+    assert done.returncode == 1
+    assert f"playbooks/vars/play_options.yml: {finding}" in done.stdout.replace("openclaw_other_port ", "")
+
+
+def test_a_table_of_a_playbook_s_options_is_written(checkout: Path) -> None:
+    write(checkout, "playbooks/vars/play_options.yml", OPTIONS)
+    write(checkout, "README.md", "<!-- variables: openclaw_play -->\nold\n<!-- end of variables -->\n")
+    assert gate(checkout, "tools/docs.py").returncode == 0
+    assert "| `openclaw_play_port` | int | `1` | Port. |" in (checkout / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("rule", "name", "text", "finding"),
     [

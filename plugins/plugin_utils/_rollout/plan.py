@@ -36,15 +36,15 @@ class Plan:
     skipped: tuple[str, ...]
 
 
-def candidate(name: str, seen: Mapping[str, Any], canaries: Iterable[str]) -> Candidate:
-    """Read what the play registered of a host: ``look``, ``fault``, ``account``."""
-    look = part(seen, "look")
-    uid = part(seen, "account", "account").get("uid")
-    fault = text(part(seen).get("fault"))
-    if not fault and look.get("failed"):
-        fault = text(look.get("msg")) or "it could not be looked at"
-    # What was never asked is not known to be there.
-    reachable = bool(look) and not look.get("unreachable")
+def candidate(name: str, facts: Mapping[str, Any], canaries: Iterable[str]) -> Candidate:
+    """Read the facts of a host: ``deployment``, ``account``, ``fault``."""
+    deployment = part(facts, "deployment")
+    uid = part(facts, "account").get("uid")
+    fault = text(part(facts).get("fault"))
+    if not fault and deployment.get("failed"):
+        fault = text(deployment.get("msg")) or "its deployment could not be read"
+    # A host without facts is not known to be there.
+    reachable = bool(deployment) and not deployment.get("unreachable")
     return Candidate(name, reachable, fault, uid if isinstance(uid, int) else None, name in set(canaries))
 
 

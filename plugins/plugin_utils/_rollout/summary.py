@@ -49,12 +49,12 @@ class Row:
         return self.result in BAD
 
 
-def row(name: str, seen: Mapping[str, Any], *, skipped: bool) -> Row:
-    """Read what the play registered and handed on: ``look`` and ``outcome``."""
-    look, outcome = part(seen, "look"), part(seen, "outcome")
-    before = text(look.get("image_id"))
+def row(name: str, facts: Mapping[str, Any], *, skipped: bool) -> Row:
+    """Read the facts of a host: ``deployment`` and ``outcome``."""
+    deployment, outcome = part(facts, "deployment"), part(facts, "outcome")
+    before = text(deployment.get("image_id"))
     result = text(outcome.get("result"))
-    if skipped or not look:
+    if skipped or not deployment:
         result = SKIPPED if skipped else UNREACHABLE
     elif result not in COLOURS:
         result = NOT_REACHED

@@ -48,6 +48,9 @@ TRIALS: list[tuple[str, Any, Any, dict[str, Any]]] = [
     ("image_docker_host", "ssh://host", "unix:///run/docker.sock", {}),
     ("user_instance", "A", "acme", {}),
     ("user_instance", "acme-hardening", "acme", {}),
+    ("user_instance", "acme-hardening-build", "acme", {}),
+    ("image_instance", "acme-hardening", "acme", {}),
+    ("auth_monitor_instance", "acme-hardening", "acme", {}),
     ("user_uid", 0, "auto", {}),
     ("verify_waivers", [{"id": "CIS-5.1", "reason": "long enough"}], [WAIVER], {}),
     ("verify_waivers", [{**WAIVER, "reason": "?"}], [WAIVER], {}),
@@ -64,8 +67,6 @@ TRIALS: list[tuple[str, Any, Any, dict[str, Any]]] = [
     ("auth_monitor_gateway_port", 0, 18789, {}),
     ("auth_monitor_gateway_token_file", "token", "/etc/openclaw/secrets/gateway_token", {}),
 ]
-# The option that decides where the value of another one comes from.
-NAMED = {"user_instance": "openclaw_instance"}
 ROLES = ("engine", "image", "user", "verify", "auth_monitor")
 
 
@@ -108,7 +109,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
 def test_the_option_that_is_named_heals(number: int, said: list[tuple[str, str]]) -> None:
     option, _bad, _good, _more = TRIALS[number]
     before, after = said[number]
-    assert NAMED.get(option, f"openclaw_{option}") in before
+    assert f"openclaw_{option}" in before
     assert after == ""
 
 
@@ -119,6 +120,7 @@ def test_every_option_that_is_refused_has_a_trial(role: str) -> None:
     options = {rule["option"] for rule in known.get(f"_openclaw_{role}_rules", [])}
     conditions = " ".join(json.dumps(task["ansible.builtin.assert"]["that"]) for task in assertions(role))
     defaults = yaml.safe_load((folder / "defaults/main.yml").read_text())
+    options |= {f"openclaw_{role}_instance"} if f"_openclaw_{role}_names is mapping" in conditions else set()
     options |= {name for name in defaults if name in conditions.replace(f"_{name}", "")} - {"openclaw_engine_source"}
     assert options or role == "verify"  # its waivers are the items of a loop
     assert options <= {f"openclaw_{option}" for option, *_rest in TRIALS}

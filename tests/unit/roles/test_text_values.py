@@ -20,11 +20,15 @@ import ansible
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from jinja2 import Environment, meta
+from jinja2 import Environment, meta, nodes
 from unit.role_templates import played
 
 TOP = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (TOP / "roles").iterdir() if (path / "meta/argument_specs.yml").is_file())
+# A playbook with options of its own, and its task files in their order.
+ROLLOUT = "openclaw_rollout"
+ROLLOUT_TASKS = ["gather", "plan", "assert_image", "soak", "record", "report"]
+NAMES = [*ROLES, ROLLOUT]
 TEXTS = {False: ("false", "no", "0"), True: ("true", "yes", "1")}
 BAD = "maybe-neither"
 REFUSED = "refused"
@@ -34,7 +38,8 @@ OWN = ("assert", "set_fact", "debug", "fail", "meta", "include_tasks", "import_t
 # What only reads: a value may be refused after it.
 READS = ("openclaw.hardening.deployment_info", "openclaw.hardening.host_preflight")
 ANSWERS = {
-    "openclaw.hardening.deployment_info": {"rejected": [], "damaged": [], "drift": [], "restarts": 0,
+    "openclaw.hardening.deployment_info": {"rejected": [{"image_id": "sha256:1", "at": "1", "why": "x"}],
+                                           "damaged": [], "drift": [], "restarts": 0,
                                            "image_id": "sha256:1", "interrupted": "", "status": "running",
                                            "deployed": {"image_id": "sha256:1", "at": "1"}},
     "openclaw.hardening.host_preflight": {"missing_packages": [], "engine_running": True},
@@ -63,15 +68,14 @@ GIVEN = {
     "openclaw_image_ref": "openclaw:hardened",
     "openclaw_image_id": "sha256:1",
     "openclaw_gateway_deployment": {"image_id": "sha256:1"},
-    "openclaw_rollout_seen": {"look": {"rejected": [{"image_id": "sha256:1", "at": "1", "why": "x"}]}},
     "openclaw_waivers": [{"id": "OCH-CTR-06", "reason": "a plugin writes there"}],
 }  # fmt: skip
 # The first host of each role has another image, deployed last.
 NEWER = {"openclaw.hardening.deployment_info": {"deployed": {"image_id": "sha256:2", "at": "2"}}}
 # Refusals that a switch itself decides.
 DECIDED = ("set 'openclaw_rollout_retry_rejected'", "set 'openclaw_verify_drift'")
-# What is tried beside main: the other entries that playbooks use.
-ENTRIES = {"openclaw_gateway": ["main", "rollback"], "openclaw_rollout": ["decide", "image", "soak", "done", "report"]}
+# What is tried of a role: the entries that playbooks use.
+ENTRIES = {"openclaw_gateway": ["main", "rollback"]}
 
 
 class Case(NamedTuple):
@@ -88,15 +92,20 @@ class Case(NamedTuple):
 
 
 def specs(role: str) -> dict[str, dict[str, Any]]:
+    if role == ROLLOUT:
+        text = (TOP / "playbooks/vars/rollout_options.yml").read_text()
+        return dict(yaml.safe_load(text)["_openclaw_rollout_options"])
     text = (TOP / "roles" / role / "meta/argument_specs.yml").read_text()
-    return yaml.safe_load(text)["argument_specs"]["main"]["options"]
+    return dict(yaml.safe_load(text)["argument_specs"]["main"]["options"])
 
 
 def defaults(folder: Path) -> dict[str, Any]:
     """Return each option's default as Ansible evaluates it."""
     known = [f"roles/{role}/{part}/main.yml" for role in ROLES for part in ("defaults", "vars")]
-    options = [option for role in ROLES for option in specs(role)]
-    content = "{{ {" + ", ".join(f"'{option}': {option}" for option in options) + "} | to_json }}"
+    known += ["playbooks/vars/rollout_options.yml", "playbooks/vars/rollout.yml"]
+    read = [f"'{option}': {option}" for role in ROLES for option in specs(role)]
+    read += [f"'{option}': _openclaw_rollout.{option}" for option in specs(ROLLOUT)]
+    content = "{{ {" + ", ".join(read) + "} | to_json }}"
     files = [str(TOP / path) for path in known if (TOP / path).is_file()]
     return dict(played(folder, content, vars_files=files))
 
@@ -104,7 +113,7 @@ def defaults(folder: Path) -> dict[str, Any]:
 def cases(folder: Path) -> Iterator[Case]:
     """Yield hosts for every switch and number, whichever of argument spec and default says that it is one."""
     found = defaults(folder)
-    for role in ROLES:
+    for role in NAMES:
         switches: dict[str, bool] = {}
         numbers: dict[str, float] = {}
         for option, spec in specs(role).items():
@@ -138,28 +147,33 @@ def recording(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
+def recorded(path: Path, copy: Path) -> None:
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_text(json.dumps(recording(yaml.safe_load(path.read_text()))))
+
+
 def copied(folder: Path) -> Path:
     """Make a collection whose roles record; return the folder of collections."""
     collection = folder / "ansible_collections/openclaw/hardening"
     collection.mkdir(parents=True)
     for part in ("plugins", "meta"):
         (collection / part).symlink_to(TOP / part)
+    for path in (TOP / "playbooks").rglob("tasks/**/*.yml"):
+        recorded(path, collection / path.relative_to(TOP))
     for role in ROLES:
         for path in (TOP / "roles" / role).iterdir():
             (collection / "roles" / role).mkdir(parents=True, exist_ok=True)
             if path.name != "tasks":
                 (collection / "roles" / role / path.name).symlink_to(path)
-        (collection / "roles" / role / "tasks").mkdir()
         for path in (TOP / "roles" / role / "tasks").iterdir():
-            text = json.dumps(recording(yaml.safe_load(path.read_text())))
-            (collection / "roles" / role / "tasks" / path.name).write_text(text)
+            recorded(path, collection / path.relative_to(TOP))
     (folder / "action").mkdir()
     (folder / "action/recorded.py").write_text(RECORDER)
     return folder
 
 
-def plays() -> Iterator[dict[str, Any]]:
-    """Yield a play for each role: its entries, each on its own, on the hosts of its options."""
+def plays(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield a play for each role: its entries, each on its own, on the hosts of its options; then the rollout."""
     failed = {"module": "failed", "options": {"msg": "{{ ansible_failed_result | to_json }}"}}
     for role in ROLES:
         for entry in ENTRIES.get(role, ["main"]):
@@ -167,6 +181,12 @@ def plays() -> Iterator[dict[str, Any]]:
             block = [{"ansible.builtin.include_role": include}]
             tasks = [{"block": block, "rescue": [{"ansible.legacy.recorded": failed}]}]
             yield {"name": role, "hosts": role, "gather_facts": False, "tasks": tasks}
+    files = [str(TOP / f"playbooks/vars/{name}.yml") for name in ("rollout_options", "rollout")]
+    for name in ROLLOUT_TASKS:
+        path = folder / f"ansible_collections/openclaw/hardening/playbooks/tasks/rollout/{name}.yml"
+        tasks = [{"block": [{"ansible.builtin.include_tasks": str(path)}],
+                  "rescue": [{"ansible.legacy.recorded": failed}]}]  # fmt: skip
+        yield {"name": name, "hosts": ROLLOUT, "gather_facts": False, "vars_files": files, "tasks": tasks}
 
 
 Everything = dict[str, tuple[Case, list[dict[str, Any]]]]
@@ -177,13 +197,13 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Everything:
     """All cases by host, with what each leads to."""
     folder = tmp_path_factory.mktemp("text")
     tried = list(cases(folder))
-    groups: dict[str, Any] = {role: {"hosts": {}} for role in ROLES}
+    groups: dict[str, Any] = {role: {"hosts": {}} for role in NAMES}
     for case in tried:
         groups[case.role]["hosts"][case.host] = case.values
     rollout = {"openclaw_rollout_hosts": {"children": {"openclaw_rollout": {}}}}
     inventory = {"all": {"vars": GIVEN, "children": {**groups, **rollout}}}
     (folder / "inventory.json").write_text(json.dumps(inventory))
-    (folder / "all.yml").write_text(json.dumps(list(plays())))
+    (folder / "all.yml").write_text(json.dumps(list(plays(folder))))
     (folder / "recorded").mkdir()
     environment = {
         **os.environ,
@@ -283,7 +303,9 @@ def used(value: Any, key: str = "") -> Iterator[str]:
             yield from used(inner, key)
     elif isinstance(value, str) and key != "fail_msg":  # which reports the value as it was given
         bare = key in ("when", "that", "failed_when", "changed_when", "until") and "{{" not in value
-        yield from meta.find_undeclared_variables(ENVIRONMENT.parse(f"{{{{ {value} }}}}" if bare else value))
+        parsed = ENVIRONMENT.parse(f"{{{{ {value} }}}}" if bare else value)
+        yield from meta.find_undeclared_variables(parsed)
+        yield from (node.attr for node in parsed.find_all(nodes.Getattr))
 
 
 class Anything(dict):  # type: ignore[type-arg]
@@ -304,21 +326,26 @@ ENVIRONMENT.filters = ENVIRONMENT.tests = Anything()
 REPORTS = {"roles/openclaw_gateway/templates/refusals.j2"}
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", NAMES)
 def test_a_switch_and_a_number_are_used_in_their_own_types_only(role: str) -> None:
     options = {
         option for option, spec in specs(role).items()
         if spec["type"] in ("bool", "int", "float") or isinstance(spec.get("default"), (bool, int, float))
     }  # fmt: skip
     folder = TOP / "roles" / role
-    variables = yaml.safe_load((folder / "vars/main.yml").read_text()) if (folder / "vars/main.yml").is_file() else {}
-    own = {name for name, value in variables.items() if str(value).strip("{ }").startswith(f"{name[1:]} | openclaw.h")}
+    file = TOP / "playbooks/vars/rollout.yml" if role == ROLLOUT else folder / "vars/main.yml"
+    variables = yaml.safe_load(file.read_text()) if file.is_file() else {}
+    typed_name = r"\{{\{{ (_openclaw_rollout\.)?{} \| openclaw\.hardening\.(boolean|number)\('{}'\) \}}\}}\n?"
+    own = {
+        name for name, value in variables.items()
+        if re.fullmatch(typed_name.format(name[1:], name[1:]), str(value))
+    }  # fmt: skip
     assert {f"_{option}" for option in options} <= own
     known: dict[str, Any] = {name: value for name, value in variables.items() if name not in own}
     for rule in known.get(f"_{role}_rules", []):
         rule.pop("value", None)
     read = set(used(known))
-    for path in (TOP / "playbooks").rglob("*.yml"):
+    for path in {*(TOP / "playbooks").rglob("*.yml")} - {TOP / "playbooks/vars/rollout.yml"}:
         read |= set(used(yaml.safe_load(path.read_text())))
     for path in (folder / "tasks").glob("*.yml"):
         read |= set(used(yaml.safe_load(path.read_text())))

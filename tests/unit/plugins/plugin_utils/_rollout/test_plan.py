@@ -11,7 +11,7 @@ HINTS = {"batches": "openclaw_rollout_batches", "same_uid": "openclaw_user_uid"}
 
 
 def seen(uid: int = 1000, **more: object) -> dict:
-    return {"look": {"image_id": IMAGE, "changed": False}, "account": {"account": {"uid": uid}}, **more}
+    return {"deployment": {"image_id": IMAGE, "changed": False}, "account": {"uid": uid}, **more}
 
 
 def decide(hosts: dict[str, dict], canaries: tuple[str, ...] = (), skip: bool = False, same_uid: bool = True):
@@ -66,6 +66,6 @@ def test_sizes_that_it_would_read_as_something_else(values):
 
 @pytest.mark.parametrize("odd", [1, "text", [1], None])
 def test_what_has_another_shape_is_a_host_that_is_not_known(odd):
-    assert not candidate("a", {**seen(), "look": odd}, ()).reachable
+    assert not candidate("a", {**seen(), "deployment": odd}, ()).reachable
     assert not candidate("a", odd, ()).reachable
-    assert candidate("a", {**seen(), "account": {"account": odd}}, ()).uid is None
+    assert candidate("a", {**seen(), "account": {"uid": odd} if odd != 1 else odd}, ()).uid is None

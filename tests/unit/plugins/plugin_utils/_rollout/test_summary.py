@@ -11,7 +11,7 @@ IMAGE, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 
 def seen() -> dict:
-    return {"look": {"image_id": IMAGE, "changed": False}}
+    return {"deployment": {"image_id": IMAGE, "changed": False}}
 
 
 def outcome(result: str, **more: object) -> dict:
@@ -65,7 +65,7 @@ def test_the_table_shows_no_control_characters_and_stays_on_its_lines():
 
 
 @pytest.mark.parametrize("odd", [1, "text", [1], None, {"result": ["updated"]}, {"result": "updated", "seconds": "x"}])
-@pytest.mark.parametrize("place", ["look", "outcome"])
+@pytest.mark.parametrize("place", ["deployment", "outcome"])
 def test_what_has_another_shape_is_not_taken_for_good(odd, place):
     told = row("a", {**seen(), place: odd}, skipped=False)
     assert told.result in ("unreachable", "not reached", "updated")
