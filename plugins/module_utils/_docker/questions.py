@@ -134,17 +134,17 @@ class Questions:
             text = self.sdk.api.logs(container, timestamps=timestamps, tail=tail, since=since)
         return bytes(text)
 
-    def networks(self) -> Any:
+    def networks(self, *, filters: Mapping[str, Any] | None = None) -> Any:
         """GET /networks."""
-        return self._ask("networks", lambda api: api.networks())
+        return self._ask(f"networks?{_query(filters)}", lambda api: api.networks(filters=filters))
 
     def inspect_network(self, network: str) -> Any:
         """GET /networks/ID."""
         return self._ask(f"networks/{quote(network)}" if network else "", lambda api: api.inspect_network(network))
 
-    def volumes(self) -> Any:
+    def volumes(self, *, filters: Mapping[str, Any] | None = None) -> Any:
         """GET /volumes."""
-        return self._ask("volumes", lambda api: api.volumes())
+        return self._ask(f"volumes?{_query(filters)}", lambda api: api.volumes(filters=filters))
 
     def _ask(self, target: str, otherwise: Callable[[Any], Any]) -> Any:
         status, body = self._get(target) if target else (0, b"")

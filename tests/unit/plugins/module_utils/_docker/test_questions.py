@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import socketserver
 import struct
@@ -90,9 +92,30 @@ QUESTIONS = {
     "logs": lambda api: api.logs("c", timestamps=True, tail=10, since=1),
     "logs of a terminal": lambda api: api.logs("t", timestamps=True, tail=10, since=1),
     "networks": lambda api: api.networks(),
+    "some networks": lambda api: api.networks(filters={"label": "x=y"}),
     "inspect_network": lambda api: api.inspect_network("n"),
     "volumes": lambda api: api.volumes(),
+    "some volumes": lambda api: api.volumes(filters={"label": "x=y"}),
 }
+
+
+def test_every_call_in_the_code_is_one_that_a_question_takes():
+    """The client may be the SDK's or this one, so that no type checker sees it."""
+    options = {
+        name: set(inspect.signature(method).parameters)
+        for name, method in vars(Questions).items()
+        if inspect.isfunction(method) and not name.startswith("_")
+    }
+    seen = set()
+    for path in (CHECKOUT / "plugins").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+                continue
+            receiver = ast.unparse(call.func.value)
+            if call.func.attr in options and receiver in ("api", "api.api", "client", "self.api", "self.api.api"):
+                seen.add(call.func.attr)
+                assert {keyword.arg for keyword in call.keywords} <= options[call.func.attr], (path, call.lineno)
+    assert {"networks", "volumes", "containers", "logs", "inspect_network"} <= seen
 
 
 @pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
