@@ -80,7 +80,28 @@ options:
     type: list
     elements: str
     default: []
+  deployment:
+    description: Say as well what is deployed and whether it drifted, as M(openclaw.hardening.deployment_info) does.
+    type: dict
+    suboptions:
+      project:
+        description: Name of the Compose project.
+        type: str
+        required: true
+      service:
+        description: The service.
+        type: str
+        required: true
+      container_name:
+        description: Name of its container.
+        type: str
+        required: true
+      record_dir:
+        description: Where M(openclaw.hardening.hardened_compose) keeps its records.
+        type: str
+        default: /var/lib/openclaw-hardening
 seealso:
+  - module: openclaw.hardening.deployment_info
   - module: openclaw.hardening.hardened_compose
   - module: openclaw.hardening.hardening_report
 """
@@ -203,6 +224,13 @@ summary:
   returned: success
   type: dict
   sample: {"fail": 1, "error": 0, "waived": 1, "skip": 11, "pass": 71}
+deployment:
+  description:
+    - What M(openclaw.hardening.deployment_info) returns.
+    - With the key C(error) alone when that could not be found out; the audit is then as without it.
+  returned: success, with O(deployment)
+  type: dict
+  sample: {"drift": [], "damaged": [], "interrupted": "", "image_id": "sha256:af5ec7bde6d0"}
 unused_waivers:
   description: Ids of waivers that covered nothing; take them out.
   returned: success
@@ -225,7 +253,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import DOCKER_ARGUMENTS
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.info import NAMES, DeploymentInfo
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import (
+    DOCKER_ARGUMENTS,
+    daemon_errors,
+    lost,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.audit import Audit
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import WAIVER_ARGUMENTS
 
@@ -239,18 +272,38 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "record": {"type": "str", "default": ""},
     "image_max_age_days": {"type": "int", "default": 30},
     "docker_users": {"type": "list", "elements": "str", "default": []},
+    "deployment": {"type": "dict", "options": NAMES},
     **WAIVER_ARGUMENTS,
     **DOCKER_ARGUMENTS,
 }
+
+
+def deployment_from(params: dict[str, Any]) -> DeploymentInfo | None:
+    """Read the option, or refuse it."""
+    names = params["deployment"]
+    return DeploymentInfo({**names, "docker_host": params["docker_host"]}) if names else None
+
+
+def looked_at(deployment: DeploymentInfo) -> dict[str, Any]:
+    """Return what is deployed, or why that cannot be known, which is nothing that the audit may fail with."""
+    try:
+        return {key: value for key, value in deployment.run().items() if key != "changed"}
+    except HardeningError as error:
+        return {"error": str(error)}
+    except daemon_errors() as error:
+        return {"error": str(lost(deployment.docker_host, error))}
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
-        result = Audit(module).run()
+        audit, deployment = Audit(module), deployment_from(module.params)
+        result = audit.run()
     except HardeningError as error:
         module.fail_json(msg=str(error), **error.details)
+    if deployment:
+        result["deployment"] = looked_at(deployment)
     module.exit_json(**result)
 
 

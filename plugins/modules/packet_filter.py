@@ -99,7 +99,6 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client 
     client,
     docker_host,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._evidence import daemon as evidence_daemon
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import nft
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.packet_filter import (
     act,
@@ -168,6 +167,8 @@ class PacketFilter:
             return ""
         if not protects(version, {}, ()):
             return ""
+        from ansible_collections.openclaw.hardening.plugins.module_utils._evidence import daemon as evidence_daemon
+
         daemon = evidence_daemon.look(self.module, api)
         return "" if daemon.config_fault else protects(daemon.version, daemon.options, daemon.environment)
 

@@ -38,8 +38,16 @@ WORDS = {
     r"mutants?": "seeded fault",
     r"light gateway|light_gateway": "stub gateway",
 }
-FILES = {"trouble.yml": "rescue.yml", "take.yml": "fetch.yml", "refuse.yml": "assert.yml", "down.yml": "absent.yml", "look.yml": "gather.yml"}
-PATTERN = re.compile("|".join(f"(?P<w{number}>{START}(?:{word}){END})" for number, word in enumerate(WORDS)), re.IGNORECASE)
+FILES = {
+    "trouble.yml": "rescue.yml",
+    "take.yml": "fetch.yml",
+    "refuse.yml": "assert.yml",
+    "down.yml": "absent.yml",
+    "look.yml": "gather.yml",
+}
+PATTERN = re.compile(
+    "|".join(f"(?P<w{number}>{START}(?:{word}){END})" for number, word in enumerate(WORDS)), re.IGNORECASE
+)
 
 
 def old_words(text: str) -> Iterator[tuple[int, str, str]]:

@@ -16,12 +16,15 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import Port
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence import gateway_probe
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.gateway_probe import WITH, Answer
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import look
+
+if TYPE_CHECKING:
+    from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import Port
 
 STARTED, ALIVE, SERVING, DEPENDENCIES = "started", "alive", "serving", "dependencies"
 QUESTIONS = (ALIVE, STARTED, SERVING, DEPENDENCIES)

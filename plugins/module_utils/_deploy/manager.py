@@ -13,14 +13,10 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import claim as deploy_claim
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import gate, history, ownership
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import journal as deploy_journal
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.apply import Rollout
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.config_check import validate
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.downtime import Prober
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure import Explainer
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure_cases import hints_from
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import DEPENDENCIES, Health
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.journal import Places
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.logins import Logins
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.options import back_to, wanted_from
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import (
     decide,
@@ -30,7 +26,6 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan im
     with_image,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import Port, taken_by
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.recovery import Restorer
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import ALIVE, Service
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import lists as docker_lists
@@ -97,6 +92,8 @@ class DeployManager:
         with suppress(HardeningError, *client.daemon_errors()):
             container = self._service(api).find() if self.wanted.state == "present" else None
             if container is not None and container.status in ALIVE and deploy_journal.load(self.places) is None:
+                from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.recovery import Restorer
+
                 Restorer(self._service(api), self.places).name_image(container.image_id, self.wanted.image_ref)
 
     def _recover(self, api: DockerClient) -> str:
@@ -104,6 +101,11 @@ class DeployManager:
 
         What that one deployed loses its name with it; what this one is to deploy got it just before, and keeps it.
         """
+        if deploy_journal.load(self.places) is None:
+            deploy_journal.sweep(self.places)
+            return ""
+        from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.recovery import Restorer
+
         restorer, ref = Restorer(self._service(api), self.places), self.wanted.image_ref
         named = client.find_image(api, ref) if ref else None
         recovered = restorer.recover()
@@ -169,6 +171,11 @@ class DeployManager:
                 for warning in validate(self.module, self.docker_host, wanted, found.image_id):
                     self.module.warn(f"{wanted.validation.path if wanted.validation else ''}: {warning}")
             if not checking and (plan.changed or plan.container):
+                # Only now: compiling what acts takes a tenth of a second, and most runs find nothing to do.
+                from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.apply import Rollout
+                from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.downtime import Prober
+                from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure import Explainer
+
                 if wanted.state == "present":
                     deploy_claim.write(self.places, wanted.project)
                 service = self._service(api)
@@ -246,6 +253,8 @@ class DeployManager:
             return None
         back = back_to(self.wanted, self.places, deployment)
         if back.state_source and back.keep_logins:
+            from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.logins import Logins
+
             Logins(back.state_dir, back.state_source, self.places.logins).check()
         elif back.state_source:
             self.module.warn(

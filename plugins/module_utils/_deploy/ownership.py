@@ -22,11 +22,11 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import LABEL_PROJECT
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import published
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker.lists import Lists
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.header import has_header
 
 if TYPE_CHECKING:
     from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Image
+    from ansible_collections.openclaw.hardening.plugins.module_utils._docker.lists import Lists
 
 LABEL_FILES = "com.docker.compose.project.config_files"
 LABEL_DIRECTORY = "com.docker.compose.project.working_dir"

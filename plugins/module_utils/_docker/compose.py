@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import spoken
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import cli
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import Output, run
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.program import find_program
 
@@ -52,7 +51,7 @@ class Compose:
         # run_command ends the module when there is no such program.
         if find_program("docker") is None:
             return False
-        return run(self.module, [*cli(self.docker_host), "compose", "version"], check=False).rc == 0
+        return run(self.module, [*self._cli(), "compose", "version"], check=False).rc == 0
 
     def resolve(self, text: str) -> dict[str, Any]:
         """Return what Compose makes of ``text``: every service of every profile, with variables and files filled in."""
@@ -74,9 +73,15 @@ class Compose:
         argv += [*(["--force-recreate"] if recreate else []), "--", service]
         self._run(argv, extra=self._grace())
 
+    def _cli(self) -> list[str]:
+        # Whoever needs only the names of the labels does without the client.
+        from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import cli
+
+        return cli(self.docker_host)
+
     def _grace(self) -> float:
         """Return the seconds that the project's containers may take to stop, one after another."""
-        argv = [*cli(self.docker_host), "container"]
+        argv = [*self._cli(), "container"]
         listed = [*argv, "ls", "--quiet", "--no-trunc", "--filter", f"label={LABEL_PROJECT}={self.project}"]
         ids = run(self.module, listed).stdout.split()
         if not ids:
@@ -100,7 +105,7 @@ class Compose:
         return answer
 
     def _run(self, argv: list[str], *, data: str | None = None, check: bool = True, extra: float = 0) -> Output:
-        start = [*cli(self.docker_host), "compose", "--ansi", "never", "--project-name", self.project]
+        start = [*self._cli(), "compose", "--ansi", "never", "--project-name", self.project]
         start += ["--project-directory", self.directory]
         # Empty values outrank what the caller's environment or a planted .env file says.
         env = {"OPENCLAW_IMAGE": "", "COMPOSE_FILE": "", "COMPOSE_PROFILES": "", "COMPOSE_ENV_FILES": ""}

@@ -7,8 +7,8 @@ import os
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.info import DeploymentInfo
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import access, client
-from ansible_collections.openclaw.hardening.plugins.modules.deployment_info import DeploymentInfo
 
 OPTIONS = {
     "project": "openclaw",

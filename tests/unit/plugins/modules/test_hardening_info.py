@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import access
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.unavailable import Unavailable
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy import audit as policy_audit
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import RULES
@@ -14,6 +15,9 @@ KEYS = {
     "id", "title", "area", "severity", "target", "status", "manual", "expected", "actual", "evidence", "remediation",
     "refs", "waiver",
 }  # fmt: skip
+
+
+DEPLOYMENT = {"project": "openclaw", "service": "openclaw-gateway", "container_name": "openclaw-gateway"}
 
 
 @pytest.mark.parametrize("check", [False, True])
@@ -68,6 +72,8 @@ def test_a_waived_check_has_that_status_and_says_what_was_found(run_module) -> N
         ({"capabilities": ["`id`"]}, "capabilities"),
         ({"waivers": [{"id": "OCH-XXX-01", "reason": "why not"}]}, "waivers[0].id"),
         ({"waivers": [{"id": "OCH-CTR-06", "reason": ""}]}, "waivers[0].reason"),
+        ({"deployment": {**DEPLOYMENT, "record_dir": "relative"}}, "record_dir"),
+        ({"deployment": {**DEPLOYMENT, "project": "a$b"}}, "project"),
     ],
 )
 def test_bad_options_are_refused_with_one_message(run_module, options: dict, named: str) -> None:
@@ -122,3 +128,20 @@ def test_a_part_that_cannot_be_read_spoils_only_its_own_rules(monkeypatch: pytes
     result = policy_audit.Audit(_Module()).run()  # type: ignore[arg-type]
     host = {found["status"] for found in result["checks"] if found["area"] == "host" and not found["manual"]}
     assert host == {"error"}
+
+
+def test_a_deployment_that_cannot_be_seen_leaves_the_audit_whole(run_module, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(access, "not_installed", lambda _host: False)
+    names = {**DEPLOYMENT, "record_dir": str(tmp_path)}
+    result = run_module(hardening_info, docker_host=NOWHERE, deployment=names)
+    assert set(result["deployment"]) == {"error"}
+    assert "no socket /nonexistent/docker.sock" in result["deployment"]["error"]
+    assert {found["id"] for found in result["checks"]} == {rule.id for rule in RULES}
+    assert "deployment" not in run_module(hardening_info, docker_host=NOWHERE)
+
+
+def test_a_damaged_record_is_drift(run_module, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(access, "not_installed", lambda _host: True)
+    (tmp_path / "deployed.json").write_text("no JSON")
+    found = run_module(hardening_info, docker_host=NOWHERE, deployment={**DEPLOYMENT, "record_dir": str(tmp_path)})
+    assert "deployed.json" in found["deployment"]["drift"][0]
