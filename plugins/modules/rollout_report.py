@@ -49,8 +49,8 @@ options:
       outcome:
         description:
           - The result, a dictionary of C(result) (V(updated), V(unchanged), V(would be updated), V(rolled back),
-            V(failed), V(rollback failed) or V(unreachable)), C(image_id), C(seconds), C(probes), C(message) and C(not_ready),
-            names of channels that are not ready, shown as a warning.
+            V(failed), V(rollback failed) or V(unreachable)), C(image_id), C(seconds), C(probes), C(message) and
+            C(not_ready), names of channels that are not ready, shown as a warning.
         type: dict
         default: {}
   skipped:

@@ -1,4 +1,4 @@
-"""One word for one idea: words that this project used once, with the field's own in their place (docs/development.md)."""
+"""One word for one idea: words that this project used once, and the field's own for each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ WORDS = {
     r"class Rollout": "Deployer",
     r"class (Wanted|Found|Allowed)": "Desired, Current, Baseline",
     r"(hold|holds) its breath": "pause",
-    r"forgive_unit|absolve|guilty|dismiss_candidate|knock|park": "reset_failed, clear_rejection, image_at_fault, remove_candidate, probe_auth, stop_failed",
+    r"forgive_unit|absolve|guilty": "reset_failed, clear_rejection, image_at_fault",
+    r"dismiss_candidate|knock|park": "remove_candidate, probe_auth, stop_failed",
     r"strangers?": "foreign containers",
     r"litter(ed)?|leftovers?": "stale files",
     r"sort_out|in_order|swallowed": "partition_containers, merge_streams, continued",
