@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Callable
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless, spoken
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import access
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import DEFAULT_HOST, cli
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import proc
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import run
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.packet_filter import kernel_takes_it
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.program import find_program
@@ -101,7 +102,7 @@ def look(module: AnsibleModule, docker_host: str, disk_path: str) -> Host:
         codename=release.get("VERSION_CODENAME", ""),
         architecture=os.uname().machine,
         systemd=_systemd(module),
-        memory_mib=_memory_mib(),
+        memory_mib=proc.memory("MemTotal") // (1024 * 1024),
         disk_free_mib=_disk_free_mib(disk_path),
         engine_installed=installed and find_program("dockerd") is not None,
         engine=engine,
@@ -319,13 +320,6 @@ def parse_version(text: str) -> Version | None:
     """Return the first version number in a text: ``systemd 257 (257.13)`` is ``(257,)``."""
     match = re.search(r"(?<![0-9A-Za-z.])v?(\d+(?:\.\d+)*)", text)
     return tuple(map(int, match[1].split("."))) if match else None
-
-
-def _memory_mib() -> int:
-    """Return the memory that the kernel manages."""
-    with open("/proc/meminfo", encoding="ascii") as file:
-        total = next(line for line in file if line.startswith("MemTotal:"))
-    return int(total.split()[1]) // 1024
 
 
 def _disk_free_mib(path: str, exists: Callable[[str], bool] = os.path.exists) -> int:

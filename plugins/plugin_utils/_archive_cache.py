@@ -4,22 +4,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import printable
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import archive
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.lock import wait_for
 
 OPTION = "controller_cache"
 _KEPT = 3  # images
 _LOCK = "lock"
 _PART = ".part"
-_POLL = 0.2
 
 
 class ArchiveCache:
@@ -49,12 +47,9 @@ class ArchiveCache:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         handle = os.open(os.path.join(self.directory, _LOCK), flags, 0o600)
         try:
-            deadline = time.monotonic() + timeout
-            while not _taken(handle):
-                if time.monotonic() >= deadline:
-                    found = f"another run at work after {timeout:g} seconds of waiting"
-                    raise HardeningError(self.directory, found, "to be the only run that fills it", "timeout")
-                time.sleep(_POLL)
+            if not wait_for(handle, timeout):
+                found = f"another run at work after {timeout:g} seconds of waiting"
+                raise HardeningError(self.directory, found, "to be the only run that fills it", "timeout")
             for name in os.listdir(self.directory):
                 if name.endswith(_PART):
                     os.unlink(os.path.join(self.directory, name))
@@ -156,11 +151,3 @@ def _absolute(directory: str) -> str:
 
 def _of_image(name: str) -> str:
     return name[:64] if re.fullmatch(archive.FILE_NAMES, name) else ""
-
-
-def _taken(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

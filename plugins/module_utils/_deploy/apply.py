@@ -45,7 +45,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed 
     remove,
     write,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._system import progress
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import proc, progress
 
 if TYPE_CHECKING:
     from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import Compose
@@ -195,7 +195,7 @@ class Rollout:
                 "state there is no way back; set 'copy_state' to true as soon as there is room again"
             )
             return False
-        free = deploy_candidate.memory_available()
+        free = proc.memory("MemAvailable")
         if self.wanted.candidate == "auto" and free < _CANDIDATE_MEMORY:
             self.warnings.append(
                 f"no candidate was tried: found {free >> 20} MiB of memory available, needed {_CANDIDATE_MEMORY >> 20} "

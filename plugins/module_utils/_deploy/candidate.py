@@ -188,12 +188,3 @@ def _address(container: Container | None) -> str:
         "Networks"
     ) or {}
     return next((str(found["IPAddress"]) for found in networks.values() if found.get("IPAddress")), "")
-
-
-def memory_available() -> int:
-    """Return the bytes that the host can give to new programs (proc_meminfo(5), MemAvailable)."""
-    with open("/proc/meminfo", encoding="ascii") as file:
-        for line in file:
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return 0

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import history
@@ -23,7 +24,7 @@ def read(places: Places, project: str, container: str, definition: str) -> Claim
     files = _files(places, [path for path in there if os.path.lexists(path)], attempted)
     candidate = f"{places.attempt}/candidate/compose.json"
     definitions = frozenset({definition, *(path for path in files or () if path.endswith((".yml", ".yaml")))})
-    return Claim(project, container, definitions, candidate, recorded, attempted, files)
+    return Claim(project, container, definitions, candidate, recorded, attempted, files, _images(places, project))
 
 
 def write(places: Places, project: str) -> None:
@@ -33,6 +34,17 @@ def write(places: Places, project: str) -> None:
 
 def _path(places: Places) -> str:
     return f"{places.record_dir}/claim.json"
+
+
+def _images(places: Places, project: str) -> frozenset[str]:
+    """Return the images that the records name; those have no label of ours when they were made elsewhere."""
+    known = {entry["image_id"] for entry in history.read_rejected(places.record_dir)}
+    deployed = history.look_deployed(places.record_dir, project)[0]
+    known.update([deployed.image_id] if deployed else [])
+    with suppress(HardeningError):  # a damaged record names nothing
+        previous = deploy_journal.load_previous(places)
+        known.update([previous.image_id] if previous else [])
+    return frozenset(known)
 
 
 def _files(places: Places, there: list[str], attempted: bool) -> frozenset[str] | None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless, printable
-from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.network import Listener
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import Listener
 
 # What a cure may be about; who deploys can say for each how it is done there.
 SUBJECTS = ("bind", "config", "image", "memory", "owner", "port", "secret", "tmpfs")

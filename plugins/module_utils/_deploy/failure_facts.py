@@ -18,7 +18,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import ALIVE, STARTED, ask
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import Port
-from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.network import Listener, read_listeners
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import Listener, read_listeners
 
 if TYPE_CHECKING:
     from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import Probe

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure_cases import EX_CONFIG
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Container
-from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.network import read_listeners
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import read_listeners
 
 _LOOPBACK = ("127.", "::1")
 # A program may listen on loopback first and on its interface a moment later.

@@ -36,6 +36,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed 
     look_directory,
     vet_parents,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import tags
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import progress
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import OPTION
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.lock import lock
@@ -295,21 +296,14 @@ class DeployManager:
             there = docker_lists.lists(api)
             needs = ownership.needs_of(compose.resolve(wanted.definition.content.decode()))
             foreign += ownership.foreign_needs(claim, needs, there)
-            foreign += self._foreign_images(api)
+            foreign += self._foreign_images(api, claim)
         ownership.refuse(foreign, wanted.project)
 
-    def _foreign_images(self, api: DockerClient) -> list[str]:
-        names = [f"{self.wanted.image_ref}{suffix}" for suffix in (ownership.REPLACED, ownership.REJECTED)]
+    def _foreign_images(self, api: DockerClient, claim: Claim) -> list[str]:
+        ref = self.wanted.image_ref
+        names = [tags.rollback(ref), tags.rejected(ref)]
         named = {name: client.find_image(api, name) for name in names}
-        if not any(named.values()):
-            return []
-        known = {entry["image_id"] for entry in history.read_rejected(self.places.record_dir)}
-        deployed = history.look_deployed(self.places.record_dir, self.wanted.project)[0]
-        known.update([deployed.image_id] if deployed else [])
-        with suppress(HardeningError):  # a damaged record names nothing
-            previous = deploy_journal.load_previous(self.places)
-            known.update([previous.image_id] if previous else [])
-        return ownership.foreign_images(named, known)
+        return ownership.foreign_images(named, claim.images)
 
     def _judge(self, compose: Compose, api: DockerClient | None) -> list[str]:
         """Refuse a definition that breaks the policy; return the rules that are waived."""

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 LABEL_FILES = "com.docker.compose.project.config_files"
 LABEL_DIRECTORY = "com.docker.compose.project.working_dir"
 LABEL_OURS = "io.openclaw.hardening."
-# What a deployment appends to the name of an image: of the one that it replaces, of one that it takes back.
-REPLACED, REJECTED = "-rollback", "-rejected"
 SUFFIX = "_candidate"  # no instance is called so: its names have no underscore
 BRIDGE = "com.docker.network.bridge.name"
 _SHOWN = 6
@@ -47,6 +45,7 @@ class Claim:
     :param recorded: a record of ours is there, readable or not.
     :param attempted: a journal of ours is there.
     :param files: the files that records name; None when a record is damaged and nobody knows.
+    :param images: ids of the images that records name.
     """
 
     project: str
@@ -56,6 +55,7 @@ class Claim:
     recorded: bool = False
     attempted: bool = False
     files: frozenset[str] | None = frozenset()
+    images: frozenset[str] = frozenset()
 
     def made_here(self, labels: Mapping[str, str]) -> bool:
         """Say whether Compose made a container from one of our definitions."""

@@ -20,7 +20,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Container, find_image
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import LABEL_HASH
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import published
-from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.network import Listener, read_published
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.network import read_published
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import (
     FileState,
     ManagedFile,
@@ -28,6 +28,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed 
     differences,
     look,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import Listener
 
 if TYPE_CHECKING:
     from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.ownership import Claim

@@ -21,15 +21,14 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Container
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.network import (
     EVERY_ADDRESS,
-    Listener,
     foreign,
     listening_at,
     network_mode,
-    read_listeners,
     read_published,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import http as system_http
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import socket_owner
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import Listener, read_listeners
 
 _POLL = 0.2
 _LOOKUP = 5.0

@@ -21,7 +21,6 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.candida
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import wait
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.journal import Deployment, Journal, Places
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.liveness import Watch
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.ownership import REPLACED
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import Port, start_when_free
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import ALIVE, Service
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_copy import Mirror
@@ -38,6 +37,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed 
     remove,
     write,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import tags
 from ansible_collections.openclaw.hardening.plugins.module_utils._image.record import restore_record
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import progress
 
@@ -229,7 +229,7 @@ class Restorer:
 
     def _name_replaced(self, before: Deployment, image_id: str) -> None:
         """Keep the replaced image by a name; the one that had the name goes when nothing else names or uses it."""
-        api, ref = self.service.api, f"{before.image_ref}{REPLACED}"
+        api, ref = self.service.api, tags.rollback(before.image_ref)
         old = find_image(api, ref)
         if before.image_id == image_id:
             remove_unused(api, ref)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import listed
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.ownership import (
-    REJECTED,
     Claim,
     attached,
     is_on,
@@ -28,6 +27,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose
     LABEL_PROJECT,
     LABEL_SERVICE,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import tags
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import run
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Service:
 
     def name_image(self, image_id: str, ref: str) -> None:
         """Let ``ref`` mean this image; the one that it meant stays under another name, until the next one does."""
-        now, rejected = find_image(self.api, ref), f"{ref}{REJECTED}"
+        now, rejected = find_image(self.api, ref), tags.rejected(ref)
         if now and now.id == image_id:
             return
         former = find_image(self.api, rejected)

@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import proc
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.program import find_program
 
 # Only these say that nobody listens; anything else (no permission, no room in the queue) leaves it open.
@@ -105,12 +106,11 @@ def _engines() -> tuple[int, ...] | None:
     """Return the processes named dockerd; None: the processes of others are hidden (proc(5), hidepid)."""
     found = []
     try:
-        with open("/proc/1/comm", encoding="utf-8"):
-            pass
-        for name in filter(str.isdecimal, os.listdir("/proc")):
-            with suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{name}/comm", encoding="utf-8") as file:
-                if file.read().strip() == "dockerd":
-                    found.append(int(name))
-    except (OSError, UnicodeDecodeError):
+        proc.program(1)
+        for pid in proc.pids():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if proc.program(pid) == "dockerd":
+                    found.append(pid)
+    except OSError:
         return None
     return tuple(found)

@@ -8,20 +8,16 @@ import grp
 import http.client
 import json
 import os
-import re
-import socket
 import ssl
-import struct
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.path_trace import Entry, trace
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.regular import read_text
-from ansible_collections.openclaw.hardening.plugins.module_utils._system import accounts
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import accounts, proc
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import http as system_http
-from ansible_collections.openclaw.hardening.plugins.module_utils._system.deadline import within
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import manager
 
 if TYPE_CHECKING:
@@ -53,10 +49,7 @@ _PLURALS = {
     "default-network-opt": "default-network-opts",
     "authorization-plugin": "authorization-plugins",
 }
-_LISTENING = "0A"
 _PROBE_SECONDS = 0.5
-_MEMORY_TIMEOUT = 5.0
-_INODE = re.compile(r"socket:\[([0-9]+)\]")
 
 
 @dataclass(frozen=True)
@@ -114,7 +107,7 @@ def look(module: AnsibleModule, api: DockerClient) -> Daemon:
     host = str((getattr(module, "params", None) or {}).get("docker_host") or f"unix://{SOCKET}")
     path = host[len("unix://") :] if host.startswith("unix://") else ""
     pid = _find(path)
-    argv = _nul_separated(f"/proc/{pid}/cmdline") if pid else []
+    argv = proc.strings(pid, "cmdline") if pid else []
     arguments = parse_arguments(argv[1:])
     config_path = str(arguments.get("config-file") or CONFIG)
     config, fault = _config(config_path)
@@ -136,9 +129,7 @@ def look(module: AnsibleModule, api: DockerClient) -> Daemon:
             **dict.fromkeys(arguments, ARGUMENTS),
             **dict.fromkeys(both, f"{ARGUMENTS} and {config_path}"),
         },
-        environment=tuple(
-            word.split("=", 1)[0] for word in _nul_separated(f"/proc/{pid}/environ") if word.startswith("DOCKER_")
-        )
+        environment=tuple(word.split("=", 1)[0] for word in proc.strings(pid, "environ") if word.startswith("DOCKER_"))
         if pid
         else (),
         config_fault=fault,
@@ -202,46 +193,32 @@ def _find(path: str) -> int:
     candidates = []
     with suppress(OSError, ValueError):
         candidates.append(int(read_text("/run/docker.pid")))
-    for name in filter(str.isdecimal, os.listdir("/proc")):
+    for pid in proc.pids():
         with suppress(OSError):
-            if read_text(f"/proc/{name}/comm").strip() == "dockerd":
-                candidates.append(int(name))
-    wanted = _unix_inodes(os.path.realpath(path)) if path else set()
+            if proc.program(pid) == "dockerd":
+                candidates.append(pid)
+    wanted: set[int] = set()
+    with suppress(OSError):
+        wanted = proc.unix_socket_inodes(os.path.realpath(path)) if path else set()
     for pid in dict.fromkeys(candidates):
-        if _socket_inodes(pid) & wanted:
+        if _sockets(pid) & wanted:
             return pid
     engines = [pid for pid in dict.fromkeys(candidates) if os.path.exists(f"/proc/{pid}")]
     return engines[0] if len(engines) == 1 and not wanted else 0
 
 
-def _unix_inodes(path: str) -> set[str]:
-    with suppress(OSError):
-        rows = [line.split(None, 7) for line in read_text("/proc/net/unix").splitlines()[1:]]
-        named = [row for row in rows if len(row) == 8 and row[7].endswith(f"/{os.path.basename(path)}")]
-        return {row[6] for row in named if os.path.realpath(row[7]) == path}
-    return set()
-
-
-def _socket_inodes(pid: int) -> set[str]:
-    found = set()
-    with suppress(OSError):
-        for name in os.listdir(f"/proc/{pid}/fd"):
-            with suppress(OSError):
-                match = _INODE.fullmatch(os.readlink(f"/proc/{pid}/fd/{name}"))
-                found |= {match[1]} if match else set()
-    return found
+def _sockets(pid: int) -> set[int]:
+    try:
+        return proc.socket_inodes(pid)
+    except OSError:
+        return set()
 
 
 def _owner(pid: int) -> int:
     try:
-        return os.stat(f"/proc/{pid}").st_uid if pid else 0
+        return proc.owner(pid) if pid else 0
     except OSError:
         return 0
-
-
-def _nul_separated(path: str) -> list[str]:
-    # The kernel reads it from the memory of the process, which may be on a file system that hangs.
-    return [word for word in within(_MEMORY_TIMEOUT, lambda: read_text(path)).split("\0") if word]
 
 
 # --- where it listens ---------------------------------------------------------------------------------------------
@@ -249,29 +226,15 @@ def _nul_separated(path: str) -> list[str]:
 
 def _listeners(pid: int) -> tuple[Listener, ...] | None:
     """Return the TCP ports that it holds, also those that systemd opened for it; None: not to be found out."""
-    inodes = _socket_inodes(pid)
+    inodes = _sockets(pid)
     if not inodes:
         return None
-    found = []
-    for table in ("tcp", "tcp6"):
-        with suppress(FileNotFoundError):  # no IPv6
-            found += parse_listeners(read_text(f"/proc/{pid}/net/{table}"), inodes)
-    return tuple(Listener(address, port, _probe(address, port)) for address, port in dict.fromkeys(found))
-
-
-def parse_listeners(text: str, inodes: Collection[str]) -> list[tuple[str, int]]:
-    """Return address and port of each listening socket of a table in /proc/net that is one of the inodes (pure)."""
-    found = []
-    for line in text.splitlines()[1:]:
-        row = line.split()
-        if len(row) > 9 and row[3] == _LISTENING and row[9] in inodes:
-            address, _colon, port = row[1].partition(":")
-            packed = bytes.fromhex(address)
-            # Words of 32 bits in the order of the machine.
-            words = struct.pack(f">{len(packed) // 4}I", *struct.unpack(f"={len(packed) // 4}I", packed))
-            family = socket.AF_INET if len(words) == 4 else socket.AF_INET6
-            found.append((socket.inet_ntop(family, words), int(port, 16)))
-    return found
+    try:
+        found = [entry for entry in proc.read_listeners(f"/proc/{pid}/net") if entry.inode in inodes]
+    except (FileNotFoundError, ProcessLookupError):  # it ended
+        return None
+    places = dict.fromkeys((entry.address, entry.port) for entry in found)
+    return tuple(Listener(address, port, _probe(address, port)) for address, port in places)
 
 
 def _probe(address: str, port: int) -> str:

@@ -19,10 +19,9 @@ from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import Mount, Settings
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.openclaw_config import parse
-from ansible_collections.openclaw.hardening.plugins.module_utils._files.regular import MAX_SIZE, read_text
-from ansible_collections.openclaw.hardening.plugins.module_utils._system.deadline import within
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.regular import MAX_SIZE
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import proc
 
-_MEMORY_TIMEOUT = 5.0
 MAX_ENTRIES = 1000
 SECRETS_FOLDER = "/run/secrets"
 _WALK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -158,9 +157,7 @@ def _user(settings: Settings, pid: int) -> tuple[int, int]:
 
 def _environment(pid: int) -> dict[str, str]:
     with suppress(FileNotFoundError, ProcessLookupError):
-        # The kernel reads it from the memory of the process, which may be on a file system that hangs.
-        text = within(_MEMORY_TIMEOUT, lambda: read_text(f"/proc/{pid}/environ"))
-        return dict(row.split("=", 1) for row in text.split("\0") if "=" in row)
+        return dict(row.split("=", 1) for row in proc.strings(pid, "environ") if "=" in row)
     return {}
 
 

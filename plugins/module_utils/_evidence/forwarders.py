@@ -26,9 +26,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.netwo
     EVERY_ADDRESS,
     Network,
     read_links,
-    read_listeners,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import run
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import control_group, read_listeners
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -145,9 +145,7 @@ def foreign_listeners(pid: int) -> list[Place]:
         if not space or space in known or space in spaces:
             continue
         with contextlib.suppress(OSError, ValueError):
-            with open(f"/proc/{name}/cgroup", encoding="utf-8", errors="replace") as file:
-                contained = re.search(r"[0-9a-f]{64}", file.read())
-            if contained:
+            if re.search(r"[0-9a-f]{64}", control_group(int(name))):
                 known.add(space)
             else:
                 spaces[space] = name

@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
@@ -19,6 +17,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence impor
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.gateway_probe import Answer, Attempt
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import socket_owner
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import run
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import Listener, read_listeners
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -31,18 +30,7 @@ QUESTIONS = (STARTED, ALIVE, gateway_probe.INVOKE)
 EVERY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104 - looked for, not bound
 # More published ports are wrong anyway; trying them all would take long.
 _MOST_PORTS = 16
-_LISTENS = "0A"
 _PROJECT = "com.docker.compose.project"
-
-
-@dataclass(frozen=True)
-class Listener:
-    """A TCP socket that waits for connections."""
-
-    address: str
-    port: int
-    uid: int = 0
-    inode: int = 0
 
 
 @dataclass(frozen=True)
@@ -279,33 +267,6 @@ def read_links(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if "UP" in link.get("flags", ()) and "LOOPBACK" not in link["flags"] and "master" not in link
     ]
     return tuple(addresses), tuple(interfaces)
-
-
-def read_listeners(folder: str) -> tuple[Listener, ...]:
-    """Read the listening sockets of a network namespace, such as ``/proc/self/net``."""
-    found = []
-    for name in ("tcp", "tcp6"):
-        try:
-            with open(f"{folder}/{name}", encoding="ascii") as file:
-                lines = file.readlines()[1:]
-        except FileNotFoundError:
-            if name == "tcp":
-                raise
-            continue  # no IPv6
-        for line in lines:
-            fields = line.split()
-            if len(fields) > 9 and fields[3] == _LISTENS:
-                address, _colon, port = fields[1].rpartition(":")
-                found.append(Listener(kernel_address(address), int(port, 16), int(fields[7]), int(fields[9])))
-    return tuple(found)
-
-
-def kernel_address(digits: str) -> str:
-    """Translate an address as /proc/net/tcp shows it: 32-bit words in the order of the processor."""
-    raw = b"".join(struct.pack("=I", int(digits[start : start + 8], 16)) for start in range(0, len(digits), 8))
-    address = ip_address(raw)
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return str(mapped or address)
 
 
 # --- what Docker and the packet filter say ------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from functools import reduce
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.mountinfo import MountPoint, mount_table
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import start_field
 
 PROC = "/proc"
 SYS = "/sys"
@@ -249,7 +250,7 @@ def _union(threads: list[dict[str, str]], name: str) -> int:
 
 
 def _start_time(directory: str) -> bytes:
-    return _read(f"{directory}/stat").rpartition(b")")[2].split()[19]  # behind the name (proc_pid_stat(5), field 22)
+    return start_field(_read(f"{directory}/stat"))
 
 
 def _namespaces(directory: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core import va
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import managed
-from ansible_collections.openclaw.hardening.plugins.module_utils._image import archive, cleanup
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import archive, cleanup, tags
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import record as image_record
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import lock, progress
 
@@ -40,7 +40,7 @@ class Wanted:
     @property
     def previous(self) -> str:
         """The name under which the image before this one stays for a rollback."""
-        return f"{self.name}-previous"
+        return tags.previous(self.name)
 
     @property
     def coming_path(self) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import recipe as image_recipe
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import tags
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import verify as image_verify
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import lock, program, progress
 
@@ -47,7 +48,7 @@ class Order:
 
 def candidate(name: str, content: str) -> str:
     """Return the name of a build that is not verified yet; two instances that build at once do not share it."""
-    return f"{image_recipe.CANDIDATE}:{content[:32]}{candidate_suffix(name)}"
+    return f"{tags.CANDIDATE}:{content[:32]}{candidate_suffix(name)}"
 
 
 def candidate_suffix(name: str) -> str:
@@ -129,7 +130,7 @@ def _contents(api: DockerClient, image: client.Image, app: str, known: image_ver
 def discard(api: DockerClient, image: client.Image) -> None:
     """Take a refused candidate away; best effort, for it is never trusted anyway."""
     with contextlib.suppress(HardeningError, *client.daemon_errors()):
-        for name in (tag for tag in image.tags if tag.startswith(f"{image_recipe.CANDIDATE}:")):
+        for name in (tag for tag in image.tags if tag.startswith(f"{tags.CANDIDATE}:")):
             client.remove_unused(api, name)
 
 

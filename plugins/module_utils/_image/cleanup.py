@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import base as image_base
-from ansible_collections.openclaw.hardening.plugins.module_utils._image import build, recipe
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import build, recipe, tags
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.json_record import read_json
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def take_name(
     if tagged and tagged.id != image_id:
         if previous and previous.id not in (tagged.id, image_id):
             client.tag_image(api, previous.id, retired(name))
-        client.tag_image(api, tagged.id, f"{name}-previous")
+        client.tag_image(api, tagged.id, tags.previous(name))
     client.tag_image(api, image_id, name)
     _retire(api, name)
 

@@ -17,14 +17,13 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core import va
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.regular import pieces, regular
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONTENT_LABEL = "io.openclaw.hardening.content"
 BASE_LABEL = "io.openclaw.hardening.base"
-# A build has this name until it is verified; nothing under it is ever trusted.
-CANDIDATE = "openclaw-hardening-candidate"
 SOURCE = "source"
 
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -62,7 +61,7 @@ class Recipe:
     @property
     def previous(self) -> str:
         """The name under which the image before this one stays for a rollback."""
-        return f"{self.name}-previous"
+        return tags.previous(self.name)
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ def content_hash(recipe: Recipe, platform: str) -> str:
 def choose(images: list[client.Image], tagged: client.Image | None) -> client.Image | None:
     """Pick the image of the wanted content: the one in use, else the newest that once passed verification."""
     # Only a verified image ever got a name other than the candidate's.
-    verified = [image for image in images if any(not tag.startswith(f"{CANDIDATE}:") for tag in image.tags)]
+    verified = [image for image in images if any(not tag.startswith(f"{tags.CANDIDATE}:") for tag in image.tags)]
     for image in verified:
         if tagged and image.id == tagged.id:
             return image

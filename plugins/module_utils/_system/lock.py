@@ -21,6 +21,7 @@ from datetime import datetime, timedelta, timezone
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless, shown
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import ensure_directory, vet_parents
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import proc
 
 FOLDER = "/run/openclaw-hardening"
 _POLL = 0.2
@@ -67,16 +68,13 @@ def lock(path: str, timeout: float, option: str = "lock_timeout") -> Iterator[No
     except OSError as error:
         raise HardeningError(path, f"{error.strerror}", "a lock file that root can open") from error
     try:
-        deadline = time.monotonic() + timeout
-        while not _taken(handle):
-            if time.monotonic() >= deadline:
-                raise HardeningError(
-                    path,
-                    f"another run at work after {timeout:g} seconds of waiting: {_named(handle)}",
-                    "to be the only run; wait for the other one",
-                    option,
-                )
-            time.sleep(_POLL)
+        if not wait_for(handle, timeout):
+            raise HardeningError(
+                path,
+                f"another run at work after {timeout:g} seconds of waiting: {_named(handle)}",
+                "to be the only run; wait for the other one",
+                option,
+            )
         _sign(handle)
         _held.append(handle)
         try:
@@ -90,12 +88,19 @@ def lock(path: str, timeout: float, option: str = "lock_timeout") -> Iterator[No
         os.close(handle)
 
 
-def _taken(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def wait_for(handle: int, timeout: float) -> bool:
+    """Take the exclusive lock of an open file; say whether that was possible within ``timeout`` seconds.
+
+    The kernel gives it back when the last copy of the descriptor is closed, also that of a process that was killed.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_POLL)
 
 
 # --- who holds it -------------------------------------------------------------------------------------------------
@@ -103,8 +108,8 @@ def _taken(handle: int) -> bool:
 
 def _sign(handle: int) -> None:
     program = re.sub(r"[^\w.-]", "", os.path.basename(sys.argv[0]), flags=re.ASCII)[:64] or "python"
-    start = _started(os.getpid())
-    _write(handle, f"{os.getpid()} {start or 0} {_uptime():.0f} {program}\n".encode())
+    start = proc.started(os.getpid())
+    _write(handle, f"{os.getpid()} {start or 0} {proc.uptime():.0f} {program}\n".encode())
 
 
 def _write(handle: int, line: bytes) -> None:
@@ -124,11 +129,11 @@ def _named(handle: int) -> str:
     if holder is None:
         return f"{_NOT_KNOWN} (the file says {shown(content.decode('ascii', 'replace'))})" if content else _NOT_KNOWN
     left: list[str] = []
-    if _started(holder.pid) != holder.start:
+    if proc.started(holder.pid) != holder.start:
         left = _programs(handle)
         if not left:
             return _NOT_KNOWN
-    return describe(holder, _uptime(), datetime.now(timezone.utc), left)
+    return describe(holder, proc.uptime(), datetime.now(timezone.utc), left)
 
 
 def read_holder(content: bytes) -> Holder | None:
@@ -157,13 +162,12 @@ def _programs(handle: int) -> list[str]:
     found: list[str] = []
     lock_file = os.fstat(handle)
     enough = time.monotonic() + _LOOKING
-    for pid in filter(str.isdecimal, os.listdir("/proc")):
+    for pid in proc.pids():
         if len(found) == _NAMED or time.monotonic() > enough:
             break
         with suppress(OSError):  # it ended
-            if any(_locks(f"/proc/{pid}", number, lock_file) for number in os.listdir(f"/proc/{pid}/fd")):
-                with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-                    found.append(f"process {pid} ({harmless(file.read().strip(), 64)})")
+            if any(_locks(f"/proc/{pid}", number, lock_file) for number in proc.descriptors(pid)):
+                found.append(f"process {pid} ({harmless(proc.program(pid), 64)})")
     return found
 
 
@@ -173,17 +177,3 @@ def _locks(process: str, number: str, lock_file: os.stat_result) -> bool:
         if re.search(rb"(?m)^lock:.* FLOCK .*:%d " % lock_file.st_ino, file.read()):
             return os.path.samestat(os.stat(f"{process}/fd/{number}"), lock_file)
     return False
-
-
-def _started(pid: int) -> int | None:
-    """Return when a process was started, or None when there is none (proc_pid_stat(5), field 22)."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # The name in parentheses may hold anything.
-            return int(file.read().rpartition(b")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def _uptime() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

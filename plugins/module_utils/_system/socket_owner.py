@@ -4,16 +4,12 @@
 
 from __future__ import annotations
 
-import glob
-import os
 import pwd
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless
-
-_SOCKET = re.compile(r"socket:\[([0-9]+)\]")
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import proc
 
 
 def name(uids: Mapping[int, int]) -> dict[int, str]:
@@ -22,38 +18,24 @@ def name(uids: Mapping[int, int]) -> dict[int, str]:
     :param uids: inode of a socket to the uid that made it, which is all that is known of a process that cannot be seen.
     """
     found = {inode: f"a process that cannot be seen (user {_user(uid)})" for inode, uid in uids.items()}
-    folders = sorted(filter(str.isdigit, os.listdir("/proc")), key=int) if uids else []
-    for pid in folders:
+    for pid in proc.pids() if uids else ():
         with suppress(OSError):  # it ended
-            held = _sockets(f"/proc/{pid}") & set(found)
+            held = proc.socket_inodes(pid) & set(found)
             if held:
-                with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-                    program = harmless(file.read().strip(), 32)
-                text = f"{program} (process {pid}, user {_user(os.stat(f'/proc/{pid}').st_uid)})"
+                text = f"{harmless(proc.program(pid), 32)} (process {pid}, user {_user(proc.owner(pid))})"
                 found.update(dict.fromkeys(held, text))
     return found
 
 
 def of_control_group(pid: int) -> frozenset[int]:
     """Return the sockets of the processes in the control group of ``pid``, which is a container."""
-    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
-        group = file.read()
+    group = proc.control_group(pid)
     found: set[int] = set()
-    for folder in glob.glob("/proc/[0-9]*"):
-        with suppress(OSError), open(f"{folder}/cgroup", encoding="utf-8", errors="replace") as file:  # or it ended
-            if file.read() == group:
-                found |= _sockets(folder)
+    for other in proc.pids():
+        with suppress(OSError):  # it ended
+            if proc.control_group(other) == group:
+                found |= proc.socket_inodes(other)
     return frozenset(found)
-
-
-def _sockets(folder: str) -> set[int]:
-    found = set()
-    for entry in os.scandir(f"{folder}/fd"):
-        with suppress(OSError):  # it was closed
-            link = _SOCKET.fullmatch(os.readlink(entry.path))
-            if link:
-                found.add(int(link[1]))
-    return found
 
 
 def _user(uid: int) -> str:

@@ -24,17 +24,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule im
     verdict,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.accounts import PRIVILEGED_GROUPS
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.capabilities import names_of
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.mountinfo import MountPoint
 
-# capabilities(7), by their numbers.
-CAPABILITIES = (
-    *("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP"),
-    *("LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER"),
-    *("SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE"),
-    *("SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP"),
-    *("MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF"),
-    "CHECKPOINT_RESTORE",
-)
 # Who can get all of these needs no privileged container any more.
 _HOST_POWER = frozenset({"SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO", "SYS_PTRACE", "SYS_BOOT"})
 _ROOT = re.compile(r"root|[+-]?0+")  # what Docker reads as 0
@@ -131,7 +123,7 @@ def privileged_in_force(kernel: Kernel, allowed: Baseline) -> Judgement:
     power = _HOST_POWER - _granted(allowed)
 
     def fault(process: Process) -> str:
-        held = {name for mask in process.capabilities.values() for name in _names(mask)}
+        held = {name for mask in process.capabilities.values() for name in names_of(mask)}
         return "holds the capabilities of a privileged container" if power and power <= held else ""
 
     return _each(kernel, _masks, fault, "no process has a privileged container's power")
@@ -146,11 +138,6 @@ def _granted(allowed: Baseline) -> set[str]:
 
 def _capability(name: str) -> str:
     return name.upper().removeprefix("CAP_")
-
-
-def _names(mask: int) -> list[str]:
-    bits = [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
-    return [CAPABILITIES[bit] if bit < len(CAPABILITIES) else f"capability {bit}" for bit in bits]
 
 
 def _masks(process: Process) -> str:
@@ -174,7 +161,7 @@ def capabilities_in_force(kernel: Kernel, allowed: Baseline) -> Judgement:
     def fault(process: Process) -> str:
         faults = []
         for kind, mask in process.capabilities.items():
-            names = [name for name in _names(mask) if name not in _granted(allowed)]
+            names = [name for name in names_of(mask) if name not in _granted(allowed)]
             if names:
                 more = f" and {len(names) - 4} more" if len(names) > 4 else ""
                 faults.append(f"{kind} has {', '.join(names[:4])}{more}")

@@ -27,7 +27,6 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.netwo
     DEPENDENCIES,
     EVERY_ADDRESS,
     STARTED,
-    Listener,
     Network,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
@@ -40,6 +39,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule im
     verdict,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.iptables import Table, parse
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import Listener
 
 SHARED = "shares the network of another container, which is judged there"
 _LET_IN = frozenset({200, 201, 202, 204})

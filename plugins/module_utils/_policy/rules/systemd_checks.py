@@ -15,19 +15,11 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.units
     MainProcess,
     UnitFacts,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.capabilities import SYSTEMD_NAMES
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd.manager import Directive
 
 # What root may keep and still be no more than an ordinary account to the files of others.
 HARMLESS_CAPABILITIES = frozenset({"cap_net_admin", "cap_net_bind_service", "cap_net_raw"})
-# By number, as the kernel counts them (capabilities(7)).
-CAPABILITIES = (
-    *("chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap"),
-    *("linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner"),
-    *("sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice"),
-    *("sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap"),
-    *("mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf"),
-    "checkpoint_restore",
-)
 _TRUE = ("1", "yes", "y", "true", "t", "on")
 _FALSE = ("0", "no", "n", "false", "f", "off", "")
 _LISTS = (
@@ -154,7 +146,7 @@ def _capabilities_in_force(values: list[str], effective: str) -> bool:
     for value in values:
         names = set(value.lower().lstrip("~").split())
         if value.startswith("~"):
-            wanted = (wanted or {f"cap_{name}" for name in CAPABILITIES}) - names
+            wanted = (wanted or set(SYSTEMD_NAMES)) - names
         else:
             wanted |= names
     return set(effective.split()) == wanted
@@ -211,7 +203,7 @@ def differences(unit: UnitFacts, process: MainProcess) -> list[str]:
         faults.append("may gain privileges (NoNewPrivs: 0)")
     given = set(unit.words("CapabilityBoundingSet"))
     more = [
-        f"cap_{CAPABILITIES[number] if number < len(CAPABILITIES) else number}"
+        SYSTEMD_NAMES[number] if number < len(SYSTEMD_NAMES) else f"cap_{number}"
         for number in range(64)
         if process.bounding >> number & 1
     ]

@@ -15,9 +15,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import base, build, cleanup
 from ansible_collections.openclaw.hardening.plugins.module_utils._image.recipe import (
     BASE_LABEL,
-    CANDIDATE,
     CONTENT_LABEL,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._image.tags import CANDIDATE
 from ansible_collections.openclaw.hardening.plugins.modules import hardened_image as subject
 from unit.stub_docker import Daemon
 

@@ -29,7 +29,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import Probe
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import in_order
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Container
-from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.network import Listener
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import Listener
 
 RECORDED = Path(__file__).parents[3] / "recorded"
 STATE, STATE_DIR = "/home/node/.openclaw", "/var/lib/openclaw/.openclaw"

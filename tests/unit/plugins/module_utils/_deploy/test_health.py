@@ -26,7 +26,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health 
     wait,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import Port, start_when_free
-from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.network import Listener
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import Listener
 
 TOKEN = "0123456789abcdef" * 4
 

@@ -11,7 +11,8 @@ import threading
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence import daemon
-from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.daemon import Daemon, Listener
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.daemon import Daemon
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import proc
 
 
 @pytest.mark.parametrize(
@@ -57,15 +58,22 @@ def test_the_seccomp_profile(tmp_path):
     assert daemon._seccomp_default(str(path)).startswith("unreadable")
 
 
-def test_listeners_of_a_table():
-    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-    rows = "   0: 0100007F:0947 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 77 1\n"
-    rows += "   1: 00000000:0948 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 78 1\n"
-    rows += "   2: 0100007F:0949 00000000:0000 01 00000000:00000000 00:00000000 00000000 0 0 77 1\n"
-    rows += f"   3: {'0' * 24}01000000:0947 {'0' * 32}:0000 0A 0:0 00:0 0 0 0 77 1\n"
-    found = daemon.parse_listeners(head + rows, {"77"})
-    assert found == [("127.0.0.1", 2375), ("::1", 2375)]
-    assert [str(Listener(*row)) for row in found] == ["127.0.0.1:2375", "[::1]:2375"]
+def test_only_the_daemons_own_listeners_are_asked(monkeypatch):
+    """Sockets of others are not; one that is gone, or cannot be told, is not a daemon without a port."""
+    there = (
+        proc.Listener("127.0.0.1", 2375, 0, 77),
+        proc.Listener("0.0.0.0", 2376, 0, 78),
+        proc.Listener("::1", 2375, 0, 77),
+        proc.Listener("::1", 2375, 0, 79),
+    )
+    monkeypatch.setattr(proc, "socket_inodes", lambda pid: {77, 79})
+    monkeypatch.setattr(proc, "read_listeners", lambda folder: there)
+    monkeypatch.setattr(daemon, "_probe", lambda address, port: "plain")
+    found = daemon._listeners(1)
+    assert [str(entry) for entry in found or ()] == ["127.0.0.1:2375", "[::1]:2375"]
+    assert daemon._listeners(2**22 + 1) == found
+    monkeypatch.setattr(proc, "socket_inodes", lambda pid: set())
+    assert daemon._listeners(1) is None
 
 
 class Api(http.server.BaseHTTPRequestHandler):
@@ -95,7 +103,7 @@ def test_own_ports_are_found_and_asked(handler, answers):
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         found = daemon._listeners(os.getpid())
         server.shutdown()
-    assert Listener("127.0.0.1", server.server_port, answers) in found
+    assert daemon.Listener("127.0.0.1", server.server_port, answers) in found
 
 
 def test_a_silent_port_is_no_api(monkeypatch):
@@ -103,17 +111,6 @@ def test_a_silent_port_is_no_api(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert daemon._probe("0.0.0.0", server.getsockname()[1]) == "other"
     assert daemon._listeners(2**22 + 1) is None
-
-
-def test_the_holder_of_a_socket_is_found_by_its_inode(tmp_path):
-    path = str(tmp_path / "d.sock")
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(path)
-        server.listen()
-        inodes = daemon._unix_inodes(os.path.realpath(path))
-        assert inodes
-        assert inodes <= daemon._socket_inodes(os.getpid())
-    assert daemon._unix_inodes("/none/such.sock") == set()
 
 
 class Client:
@@ -132,7 +129,7 @@ def test_a_look_joins_command_line_and_file(monkeypatch, tmp_path):
     argv = ["/usr/sbin/dockerd", "-H", "fd://", f"--config-file={config}"]
     texts = {"cmdline": argv, "environ": ["DOCKER_INSECURE_NO_IPTABLES_RAW=1", "SECRET=x"]}
     monkeypatch.setattr(daemon, "_find", lambda path: os.getpid())
-    monkeypatch.setattr(daemon, "_nul_separated", lambda path: texts[path.rpartition("/")[2]])
+    monkeypatch.setattr(proc, "strings", lambda pid, name: texts[name])
     monkeypatch.setattr(daemon, "_listeners", lambda pid: ())
     monkeypatch.setattr(daemon, "_files", lambda *arguments: [str(config)])
     found = daemon.look(object(), Client())
@@ -165,7 +162,7 @@ def test_a_process_that_may_not_be_read_is_no_daemon_without_options(monkeypatch
         return ""
 
     monkeypatch.setattr(daemon, "_find", lambda path: os.getpid())
-    monkeypatch.setattr(daemon, "read_text", read)
+    monkeypatch.setattr(proc, "read_text", read)
     with pytest.raises(PermissionError):
         daemon.look(object(), Client())
 
@@ -174,7 +171,7 @@ def test_a_table_of_sockets_that_may_not_be_read_is_not_an_empty_one(monkeypatch
     def read(path: str) -> str:
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(daemon, "_socket_inodes", lambda pid: {"1"})
-    monkeypatch.setattr(daemon, "read_text", read)
+    monkeypatch.setattr(proc, "socket_inodes", lambda pid: {1})
+    monkeypatch.setattr(proc, "read_listeners", read)
     with pytest.raises(PermissionError):
         daemon._listeners(1)

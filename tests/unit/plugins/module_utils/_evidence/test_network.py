@@ -19,7 +19,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.gatew
     Answer,
     Attempt,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.network import Listener
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import Listener
 
 TOKEN = "5ec4e7" * 10
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -27,40 +27,6 @@ LINE = "   0: {local} 00000000:0000 {state} 00000000:00000000 00:00000000 000000
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("digits", "address"),
-    [
-        ("0100007F", "127.0.0.1"),
-        ("00000000", "0.0.0.0"),
-        ("020013AC", "172.19.0.2"),
-        ("00000000000000000000000000000000", "::"),
-        ("00000000000000000000000001000000", "::1"),
-        ("0000000000000000FFFF00000100007F", "127.0.0.1"),
-        ("B80D0120000000000000000007000000", "2001:db8::7"),
-    ],
-)
-def test_addresses_of_the_kernel_on_a_little_endian_processor(digits, address):
-    if os.sys.byteorder == "little":
-        assert network.kernel_address(digits) == address
-
-
-def test_only_sockets_that_listen(tmp_path):
-    (tmp_path / "tcp").write_text(
-        HEAD
-        + LINE.format(local="0100007F:4965", state="0A", uid=0, inode=7)
-        + LINE.format(local="020013AC:0016", state="01", uid=0, inode=8)
-        + "broken\n"
-    )
-    assert network.read_listeners(str(tmp_path)) == (Listener("127.0.0.1", 18789, 0, 7),)
-    (tmp_path / "tcp6").write_text(HEAD + LINE.format(local="0" * 32 + ":0050", state="0A", uid=33, inode=9))
-    assert network.read_listeners(str(tmp_path))[1] == Listener("::", 80, 33, 9)
-
-
-def test_a_process_that_is_gone_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        network.read_listeners(str(tmp_path / "none"))
 
 
 def link(name, *addresses, flags=("UP",), **more):

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Image
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import recipe as image_recipe
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import tags
 from ansible_collections.openclaw.hardening.plugins.module_utils._image.recipe import Base, Existing, Recipe
 
 CHECKOUT = Path(__file__).parents[4] / "checkout"
@@ -190,9 +191,9 @@ def test_a_refresh_always_plans_a_build():
 
 
 def test_a_candidate_that_was_never_verified_is_not_chosen():
-    candidate = image("1", f"{image_recipe.CANDIDATE}:x")
+    candidate = image("1", f"{tags.CANDIDATE}:x")
     assert image_recipe.choose([candidate, image("2")], None) is None
-    verified = image("3", f"{image_recipe.CANDIDATE}:x", "openclaw:hardened-previous")
+    verified = image("3", f"{tags.CANDIDATE}:x", "openclaw:hardened-previous")
     assert image_recipe.choose([candidate, verified], None) is verified
 
 

@@ -18,8 +18,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.proce
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import Judgement
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import (
     isolation,
-    isolation_checks,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.capabilities import CAPABILITIES
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.mountinfo import MountPoint
 
 RULES = {rule.id: rule for rule in isolation.RULES}
@@ -342,7 +342,7 @@ def test_an_allowed_capability_may_be_held():
     assert in_force("04", capabilities=held).status == "fail"
     assert in_force("04", allowed, capabilities=held).status == "pass"
     assert in_force("04", allowed, capabilities={**held, "CapInh": 1}).status == "fail"
-    everything = Baseline(capabilities=isolation_checks.CAPABILITIES)
+    everything = Baseline(capabilities=CAPABILITIES)
     assert in_force("03", everything).status == "pass"
 
 

@@ -16,11 +16,12 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.gatew
     Answer,
     Attempt,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.network import Attached, Listener, Network
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.network import Attached, Network
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.packet_filter import PacketFilter, Route
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules.network import RULES
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import nft, nft_rules
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.iptables import Packet, let_in, parse
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import Listener
 
 BY_ID = {rule.id: rule for rule in RULES}
 NOBODY, LAN, ONE = Baseline(), Baseline(addresses=("any",)), Baseline(addresses=("192.0.2.7",))
