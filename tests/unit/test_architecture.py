@@ -222,6 +222,18 @@ def test_a_role_is_named_for_the_collection_and_has_its_parts(role: Path) -> Non
         assert (role / part).is_file(), f"{part} is missing"
 
 
+OWNERS = [*ROLES, TOP / "playbooks"]
+
+
+@pytest.mark.parametrize("owner", OWNERS, ids=lambda path: path.name)
+def test_a_register_is_read_by_its_own_role_only(owner: Path) -> None:
+    text = "".join(path.read_text() for path in sorted(owner.rglob("*.yml")) + sorted(owner.rglob("*.j2")))
+    name = "openclaw_rollout" if owner.name == "playbooks" else owner.name
+    assert {found for found in re.findall(r"\b__openclaw_\w+", text) if not found.startswith(f"__{name}_")} == set()
+    # A bag of everything under one name hides what is handed on.
+    assert not re.search(r"\bopenclaw_\w*seen\b", text)
+
+
 @pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 def test_a_role_leaves_the_facts_to_the_preflight(role: Path) -> None:
     tasks = "\n".join(path.read_text() for path in (role / "tasks").glob("*.yml"))

@@ -121,7 +121,7 @@ def test_a_controller_that_is_killed_is_followed_by_a_run_that_finishes(command,
         process = subprocess.Popen(argv, stdout=output, stderr=output, env=environment, cwd=CHECKOUT,
                                    start_new_session=True)  # fmt: skip
         try:
-            wait_for(lambda: log.read_text().count("Run the gateway from this definition") >= 2, 300, log)
+            wait_for(lambda: log.read_text().count("Deploy the gateway's definition and image") >= 2, 300, log)
             time.sleep(4)
         finally:
             kill_tree(process.pid)
