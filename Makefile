@@ -3,7 +3,7 @@ SCENARIO ?= default
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools sandbox test test-long lint unit sanity browser molecule rollout mutants faults hostile transfer benchmark benchmark-state benchmark-no-change docs pins relock clean
+.PHONY: help tools sandbox test test-long lint unit sanity browser molecule rollout seeded-faults faults hostile transfer benchmark benchmark-state benchmark-no-change docs pins relock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,14 +16,14 @@ sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 
 # What deploys mostly waits, so two groups of gates share the machine.
 test: tools ## every gate below but the benchmark, with a summary
-	@tests/run lint unit browser -- "sanity mutants molecule rollout" "faults hostile transfer"
+	@tests/run lint unit browser -- "sanity seeded-faults molecule rollout" "faults hostile transfer"
 
 test-long: export FAULTS := long
 test-long: export HOSTILE := long
-test-long: export MUTANTS := long
+test-long: export SEEDED_FAULTS := long
 test-long: export ROLLOUT := long
 test-long: tools ## the long forms of the gates that have one, with a summary: before a release
-	@tests/run -- "mutants rollout" "faults hostile"
+	@tests/run -- "seeded-faults rollout" "faults hostile"
 
 lint: tools ## every linter; ARGS="ruff mypy" for some of them
 	@python tests/lint/run.py $(ARGS)
@@ -43,8 +43,8 @@ molecule: tools ## one Molecule scenario: SCENARIO=default
 rollout: tools ## the Molecule scenario of that name: a build host and four hosts; ROLLOUT=long for the real OpenClaw
 	@$(MAKE) --no-print-directory molecule SCENARIO=rollout
 
-mutants: tools ## one fault at a time in a good deployment: the audit finds each; ARGS=tests/mutants/test_x.py for some
-	@pytest -p no:cacheprovider --numprocesses 2 --dist loadfile $(or $(ARGS),tests/mutants)
+seeded-faults: tools ## one fault at a time in a good deployment: the audit finds each; ARGS=tests/seeded_faults/test_x.py for some
+	@pytest -p no:cacheprovider --numprocesses 2 --dist loadfile $(or $(ARGS),tests/seeded_faults)
 
 faults: tools ## deployments that fail, are killed, meet each other or a full disk; FAULTS=long for all of it
 	@pytest -p no:cacheprovider $(or $(ARGS),tests/faults)
@@ -74,5 +74,5 @@ relock: tools ## lock the application to another OpenClaw version: VERSION=2026.
 	@tools/relock $(VERSION)
 
 clean: ## remove containers, build/ and caches of this checkout (.venv and the user's cache stay)
-	@[ ! -x .venv/bin/python ] || python molecule/shared/rig clean
+	@[ ! -x .venv/bin/python ] || python tests/lab clean
 	@rm -rf build .ansible .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output

@@ -6,7 +6,7 @@ no_change.py [--peer PLAYBOOK] [--before CHECKOUT] [--rounds 5] [--stub]   write
                    `files/` is fetched from the host first, so that it changes nothing. It runs with PyPI's `ansible` in
                    a virtual environment in the user's cache.
 --before CHECKOUT  another checkout of this collection, measured in the same session.
---stub             the stub gateway of tests/checkout instead of OpenClaw.
+--stub             the stub gateway of tests/stub_gateway instead of OpenClaw.
 
 Every run connects again, has pipelining, and fails the benchmark when it changes anything.
 """
@@ -32,9 +32,9 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 
 import yaml  # noqa: E402
 from document import replace_table  # noqa: E402
-from rig_host import CHECKOUT, TIMER, TOOLS, RigHost, rig  # noqa: E402
+from lab_host import CHECKOUT, TIMER, TOOLS, LabHost, lab  # noqa: E402
 
-RIG, HOST = "nochange", "gateway"
+LAB, HOST = "nochange", "gateway"
 RESULTS = CHECKOUT / "build/benchmarks/no_change.json"
 DOCUMENT = CHECKOUT / "docs/scaling.md"
 BEGIN, END = "<!-- no change: begin -->", "<!-- no change: end -->"
@@ -103,7 +103,7 @@ def processor_seconds() -> float:
     A machine that does other work at the same time takes longer, but not more of this.
     """
     files = "/sys/fs/cgroup/cpuacct/cpuacct.usage /sys/fs/cgroup/cpu.stat"  # cgroup v1 and v2
-    lines = RigHost(RIG, HOST).run(f"cat {files} 2>/dev/null").stdout.splitlines()
+    lines = LabHost(LAB, HOST).run(f"cat {files} 2>/dev/null").stdout.splitlines()
     host = int(lines[0]) / 1e9 if lines[0].isdigit() else int(lines[0].removeprefix("usage_usec ")) / 1e6
     ours = resource.getrusage(resource.RUSAGE_CHILDREN)
     return host + ours.ru_utime + ours.ru_stime
@@ -111,7 +111,7 @@ def processor_seconds() -> float:
 
 def inventory() -> Path:
     """Return the inventory of the host."""
-    return CHECKOUT / "build" / RIG / "inventory.yml"
+    return CHECKOUT / "build" / LAB / "inventory.yml"
 
 
 def of_collection(name: str, checkout: Path, playbook: str, variables: dict[str, Any]) -> Contender:
@@ -125,7 +125,7 @@ def of_peer(playbook: Path, folder: Path) -> Contender:
     """Return the peer's playbook, in a folder of its own with the files that it copies."""
     program = peer_tools() / "bin/ansible-playbook"
     shutil.copy(playbook, folder / "site.yml")
-    host = RigHost(RIG, HOST)
+    host = LabHost(LAB, HOST)
     for path in copied_files(playbook):
         target = folder / "files" / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -214,10 +214,10 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="keep the host for the next run")
     parser.add_argument("--dry", action="store_true", help="print the table instead of writing it into the document")
     arguments = parser.parse_args()
-    playbook = "tests/deploy_light_gateway.yml" if arguments.stub else "playbooks/site.yml"
+    playbook = "tests/deploy_stub_gateway.yml" if arguments.stub else "playbooks/site.yml"
     variables = {**TIMER, "openclaw_verify_report_dir": ""}
     try:
-        rig("up", "--rig", RIG, HOST)
+        lab("up", "--lab", LAB, HOST)
         with tempfile.TemporaryDirectory() as folder:
             ours = of_collection(OURS, CHECKOUT, playbook, variables)
             print("deploying", flush=True)
@@ -249,7 +249,7 @@ def main() -> None:
             replace_table(DOCUMENT, BEGIN, END, text)
     finally:
         if not arguments.keep:
-            rig("down", "--rig", RIG)
+            lab("down", "--lab", LAB)
 
 
 def measure(contenders: list[Contender], rounds: int) -> None:

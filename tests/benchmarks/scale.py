@@ -2,7 +2,7 @@
 
 scale.py [--hosts 1 2 4 8 16]   writes build/benchmarks/scale.json, docs/scaling.svg and the table in docs/scaling.md
 
-The gateway is the light one of tests/checkout, so that what is measured is the collection and Ansible.
+The gateway is the light one of tests/stub_gateway, so that what is measured is the collection and Ansible.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from document import replace_table  # noqa: E402
+from lab_host import CHECKOUT, TOOLS, LabHost, lab  # noqa: E402
 from plot import line_chart  # noqa: E402
-from rig_host import CHECKOUT, TOOLS, RigHost, rig  # noqa: E402
 
-RIG = "scale"
+LAB = "scale"
 RESULTS = CHECKOUT / "build/benchmarks/scale.json"
 DOCUMENT, PICTURE = CHECKOUT / "docs/scaling.md", CHECKOUT / "docs/scaling.svg"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -60,16 +60,18 @@ class Measured:
 def measure(count: int) -> list[Measured]:
     """Boot hosts without anything on them, and run the steps on them."""
     names = [f"host{number:02}" for number in range(1, count + 1)]
-    rig("up", "--rig", RIG, "--aside", "builder", *names)
-    tree = subprocess.run(["tar", "-c", "-C", str(CHECKOUT / "tests/checkout"), "."], capture_output=True, check=True)
+    lab("up", "--lab", LAB, "--aside", "builder", *names)
+    tree = subprocess.run(
+        ["tar", "-c", "-C", str(CHECKOUT / "tests/stub_gateway"), "."], capture_output=True, check=True
+    )
     unpack = "mkdir -p /root/checkout; tar -x -C /root/checkout"
-    subprocess.run([*RigHost(RIG, "builder").ssh, unpack], input=tree.stdout, check=True)
+    subprocess.run([*LabHost(LAB, "builder").ssh, unpack], input=tree.stdout, check=True)
     found = []
     for step, changes in STEPS.items():
         found.append(run(count, step, {**SETTINGS, **changes}))
         print(f"{count:3} hosts  {step:20} {found[-1].seconds:7.1f} s  {found[-1].controller_mib} MiB", flush=True)
     for name in names:
-        container = RigHost(RIG, name).container
+        container = LabHost(LAB, name).container
         subprocess.run(["docker", "rm", "--force", container], check=True, capture_output=True)
         subprocess.run(["docker", "volume", "rm", f"{container}-docker"], check=True, capture_output=True)
     return found
@@ -77,19 +79,19 @@ def measure(count: int) -> list[Measured]:
 
 def run(count: int, step: str, variables: dict[str, Any]) -> Measured:
     """Run the playbook and watch its processes."""
-    records = CHECKOUT / "build" / RIG / f"records-{time.time_ns()}"
+    records = CHECKOUT / "build" / LAB / f"records-{time.time_ns()}"
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
         "ANSIBLE_FORKS": str(min(count, 16)),
         "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "molecule/shared/callbacks"),
+        "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests/lab/callbacks"),
         "ANSIBLE_CALLBACKS_ENABLED": "recorder",
         "RECORDER_DIR": str(records),
     }
-    argv = [str(TOOLS / "ansible-playbook"), "--inventory", str(CHECKOUT / "build" / RIG / "inventory.yml"),
+    argv = [str(TOOLS / "ansible-playbook"), "--inventory", str(CHECKOUT / "build" / LAB / "inventory.yml"),
             "--extra-vars", json.dumps(variables), str(CHECKOUT / "playbooks/rollout.yml")]  # fmt: skip
-    log = CHECKOUT / "build" / RIG / "run.log"
+    log = CHECKOUT / "build" / LAB / "run.log"
     start = time.monotonic()
     most = 0
     with log.open("w") as output:
@@ -173,7 +175,7 @@ def main() -> None:
             found += measure(count)
             write(found)  # each time: the larger counts take long
     finally:
-        rig("down", "--rig", RIG)
+        lab("down", "--lab", LAB)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from stubs import build  # noqa: E402
 
 @pytest.fixture(scope="session")
 def host() -> Iterator[FaultHost]:
-    """Return a host with the light gateway, deployed by site.yml."""
+    """Return a host with the stub gateway, deployed by site.yml."""
     try:
         yield up()
     finally:
@@ -31,7 +31,7 @@ def host() -> Iterator[FaultHost]:
 @pytest.fixture(scope="session")
 def deployment(host: FaultHost) -> Deployment:
     """Return what runs hardened_compose there with other images and configurations."""
-    return Deployment(host, recorded(host.rig_name, "hardened_compose"), build(host))
+    return Deployment(host, recorded(host.lab_name, "hardened_compose"), build(host))
 
 
 @pytest.fixture

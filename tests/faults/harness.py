@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rig_host import CHECKOUT, RigHost, deploy_light_gateway, rig, wait_until
+from lab_host import CHECKOUT, LabHost, deploy_stub_gateway, lab, wait_until
 
-RIG = "faults-light"
+LAB = "faults-light"
 NAME = "gateway"
-RESULTS = CHECKOUT / "build/faults"  # not the rig's folder: that goes with the rig
+RESULTS = CHECKOUT / "build/faults"  # not the lab's folder: that goes with the lab
 LONG = os.environ.get("FAULTS") == "long"
 ON_HOST = "/root/.faults"
 PROGRAMS = Path(__file__).with_name("on_host")
@@ -30,19 +30,19 @@ KEPT = (*OF_THE_IMAGE, "claim.json", "deploy.lock", "deployed.json", "rejected.j
 
 def up() -> FaultHost:
     """Boot the host and deploy on it, or bring one that was kept up to date."""
-    deploy_light_gateway(RIG, NAME)
-    return FaultHost(RIG, NAME)
+    deploy_stub_gateway(LAB, NAME)
+    return FaultHost(LAB, NAME)
 
 
-def down(rig_name: str = RIG) -> None:
+def down(lab_name: str = LAB) -> None:
     """Take the host away; FAULTS_KEEP=1 keeps it for the next run."""
     if os.environ.get("FAULTS_KEEP") != "1":
-        rig("down", "--rig", rig_name)
+        lab("down", "--lab", lab_name)
 
 
-def recorded(rig_name: str, module: str) -> dict[str, Any]:
+def recorded(lab_name: str, module: str) -> dict[str, Any]:
     """Return the options that the roles gave to a module in the newest run that reached it."""
-    for file in sorted((CHECKOUT / "build" / rig_name / "records").glob("*-run.json"), reverse=True):
+    for file in sorted((CHECKOUT / "build" / lab_name / "records").glob("*-run.json"), reverse=True):
         for task in json.loads(file.read_text())["tasks"]:
             if task["action"] == f"openclaw.hardening.{module}" and task.get("options"):
                 return {name: value for name, value in task["options"].items() if value is not None}
@@ -148,12 +148,12 @@ class Interrupted:
             return {}
 
 
-class FaultHost(RigHost):
-    """A host of the rig with a gateway on it."""
+class FaultHost(LabHost):
+    """A host of the lab with a gateway on it."""
 
-    def __init__(self, rig_name: str, name: str) -> None:
-        super().__init__(rig_name, name)
-        self.rig_name = rig_name
+    def __init__(self, lab_name: str, name: str) -> None:
+        super().__init__(lab_name, name)
+        self.lab_name = lab_name
         self.check(f"mkdir -p {ON_HOST}")
         for program in PROGRAMS.glob("*.py"):
             self.write(f"{ON_HOST}/{program.name}", program.read_text())

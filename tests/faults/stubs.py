@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rig_host import RigHost
+from lab_host import LabHost
 
 GATEWAY = Path(__file__).with_name("stub") / "gateway.mjs"
 # What each image does (see stub/gateway.mjs).
@@ -27,7 +27,7 @@ STUBS: dict[str, dict[str, Any]] = {
 }
 
 
-def build(host: RigHost) -> dict[str, str]:
+def build(host: LabHost) -> dict[str, str]:
     """Build all of them; return the id of each by its name."""
     lines = [
         "rm -rf /root/stub; mkdir /root/stub; cd /root/stub",
@@ -44,7 +44,7 @@ def build(host: RigHost) -> dict[str, str]:
     return dict(zip(STUBS, host.check("\n".join(lines)).splitlines()))
 
 
-def build_failing(host: RigHost) -> str:
+def build_failing(host: LabHost) -> str:
     """Build the real OpenClaw with something that ends it soon after it serves; return the image's id."""
     return host.check(
         "rm -rf /root/stub; mkdir /root/stub; cd /root/stub\n"

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from rig_host import RigHost
+from lab_host import LabHost
 
 LONG = os.environ.get("FAULTS") == "long"
 long_only = pytest.mark.skipif(not LONG, reason="takes minutes; FAULTS=long")
@@ -53,7 +53,7 @@ class World:
 class Images:
     """The image on the host, by version."""
 
-    def __init__(self, host: RigHost):
+    def __init__(self, host: LabHost):
         self.host = host
         self.version = self.highest = 0
         variables = yaml.safe_load((ROLE / "vars/main.yml").read_text())
@@ -136,7 +136,7 @@ class Images:
 
 
 @pytest.fixture(scope="module")
-def images(host: RigHost) -> Iterator[Images]:
+def images(host: LabHost) -> Iterator[Images]:
     """The host, with nothing of the image before and after."""
     found = Images(host)
     yield found
@@ -327,7 +327,7 @@ def test_killed_while_it_makes_a_base(images, everything):
     print(f"{time.monotonic() - began:.0f} seconds")
 
 
-def served(host: RigHost) -> None:
+def served(host: LabHost) -> None:
     """Wait until the gateway of the deployment answers again."""
     host.check("""
       for _ in $(seq 300); do

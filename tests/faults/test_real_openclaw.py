@@ -11,11 +11,11 @@ import pytest
 import stubs
 from deployment import CONTAINER, STATE, Deployment
 from harness import LONG, FaultHost, down, recorded, wait_until
+from lab_host import CHECKOUT, lab, playbook
 from proofs import told
-from rig_host import CHECKOUT, playbook, rig
 
 pytestmark = pytest.mark.skipif(not LONG, reason="the real OpenClaw: FAULTS=long")
-RIG = "faults-real"
+LAB = "faults-real"
 OLDER = "2026.8.2"
 FILES = CHECKOUT / "roles/openclaw_image/files"
 # What OpenClaw migrates, and what must not get lost: the version of its database, and a login that was pasted into it.
@@ -47,20 +47,20 @@ def older_lock(folder) -> dict[str, str]:  # noqa: ANN001
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Return a deployment of the real OpenClaw: newer (the role's), older, and one that fails in its place."""
     try:
-        rig("up", "--rig", RIG, "gateway")
-        deployed = playbook(RIG, CHECKOUT / "playbooks/site.yml")
+        lab("up", "--lab", LAB, "gateway")
+        deployed = playbook(LAB, CHECKOUT / "playbooks/site.yml")
         assert deployed.returncode == 0, deployed.stdout[-6000:]
-        host = FaultHost(RIG, "gateway")
-        build = recorded(RIG, "hardened_image")
+        host = FaultHost(LAB, "gateway")
+        build = recorded(LAB, "hardened_image")
         build["context"] = {**build["context"], **older_lock(tmp_path_factory.mktemp("older"))}
         older = host.module("hardened_image", {**build, "name": "openclaw:older"}, diff=False)
         assert not older.get("failed"), older["msg"]
-        options = recorded(RIG, "hardened_compose")
+        options = recorded(LAB, "hardened_compose")
         images = {"newer": options["image_id"], "older": older["image_id"]}
         images["fails"] = stubs.build_failing(host)
         yield Deployment(host, options, images)
     finally:
-        down(RIG)
+        down(LAB)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rig_host import MODULES, RigHost
+from lab_host import MODULES, LabHost
 
 LONG = os.environ.get("FAULTS") == "long"
 PROGRAMS = Path(__file__).with_name("on_host")
@@ -91,7 +91,7 @@ def is_version(world: World, version: int) -> None:
 class Units:
     """The set on the host."""
 
-    def __init__(self, host: RigHost):
+    def __init__(self, host: LabHost):
         self.host = host
         self.version = 1
 
@@ -144,7 +144,7 @@ class Units:
 
 
 @pytest.fixture(scope="module")
-def units(host: RigHost) -> Iterator[Units]:
+def units(host: LabHost) -> Iterator[Units]:
     """The host, with nothing of the set before and after."""
     host.check(f"mkdir -p {ON_HOST}")
     for name in ("kill_run.py", "look_units.py"):
@@ -159,7 +159,7 @@ def units(host: RigHost) -> Iterator[Units]:
 
 
 @contextmanager
-def mounted(host: RigHost, folder: str, script: str) -> Iterator[None]:
+def mounted(host: LabHost, folder: str, script: str) -> Iterator[None]:
     """Put a copy of a folder in its place, on a small file system of its own, and do something to it."""
     stage = "/run/fault-units"
     host.check(f"""

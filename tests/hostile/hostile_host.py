@@ -8,12 +8,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import rig_host
-from rig_host import CHECKOUT, COMMON, MODULES, RigHost, with_secrets
+import lab_host
+from lab_host import CHECKOUT, COMMON, MODULES, LabHost, with_secrets
 
-RIG = "hostile"
+LAB = "hostile"
 HOST = "gateway"
-BUILD = CHECKOUT / "build" / RIG
+BUILD = CHECKOUT / "build" / LAB
 ON_HOST = Path(__file__).parent / "on_host"
 REQUESTS = BUILD / "requests.json"
 LONG = os.environ.get("HOSTILE") == "long"
@@ -27,7 +27,7 @@ VARIABLES: dict[str, Any] = {
 
 def deploy() -> None:
     """Boot the host, deploy, and keep what the roles asked of the modules."""
-    rig_host.deploy_light_gateway(RIG, HOST, **VARIABLES)
+    lab_host.deploy_stub_gateway(LAB, HOST, **VARIABLES)
     newest = max((BUILD / "records").glob("*-run.json"))
     REQUESTS.write_text(newest.read_text())
 
@@ -35,13 +35,13 @@ def deploy() -> None:
 def down() -> None:
     """Take the host away; HOSTILE_KEEP=1 keeps it for the next run."""
     if os.environ.get("HOSTILE_KEEP") != "1":
-        rig_host.rig("down", "--rig", RIG)
+        lab_host.lab("down", "--lab", LAB)
 
 
 class ModuleServer:
     """A module that is loaded on the host and runs as often as it is asked to."""
 
-    def __init__(self, host: RigHost, name: str) -> None:
+    def __init__(self, host: LabHost, name: str) -> None:
         host.unpack(name)
         self.name = name
         command = (
@@ -74,11 +74,11 @@ class ModuleServer:
         return json.loads(line)
 
 
-class HostileHost(RigHost):
+class HostileHost(LabHost):
     """The one host under test."""
 
     def __init__(self) -> None:
-        super().__init__(RIG, HOST)
+        super().__init__(LAB, HOST)
         for path in ON_HOST.iterdir():
             if path.suffix == ".py":
                 self.check(f"mkdir -p {MODULES}")
@@ -89,7 +89,7 @@ class HostileHost(RigHost):
         return ModuleServer(self, name)
 
 
-def requests(host: RigHost, module: str) -> list[dict[str, Any]]:
+def requests(host: LabHost, module: str) -> list[dict[str, Any]]:
     """Return what the roles asked of a module, with the secrets that Ansible had masked."""
     tasks = json.loads(REQUESTS.read_text())["tasks"]
     asked = [task["options"] for task in tasks if task["action"] == f"openclaw.hardening.{module}" and task["options"]]

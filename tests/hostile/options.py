@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rig_host import CHECKOUT, TOOLS
+from lab_host import CHECKOUT, TOOLS
 
 COLLECTION = "openclaw.hardening"
 _MODULES = sorted((CHECKOUT / "plugins/modules").glob("*.py"))

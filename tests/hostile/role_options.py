@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from rig_host import CHECKOUT
+from lab_host import CHECKOUT
 
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if (path / "tasks/preflight.yml").is_file())
 # What systemd, Compose, a shell, a YAML reader or a program could make more of than text.

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from hostile_host import LONG, requests
 from judge import outcome, read
+from lab_host import CHECKOUT, TOOLS
 from options import COLLECTION, ON_CONTROLLER, documented, get, places, put
-from rig_host import CHECKOUT, TOOLS
 from samples import controller_requests
 from values import drawn
 

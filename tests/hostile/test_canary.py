@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import lab_host
 import pytest
-import rig_host
-from hostile_host import ON_HOST, RIG, VARIABLES, HostileHost, requests
+from hostile_host import LAB, ON_HOST, VARIABLES, HostileHost, requests
+from lab_host import CHECKOUT, MODULES
 from options import COLLECTION, put
-from rig_host import CHECKOUT, MODULES
 from samples import REGISTRY
 from secret_surfaces import needles, search, shows
 
@@ -73,13 +73,13 @@ def past(host, tmp_path_factory) -> Iterator[dict[str, Any]]:
     finally:
         host.check(f"docker rmi --force stub:never stub:again >/dev/null 2>&1 || true; rm -f {SECRETS_DIR}/ntfy_token")
         host.check("systemctl stop hostile-canary-ntfy.service")
-        again = rig_host.playbook(RIG, CHECKOUT / "tests/deploy_light_gateway.yml", **VARIABLES)
+        again = lab_host.playbook(LAB, CHECKOUT / "tests/deploy_stub_gateway.yml", **VARIABLES)
         assert again.returncode == 0, again.stdout[-3000:]
 
 
 def all_runs(host: HostileHost, folder: Any) -> Iterator[tuple[str, subprocess.CompletedProcess[str]]]:
     """Run what goes wrong, in check mode and for real, and one deployment that goes well."""
-    site = CHECKOUT / "tests/deploy_light_gateway.yml"
+    site = CHECKOUT / "tests/deploy_stub_gateway.yml"
     host.check(f"umask 77; cat > {SECRETS_DIR}/ntfy_token <<'EOF'\n{CANARIES['token of ntfy']}\nEOF")
     host.check(NEVER_READY)
     # Takes what the notifier sends, and keeps none of it.
@@ -110,7 +110,7 @@ def played(folder: Any, playbook: Any, variables: dict[str, Any], *flags: str) -
     file.write_text(json.dumps(variables))
     file.chmod(0o600)
     options = ["-vvv", "--diff", *flags, "--extra-vars", f"@{file}"]
-    return rig_host.playbook(RIG, playbook, *options)
+    return lab_host.playbook(LAB, playbook, *options)
 
 
 def failing_play(host: HostileHost, folder: Any) -> list[dict[str, Any]]:

@@ -10,13 +10,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import lab_host
 import pytest
-import rig_host
 import yaml
-from hostile_host import BUILD, LONG, RIG, VARIABLES, requests
+from hostile_host import BUILD, LAB, LONG, VARIABLES, requests
 from judge import outcome, read
+from lab_host import CHECKOUT, TOOLS
 from options import ON_HOST, documented, get, places, put
-from rig_host import CHECKOUT, TOOLS
 from role_options import ROLES, Setting, settings
 from samples import good_requests
 
@@ -148,7 +148,7 @@ def test_the_variables_of_a_role_are_judged_before_anything_changes(role, host, 
 def test_a_deployment_is_refused_before_anything_changes(hostile, host, serve):
     server = serve("gateway_token")
     server.changes()
-    ran = rig_host.playbook(RIG, SITE, **{**LIGHT, **hostile})
+    ran = lab_host.playbook(LAB, SITE, **{**LIGHT, **hostile})
     assert ran.returncode != 0
     assert next(iter(hostile)).removeprefix("openclaw_") in ran.stdout
     assert "changed=0" in ran.stdout
@@ -178,7 +178,7 @@ EDGES: dict[str, Any] = {
 
 
 def test_what_is_accepted_reaches_compose_to_the_letter(host):
-    ran = rig_host.playbook(RIG, SITE, "--check", **EDGES)
+    ran = lab_host.playbook(LAB, SITE, "--check", **EDGES)
     assert ran.returncode == 0, ran.stdout[-3000:]
     request = newest_request("hardened_compose")
     written = yaml.safe_load(request["definition"])["services"]["openclaw-gateway"]

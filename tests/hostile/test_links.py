@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from hostile_host import LONG, HostileHost, requests
 from judge import outcome, read
+from lab_host import MODULES
 from options import put
-from rig_host import MODULES
 
 HOME = "/var/lib/openclaw"
 STATE = f"{HOME}/.openclaw"

@@ -10,9 +10,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fleet import BUILDER, RIG, TARGETS, Fleet, forget  # noqa: E402
+from fleet import BUILDER, LAB, TARGETS, Fleet, forget  # noqa: E402
+from lab_host import CHECKOUT, keep_stub_image, lab  # noqa: E402
 from registry import Registry  # noqa: E402
-from rig_host import CHECKOUT, keep_stub_image, rig  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -20,14 +20,14 @@ def fleet():
     """Boot the hosts; the targets have nothing, the build host what it would build. They are taken away in any case."""
     try:
         keep_stub_image()
-        rig("up", "--rig", RIG, "--images", BUILDER, BUILDER, *TARGETS)
+        lab("up", "--lab", LAB, "--images", BUILDER, BUILDER, *TARGETS)
         fleet = Fleet()
         fleet.let_deployer_in()
-        fleet.bring_source(CHECKOUT / "tests/checkout")
+        fleet.bring_source(CHECKOUT / "tests/stub_gateway")
         yield fleet
     finally:
         if not os.environ.get("TRANSFER_KEEP"):
-            rig("down", "--rig", RIG)
+            lab("down", "--lab", LAB)
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rig_host import CHECKOUT, TOOLS, RigHost
+from lab_host import CHECKOUT, TOOLS, LabHost
 
 HERE = Path(__file__).parent
-RIG = "archive"
+LAB = "archive"
 BUILDER, TARGETS = "builder", ("alpha", "beta")
 IMAGE = "openclaw:hardened"
 RECORD = "/var/lib/openclaw-hardening/image.json"
@@ -48,8 +48,8 @@ class Fleet:
     """A build host that is no target, two targets, and the controller's cache."""
 
     def __init__(self) -> None:
-        self.folder = CHECKOUT / "build" / RIG
-        self.hosts = {name: RigHost(RIG, name) for name in (BUILDER, *TARGETS)}
+        self.folder = CHECKOUT / "build" / LAB
+        self.hosts = {name: LabHost(LAB, name) for name in (BUILDER, *TARGETS)}
         self.builder = self.hosts[BUILDER]
         self.targets = [self.hosts[name] for name in TARGETS]
         self.cache = self.folder / "cache"
@@ -57,14 +57,14 @@ class Fleet:
         self.deployment: Play | None = None
         self._write_inventory()
 
-    def __getitem__(self, name: str) -> RigHost:
+    def __getitem__(self, name: str) -> LabHost:
         return self.hosts[name]
 
     def _write_inventory(self) -> None:
-        rig = json.loads((self.folder / "inventory.yml").read_text())["all"]
-        known = {name: {**variables, "ansible_user": DEPLOYER} for name, variables in rig["hosts"].items()}
+        lab = json.loads((self.folder / "inventory.yml").read_text())["all"]
+        known = {name: {**variables, "ansible_user": DEPLOYER} for name, variables in lab["hosts"].items()}
         settings = {
-            **rig["vars"],
+            **lab["vars"],
             "openclaw_image_source": "checkout",
             "openclaw_image_checkout_path": SOURCE,
             "openclaw_image_build_host": BUILDER,
@@ -111,10 +111,10 @@ class Fleet:
             **os.environ,
             "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
             "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "molecule/shared/callbacks"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests/lab/callbacks"),
             "ANSIBLE_CALLBACKS_ENABLED": "recorder",
             "RECORDER_DIR": records,
-            # What a killed controller leaves goes with the rig's folder.
+            # What a killed controller leaves goes with the lab's folder.
             "ANSIBLE_LOCAL_TEMP": str(self.folder / "controller"),
         }
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
@@ -129,7 +129,7 @@ class Fleet:
         return sorted(self.cache.glob("*.tar"))
 
     @contextmanager
-    def received(self, *hosts: RigHost) -> Iterator[dict[str, int]]:
+    def received(self, *hosts: LabHost) -> Iterator[dict[str, int]]:
         """Count the bytes that the network brings to hosts while the block runs."""
         before = {host.name: _received(host) for host in hosts}
         counts: dict[str, int] = {}
@@ -137,22 +137,22 @@ class Fleet:
         counts.update({host.name: _received(host) - before[host.name] for host in hosts})
 
 
-def _received(host: RigHost) -> int:
+def _received(host: LabHost) -> int:
     return int(host.check("cat /sys/class/net/eth0/statistics/rx_bytes"))
 
 
-def image_id(host: RigHost, ref: str = IMAGE) -> str:
+def image_id(host: LabHost, ref: str = IMAGE) -> str:
     """Return the id of the image of a name; empty when there is none."""
     return host.run(f"docker image inspect -f '{{{{.Id}}}}' {ref}").stdout.strip()
 
 
-def images(host: RigHost) -> set[str]:
+def images(host: LabHost) -> set[str]:
     """Return every image of a host, also nameless ones, with its names."""
     shown = "{{.ID}} {{.Repository}}:{{.Tag}} {{.Digest}}"
     return set(host.check(f"docker images --all --no-trunc --digests --format '{shown}'").splitlines())
 
 
-def litter(host: RigHost) -> str:
+def litter(host: LabHost) -> str:
     """Return what a move leaves when it leaves anything: uploads, temporary files, Docker's own."""
     return host.check(
         "find / -xdev \\( -name '*.hardening-tmp' -o -path '*/openclaw-hardening-image/*' -o -name image-coming \\)\n"
@@ -160,7 +160,7 @@ def litter(host: RigHost) -> str:
     )
 
 
-def forget(host: RigHost, *refs: str) -> None:
+def forget(host: LabHost, *refs: str) -> None:
     """Take images and the record away from a host that does not run them."""
     names = " ".join(refs or (IMAGE, f"{IMAGE}-previous"))
     host.check(f"docker image rm --force {names} >/dev/null 2>&1 || true; rm -f {RECORD}; docker image prune --force")

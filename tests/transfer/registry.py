@@ -7,7 +7,7 @@ import secrets
 from typing import Any
 
 from fleet import Fleet
-from rig_host import RigHost
+from lab_host import LabHost
 
 HOST = "registry.test:5000"
 REPOSITORY = f"{HOST}/team/openclaw"
@@ -55,7 +55,7 @@ class Registry:
     """The registry, and what a controller knows about it."""
 
     def __init__(self, fleet: Fleet) -> None:
-        self.host: RigHost = fleet.builder
+        self.host: LabHost = fleet.builder
         self.password = f"canary-{secrets.token_hex(12)}"
         self.host.check(INSTALL)  # first: the package brings an htpasswd of its own, and asks about one that is there
         self.host.check(

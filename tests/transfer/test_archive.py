@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from crafted import OTHER, written
-from fleet import BUILDER, DEPLOYER, IMAGE, RECORD, RIG, SOURCE, Fleet, forget, image_id, images, litter
-from rig_host import RigHost, kill_tree
+from fleet import BUILDER, DEPLOYER, IMAGE, LAB, RECORD, SOURCE, Fleet, forget, image_id, images, litter
+from lab_host import LabHost, kill_tree
 
 BUILT = "openclaw-hardening-build:openclaw"
 BUILD_RECORD = "/var/lib/openclaw-hardening-build/image.json"
@@ -139,12 +139,12 @@ def test_a_tampered_archive_is_refused_and_nothing_is_loaded(without_image: Flee
     assert not archive.exists()
 
 
-def wait_for(host: RigHost, path: str) -> None:
+def wait_for(host: LabHost, path: str) -> None:
     """Wait until a file is there, as exactly as can be from elsewhere."""
     host.check(f"for _ in $(seq 3000); do ls {path} >/dev/null 2>&1 && exit; sleep 0.01; done; exit 1")
 
 
-def end_modules(host: RigHost) -> None:
+def end_modules(host: LabHost) -> None:
     """End what a host still does for a controller that is gone, without a chance to tidy up."""
     host.run("pkill -KILL -f image_archive; pkill -KILL -f sftp-server; true")
 
@@ -199,7 +199,7 @@ def sockets(without_image: Fleet):
     """Bring the daemons of the build host and of beta to the controller, as if it were each of them."""
     found, tunnels = {}, []
     for name in (BUILDER, "beta"):
-        path = Path(f"/tmp/{RIG}-{name}.sock")
+        path = Path(f"/tmp/{LAB}-{name}.sock")
         path.unlink(missing_ok=True)
         argv = [*without_image[name].ssh[:-1], "-o", "ControlPath=none", "-nNT", "-L", f"{path}:/var/run/docker.sock"]
         tunnels.append(subprocess.Popen([*argv, without_image[name].ssh[-1]]))

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from crafted import BOMB, BOMB_ARCHIVE, ESCAPED, GOOD, IMAGE, LOWER, MISLEADING, TinyImage, hostile, layer, written
 from fleet import Fleet, images, litter
-from rig_host import RigHost
+from lab_host import LabHost
 
 NAME = "crafted:image"
 PATH = "/root/crafted.tar"
@@ -22,13 +22,13 @@ def host(fleet: Fleet):
     host.check(f"rm -rf {PATH} {RECORDS}; docker image prune --force")
 
 
-def imported(host: RigHost, content: bytes, identity: str = IMAGE.id, **options: object) -> dict:
+def imported(host: LabHost, content: bytes, identity: str = IMAGE.id, **options: object) -> dict:
     subprocess.run([*host.ssh, f"cat > {PATH}"], input=content, check=True)
     given = {"state": "imported", "image_id": identity, "name": NAME, "path": PATH, "record_dir": RECORDS}
     return host.module("image_archive", {**given, **options})
 
 
-def nothing_of_it(host: RigHost, before: set[str]) -> None:
+def nothing_of_it(host: LabHost, before: set[str]) -> None:
     assert images(host) == before
     assert litter(host) == ""
     assert host.run(f"ls {ESCAPED} {RECORDS}/image.json").stdout == ""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from fleet import IMAGE, Fleet, forget, image_id, images, litter
+from lab_host import LabHost
 from registry import CA, HOST, REPOSITORY, Registry
-from rig_host import RigHost
 from secret_surfaces import needles, search
 
 BUILT = "openclaw-hardening-build:openclaw"
@@ -35,7 +35,7 @@ print("watched", sorted(seen))
 """
 
 
-def surfaces(host: RigHost, secret: str) -> list[str]:
+def surfaces(host: LabHost, secret: str) -> list[str]:
     """Return where on a host the secret shows now."""
     return json.loads(host.check(f"python3 - <<'EOF'\n{search([secret])}\nEOF").splitlines()[-1])
 
@@ -43,7 +43,7 @@ def surfaces(host: RigHost, secret: str) -> list[str]:
 class Watch:
     """Watches the processes of a host while a block runs."""
 
-    def __init__(self, host: RigHost, secret: str) -> None:
+    def __init__(self, host: LabHost, secret: str) -> None:
         self.host, self.secret, self.found = host, secret, ""
 
     def __enter__(self) -> Watch:
@@ -185,7 +185,7 @@ def test_a_password_file_is_read_on_the_host_and_only_there(lacking, registry):
     assert surfaces(beta, registry.password) == []  # but for that folder, which is for secrets
 
 
-def insecure(host: RigHost, registries: str, until: str) -> None:
+def insecure(host: LabHost, registries: str, until: str) -> None:
     """Tell the daemon which registries need no TLS, and wait until it knows. Without the key it would keep the old."""
     host.check(
         f"jq '.\"insecure-registries\"={registries}' /root/daemon.json > /etc/docker/daemon.json\n"

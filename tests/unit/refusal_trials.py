@@ -36,7 +36,7 @@ Attempt = Callable[[], object]
 TRIALS: list[tuple[str, Callable[[Path], tuple[Attempt, Attempt]]]] = []
 IMAGE, OTHER = f"sha256:{'4' * 64}", f"sha256:{'5' * 64}"
 PROBE = Probe("127.0.0.1", 18789, 5, started="/startupz")
-CHECKOUT = Path(__file__).parents[1] / "checkout"
+CHECKOUT = Path(__file__).parents[1] / "stub_gateway"
 REGISTRY = image_recipe.Base("registry", f"docker.io/library/debian@{IMAGE}")
 
 

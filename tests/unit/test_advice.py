@@ -16,17 +16,17 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.basel
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import BY_SITE, RULES, judge_definition
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import OR, SITE, Rule
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "mutants"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "seeded_faults"))
 
 import advice  # noqa: E402
-from harness import Definition, Mutant  # noqa: E402
-from mutants import everything  # noqa: E402
+from harness import Definition, SeededFault  # noqa: E402
+from seeded_faults import everything  # noqa: E402
 
 RECORDED = Path(__file__).parent / "recorded"
-MUTANTS = [mutant for area in everything().values() for mutant in area]
+SEEDED_FAULTS = [fault for area in everything().values() for fault in area]
 BY_RULE = {rule.id: rule for rule in RULES}
 TODAY = date(2026, 11, 28)
-ASKED = [mutant for mutant in MUTANTS if mutant.compose and BY_RULE[mutant.expected].asked]
+ASKED = [fault for fault in SEEDED_FAULTS if fault.compose and BY_RULE[fault.expected].asked]
 # Their definition passes the gate: it is the world that differs (a link, an address that the audit alone resolves).
 WORLD = {"link to Docker's socket", "link to /etc of the host, read-only"}
 
@@ -37,7 +37,7 @@ def cure(rule: Rule) -> str:
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.remediation], ids=lambda rule: rule.id)
 def test_every_way_can_be_followed_and_a_seeded_fault_tries_it(rule: Rule) -> None:
-    tried = {mutant.way for mutant in MUTANTS if mutant.expected == rule.id}
+    tried = {fault.way for fault in SEEDED_FAULTS if fault.expected == rule.id}
     for number, way in enumerate(advice.ways(rule.remediation)):
         advice.understood(way)
         assert number in tried, f"{rule.id}: no seeded fault is healed by its way {number}: {way}"
@@ -45,7 +45,7 @@ def test_every_way_can_be_followed_and_a_seeded_fault_tries_it(rule: Rule) -> No
 
 @pytest.mark.parametrize("identity", sorted(BY_SITE))
 def test_a_run_of_the_playbook_is_shown_where_a_seeded_fault_tries_it(identity: str) -> None:
-    assert any(mutant.way == "site" for mutant in MUTANTS if mutant.expected == identity)
+    assert any(fault.way == "site" for fault in SEEDED_FAULTS if fault.expected == identity)
 
 
 def test_only_a_person_judges_so_only_a_person_knows_what_to_do() -> None:
@@ -57,23 +57,21 @@ def test_the_words_of_the_trial_are_those_of_the_rules() -> None:
     assert (advice.OR, advice.SITE) == (OR, SITE)
 
 
-@pytest.mark.parametrize(
-    "mutant", [mutant for mutant in ASKED if mutant.name not in WORLD], ids=lambda mutant: mutant.name
-)
-def test_a_definition_that_the_gate_refuses_is_healed_by_what_the_refusal_says(mutant: Mutant) -> None:
+@pytest.mark.parametrize("fault", [fault for fault in ASKED if fault.name not in WORLD], ids=lambda fault: fault.name)
+def test_a_definition_that_the_gate_refuses_is_healed_by_what_the_refusal_says(fault: SeededFault) -> None:
     whole = json.loads((RECORDED / "compose-hardened.json").read_text())
     definition = Definition(
         copy.deepcopy(whole), {"address": "192.0.2.7", "docker": "991", "token": "0123456789abcdef" * 4}
     )
-    mutant.compose(definition)
-    said = refusal(definition, mutant.expected)
+    fault.compose(definition)
+    said = refusal(definition, fault.expected)
     if not said:
         pytest.skip("the gate does not see it, the audit does")
     definition.whole["networks"] = {"default": None, **definition.whole.get("networks", {})}
-    patient = advice.Patient(definition.gateway, {"UID": "1000", "GID": "1000", **mutant.values})
-    way = advice.ways(said)[int(mutant.way or 0)]
+    patient = advice.Patient(definition.gateway, {"UID": "1000", "GID": "1000", **fault.values})
+    way = advice.ways(said)[int(fault.way or 0)]
     advice.follow(way, patient)
-    assert refusal(definition, mutant.expected) == ""
+    assert refusal(definition, fault.expected) == ""
 
 
 def resolve(service: dict) -> None:

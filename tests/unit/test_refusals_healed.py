@@ -149,7 +149,7 @@ def gate(name: str, bad: Any, well: Any = None) -> Any:
     return option(deploy_gate.gate_from, POLICY, name, bad, well)
 
 
-CHECKOUT = str(Path(__file__).parents[1] / "checkout")
+CHECKOUT = str(Path(__file__).parents[1] / "stub_gateway")
 RECIPE = image_recipe.Recipe("openclaw:hardened", "FROM a\n", {}, image_recipe.Base("debian", packages=()))
 BUILD = {"dockerfile": "FROM a\n", "context": {}, "build_args": {}, "secrets": {}, "checkout": ""}
 RECORD = dict.fromkeys(adopt._TEXTS, "x") | {"image_id": IMAGE}

@@ -66,7 +66,7 @@ def playbook(inventory, tmp_path_factory):
         environment = {
             **os.environ,
             "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
-            "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "molecule/shared/callbacks"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests/lab/callbacks"),
             "ANSIBLE_CALLBACKS_ENABLED": "recorder",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_FORCE_COLOR": "0",  # Molecule sets it

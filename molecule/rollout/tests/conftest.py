@@ -15,19 +15,19 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fleet import CHECKOUT, GATEWAY, NAMES, RIG, FaultHost, RigHost, Rollout, probing  # noqa: E402
+from fleet import CHECKOUT, GATEWAY, LAB, NAMES, FaultHost, LabHost, Rollout, probing  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def hosts() -> dict[str, FaultHost]:
     """Return the four hosts."""
-    return {name: FaultHost(RIG, name) for name in NAMES}
+    return {name: FaultHost(LAB, name) for name in NAMES}
 
 
 @pytest.fixture(scope="session")
-def builder() -> RigHost:
+def builder() -> LabHost:
     """Return the build host."""
-    return RigHost(RIG, "builder")
+    return LabHost(LAB, "builder")
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def command(reports) -> Callable[..., list[str]]:
             **variables,
         }
         return [str(Path(sys.executable).parent / "ansible-playbook"), "--inventory",
-                str(CHECKOUT / "build" / RIG / "inventory.yml"), *options, "--extra-vars", json.dumps(settings),
+                str(CHECKOUT / "build" / LAB / "inventory.yml"), *options, "--extra-vars", json.dumps(settings),
                 str(CHECKOUT / "playbooks" / playbook)]  # fmt: skip
 
     return make
@@ -64,8 +64,8 @@ def environment() -> dict[str, str]:
         "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_FORCE_COLOR": "0",
-        # What a killed controller leaves goes with the rig's folder.
-        "ANSIBLE_LOCAL_TEMP": str(CHECKOUT / "build" / RIG / "controller"),
+        # What a killed controller leaves goes with the lab's folder.
+        "ANSIBLE_LOCAL_TEMP": str(CHECKOUT / "build" / LAB / "controller"),
     }
 
 

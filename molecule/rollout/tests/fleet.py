@@ -15,9 +15,9 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 sys.path += [str(CHECKOUT / "tests"), str(CHECKOUT / "tests/faults")]
 
 from harness import FaultHost, Probes  # noqa: E402
-from rig_host import RigHost  # noqa: E402
+from lab_host import LabHost  # noqa: E402
 
-RIG = "rollout"
+LAB = "rollout"
 NAMES = ("one", "two", "three", "four")
 LONG = os.environ.get("ROLLOUT") == "long"
 # A channel that is dead on every host, all the time: never a reason to stop, to wait, or to roll back. The same as in
@@ -65,7 +65,7 @@ def containers(hosts: dict[str, FaultHost]) -> dict[str, str]:
     return {name: host.check("docker inspect -f '{{.Id}}' openclaw-gateway") for name, host in hosts.items()}
 
 
-def lasting(host: RigHost) -> dict[str, str]:
+def lasting(host: LabHost) -> dict[str, str]:
     """Return content, owner and mode of what is to be the same on all hosts: definition and units."""
     files = (
         "/etc/openclaw/docker-compose.hardened.yml /etc/openclaw/openclaw.json /etc/openclaw/passwd /etc/openclaw/group"

@@ -10,8 +10,8 @@ import subprocess
 import time
 
 import pytest
-from fleet import CHECKOUT, NAMES, RIG, SECOND, containers, images, lasting
-from rig_host import kill_tree
+from fleet import CHECKOUT, LAB, NAMES, SECOND, containers, images, lasting
+from lab_host import kill_tree
 
 BAD_TREE = "/root/bad-checkout"
 BAD_GATEWAY = """export function run() { console.error("cannot start"); process.exit(3); }\n"""
@@ -85,7 +85,7 @@ def test_again_it_touches_nobody(rollout, hosts, seen):
 
 
 def test_a_bad_version_stops_at_the_canary(rollout, hosts, builder, seen):
-    archive = ["tar", "--create", "--directory", str(CHECKOUT / "tests/checkout"), "."]
+    archive = ["tar", "--create", "--directory", str(CHECKOUT / "tests/stub_gateway"), "."]
     tree = subprocess.run(archive, capture_output=True, check=True).stdout
     unpack = f"rm -rf {BAD_TREE}; mkdir {BAD_TREE}; tar --extract --directory {BAD_TREE}"
     subprocess.run([*builder.ssh, unpack], input=tree, check=True)
@@ -116,7 +116,7 @@ def test_a_controller_that_is_killed_is_followed_by_a_run_that_finishes(command,
     """Killed while the second batch is under way; the run after it brings every host to the same end."""
     changed = {"openclaw_gateway_log_max_file": 4, **SECOND}
     argv = command("rollout.yml", openclaw_rollout_batches=[1, "100%"], **changed)
-    log = CHECKOUT / "build" / RIG / "killed.log"
+    log = CHECKOUT / "build" / LAB / "killed.log"
     with log.open("w") as output:
         process = subprocess.Popen(argv, stdout=output, stderr=output, env=environment, cwd=CHECKOUT,
                                    start_new_session=True)  # fmt: skip

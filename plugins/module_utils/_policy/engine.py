@@ -50,7 +50,7 @@ RULES: tuple[Rule, ...] = (
     *upkeep.RULES,
 )
 IDS = frozenset(rule.id for rule in RULES)
-# What a run of site.yml puts right, where this collection deployed the gateway (tests/mutants).
+# What a run of site.yml puts right, where this collection deployed the gateway (tests/seeded_faults).
 BY_SITE = frozenset({"OCH-SYS-01", "OCH-SYS-03", "OCH-SYS-04", "OCH-SYS-08"})
 # The argument spec of the doc fragment openclaw.hardening.waivers.
 WAIVER_ARGUMENTS: dict[str, Any] = {

@@ -76,7 +76,7 @@ def preflight(tmp_path: Path, hosts: dict[str, dict], plays: list[str]) -> dict[
         **os.environ,
         "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
         "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".collections"),
-        "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "molecule/shared/callbacks"),
+        "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests/lab/callbacks"),
         "ANSIBLE_CALLBACKS_ENABLED": "recorder",
         "RECORDER_DIR": str(records),
     }

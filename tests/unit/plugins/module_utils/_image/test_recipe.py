@@ -14,7 +14,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._image import r
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import tags
 from ansible_collections.openclaw.hardening.plugins.module_utils._image.recipe import Base, Existing, Recipe
 
-CHECKOUT = Path(__file__).parents[4] / "checkout"
+CHECKOUT = Path(__file__).parents[4] / "stub_gateway"
 PLATFORM = "debian-trixie-x86_64"
 RECIPE = Recipe(
     name="openclaw:hardened",

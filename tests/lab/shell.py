@@ -1,4 +1,4 @@
-"""Small things that every part of the rig uses."""
+"""Small things that every part of the lab uses."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[3]
+CHECKOUT = Path(__file__).resolve().parents[2]
 # Checkouts on one machine (two worktrees, CI beside a developer) have hosts of their own.
 CHECKOUT_ID = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:8]
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openclaw-hardening" / "rig"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openclaw-hardening" / "lab"
 
 
-class RigError(Exception):
+class LabError(Exception):
     """Something the person at the keyboard can act on."""
 
 
@@ -32,7 +32,7 @@ def one_at_a_time() -> Iterator[None]:
 
 def say(text: str) -> None:
     """Print one line of progress."""
-    print(f"rig: {text}", file=sys.stderr, flush=True)
+    print(f"lab: {text}", file=sys.stderr, flush=True)
 
 
 def run(*argv: str, data: str | None = None, check: bool = True) -> str:
@@ -40,7 +40,7 @@ def run(*argv: str, data: str | None = None, check: bool = True) -> str:
     result = subprocess.run(argv, input=data, capture_output=True, text=True, check=False)
     if check and result.returncode != 0:
         words = (result.stderr or result.stdout).strip()[-1500:]
-        raise RigError(f"{' '.join(argv[:4])} … ended with {result.returncode}: {words}")
+        raise LabError(f"{' '.join(argv[:4])} … ended with {result.returncode}: {words}")
     return result.stdout.strip()
 
 

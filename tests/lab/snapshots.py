@@ -8,19 +8,19 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from shell import CACHE, CHECKOUT, RigError, answers, run, say
+from shell import CACHE, CHECKOUT, LabError, answers, run, say
 
 FOLDER = CACHE / "snapshots"
 REPOSITORY = "openclaw-hardening-snapshot"
 KEPT = {"images": 2, "host": 3}
 # The name that a kept image has until a deployment gives it its own.
-STUB_IMAGE = "openclaw-hardening-rig:stub"
+STUB_IMAGE = "openclaw-hardening-lab:stub"
 # What decides how the image of the stub gateway is made. A change there has to show in each gate that builds one.
 IMAGE_SOURCES = (
     "plugins/module_utils/_image",
     "plugins/modules/hardened_image.py",
     "roles/openclaw_image",
-    "tests/checkout",
+    "tests/stub_gateway",
 )
 # What decides what a deployment makes of a host.
 HOST_SOURCES = (
@@ -31,15 +31,15 @@ HOST_SOURCES = (
     "plugins",
     "requirements",
     "roles",
-    "tests/checkout",
-    "tests/deploy_light_gateway.yml",
+    "tests/stub_gateway",
+    "tests/deploy_stub_gateway.yml",
 )
 
 
 def key_of(sources: tuple[str, ...], *more: str) -> str:
     """Hash files and folders of the checkout, by path, mode and content, and further texts.
 
-    :raises RigError: one of them is not there: a hash of nothing would be the same for ever.
+    :raises LabError: one of them is not there: a hash of nothing would be the same for ever.
     """
     total = hashlib.sha256("\0".join(more).encode())
     for source in sources:
@@ -47,7 +47,7 @@ def key_of(sources: tuple[str, ...], *more: str) -> str:
         files = [top] if top.is_file() else sorted(path for path in top.rglob("*") if path.is_file())
         files = [path for path in files if "__pycache__" not in path.parts]
         if not files:
-            raise RigError(f"{source} is missing: it decides which snapshot of a host may be used")
+            raise LabError(f"{source} is missing: it decides which snapshot of a host may be used")
         for path in files:
             total.update(f"\0{path.relative_to(CHECKOUT)}\0{path.stat().st_mode & 0o111}\0".encode())
             total.update(hashlib.sha256(path.read_bytes()).digest())

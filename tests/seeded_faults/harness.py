@@ -1,4 +1,4 @@
-"""What every mutant needs: a host under test, one fault at a time in a good deployment, and the audit's answer."""
+"""What every fault needs: a host under test, one fault at a time in a good deployment, and the audit's answer."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from typing import Any
 import advice
 import pytest
 import yaml
-from rig_host import CHECKOUT, RigHost, deploy_light_gateway, rig, wait_until, with_secrets
+from lab_host import CHECKOUT, LabHost, deploy_stub_gateway, lab, wait_until, with_secrets
 
-RIG = "mutants"
-BUILD = CHECKOUT / "build" / RIG
-LONG = os.environ.get("MUTANTS") == "long"
+LAB = "seeded-faults"
+BUILD = CHECKOUT / "build" / LAB
+LONG = os.environ.get("SEEDED_FAULTS") == "long"
 COMPOSE = "/etc/openclaw/docker-compose.hardened.yml"
 RECORD = "/var/lib/openclaw-hardening/image.json"
-# The image of a mutant; its record is given to the audit, so that it differs in nothing but its fault.
-IMAGE = "openclaw:mutant"
-MUTANT_RECORD = "/root/mutant.json"
+# The image of a fault; its record is given to the audit, so that it differs in nothing but its fault.
+IMAGE = "openclaw:seeded-fault"
+FAULT_RECORD = "/root/seeded-fault.json"
 # What heals a fault is a run of site.yml.
 SITE = "site"
 # The limits that the roles set.
@@ -49,7 +49,7 @@ DAEMON_JSON = "/etc/docker/daemon.json"
 CONFIG = "/etc/openclaw/openclaw.json"
 GOOD_OPTIONS: dict[str, Any] = {"account": "openclaw", "record": RECORD, "units": UNITS}
 
-# Words that the shell fragments of the mutants share. The first child of PID 1 is the gateway itself.
+# Words that the shell fragments of the faults share. The first child of PID 1 is the gateway itself.
 WORDS = r"""
 set -eu
 C=openclaw-gateway
@@ -99,7 +99,7 @@ def up(count: int) -> list[str]:
     """Boot hosts with a good deployment, or bring those that run up to date; return their names."""
     names = [f"gateway{number}" for number in range(count)]
     try:
-        deploy_light_gateway(RIG, *names)
+        deploy_stub_gateway(LAB, *names)
     except RuntimeError:
         down()
         raise
@@ -107,9 +107,9 @@ def up(count: int) -> list[str]:
 
 
 def down() -> None:
-    """Take the hosts away; MUTANTS_KEEP=1 keeps them for the next run."""
-    if os.environ.get("MUTANTS_KEEP") != "1":
-        rig("down", "--rig", RIG)
+    """Take the hosts away; SEEDED_FAULTS_KEEP=1 keeps them for the next run."""
+    if os.environ.get("SEEDED_FAULTS_KEEP") != "1":
+        lab("down", "--lab", LAB)
 
 
 @dataclass
@@ -138,7 +138,7 @@ class Definition:
 
 
 @dataclass(frozen=True)
-class Mutant:
+class SeededFault:
     """One fault in a good deployment.
 
     :param expected: the check that has to find it.
@@ -207,11 +207,11 @@ class Audit:
         return next((check["severity"] for check in self.checks if check["id"] == identity), "?")
 
 
-class Host(RigHost):
+class Host(LabHost):
     """A host with the good deployment on it, and one fault at most."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(RIG, name)
+        super().__init__(LAB, name)
         self.facts = {
             "address": self.address,
             "docker": self.check("getent group docker | cut -d: -f3"),
@@ -264,49 +264,49 @@ class Host(RigHost):
         return Audit(answer["checks"], seconds)
 
     @contextmanager
-    def having(self, mutant: Mutant) -> Iterator[dict[str, Any]]:
+    def having(self, fault: SeededFault) -> Iterator[dict[str, Any]]:
         """Make the deployment faulty, and good again; yields the options for its audit."""
-        if mutant.needs and self.run(mutant.needs).returncode != 0:
-            pytest.skip(f"this host cannot have it: {mutant.needs}")
-        definition, options = self.definition(), dict(mutant.options)
-        if mutant.image:
-            self._build(mutant.image.splitlines(), mutant.prepare)
-            options.setdefault("record", MUTANT_RECORD)
-        if mutant.compose:
-            mutant.compose(definition)
+        if fault.needs and self.run(fault.needs).returncode != 0:
+            pytest.skip(f"this host cannot have it: {fault.needs}")
+        definition, options = self.definition(), dict(fault.options)
+        if fault.image:
+            self._build(fault.image.splitlines(), fault.prepare)
+            options.setdefault("record", FAULT_RECORD)
+        if fault.compose:
+            fault.compose(definition)
         try:
-            self.deploy(definition, mutant.state if mutant.start else "", mutant.before, mutant.image, mutant.start)
-            if mutant.do:
-                self.check(mutant.do)
-            self.check(f"{mutant.real}\n")
+            self.deploy(definition, fault.state if fault.start else "", fault.before, fault.image, fault.start)
+            if fault.do:
+                self.check(fault.do)
+            self.check(f"{fault.real}\n")
             self._faulty, self._healed = definition, False
             yield options
         finally:
-            if mutant.undo and self._healed:
-                self.run(f"set +e\n{mutant.undo}")  # what was healed need not be there to be undone
-            elif mutant.undo:
-                self.check(mutant.undo)
+            if fault.undo and self._healed:
+                self.run(f"set +e\n{fault.undo}")  # what was healed need not be there to be undone
+            elif fault.undo:
+                self.check(fault.undo)
             self._healed = False
-            if mutant.anew:
+            if fault.anew:
                 self.check("docker rm --force $C")
-            if mutant.anew or mutant.before or mutant.state != "healthy" or not mutant.start:
+            if fault.anew or fault.before or fault.state != "healthy" or not fault.start:
                 self._running = ""
 
-    def heal(self, mutant: Mutant, audit: Audit) -> None:
-        """Do what the audit says about a mutant, to the letter."""
-        ways = advice.ways(audit.remediation(mutant.expected))
+    def heal(self, fault: SeededFault, audit: Audit) -> None:
+        """Do what the audit says about a fault, to the letter."""
+        ways = advice.ways(audit.remediation(fault.expected))
         self._healed, self._running = True, ""
-        if mutant.way == SITE:
+        if fault.way == SITE:
             assert advice.SITE in ways, ways
             self.site()
             return
-        way = [way for way in ways if way != advice.SITE][int(mutant.way or 0)]
-        image = f"export OPENCLAW_IMAGE={IMAGE if mutant.image else ''}\n"
+        way = [way for way in ways if way != advice.SITE][int(fault.way or 0)]
+        image = f"export OPENCLAW_IMAGE={IMAGE if fault.image else ''}\n"
         settings = {path: json.loads(self.check(f"cat {path}")) for path in (DAEMON_JSON, CONFIG) if self._has(path)}
         patient = advice.Patient(
             copy.deepcopy(self._faulty.gateway),
-            {**VALUES, **mutant.values},
-            mutant.image.splitlines(),
+            {**VALUES, **fault.values},
+            fault.image.splitlines(),
             copy.deepcopy(settings),
         )
 
@@ -325,8 +325,8 @@ class Host(RigHost):
 
         def build(options: str) -> None:
             named = patient.values.get("STAGE", "").replace("AS ", "")
-            prepare = "" if mutant.prepare.startswith("export") else mutant.prepare
-            self._build(patient.dockerfile, f"{prepare}\necho data > /root/context/checked", named or "mutant", options)
+            prepare = "" if fault.prepare.startswith("export") else fault.prepare
+            self._build(patient.dockerfile, f"{prepare}\necho data > /root/context/checked", named or "fault", options)
 
         patient.run, patient.build = run, build
         advice.follow(way, patient)
@@ -347,12 +347,12 @@ class Host(RigHost):
     def _has(self, path: str) -> bool:
         return self.run(f"[ -f {path} ]").returncode == 0
 
-    def _build(self, dockerfile: list[str], prepare: str, stage: str = "mutant", options: str = "") -> None:
-        """Build a mutant's image from the good one, and a record that knows it."""
+    def _build(self, dockerfile: list[str], prepare: str, stage: str = "fault", options: str = "") -> None:
+        """Build a fault's image from the good one, and a record that knows it."""
         last_stage = dockerfile[
             max([number for number, line in enumerate(dockerfile) if line.startswith("FROM ")] or [0]) :
         ]
-        lines = f"FROM openclaw:hardened AS {stage or 'mutant'}\nUSER 0:0\n" + "".join(
+        lines = f"FROM openclaw:hardened AS {stage or 'fault'}\nUSER 0:0\n" + "".join(
             f"{line}\n" for line in dockerfile
         )
         if not any(line.startswith("USER ") for line in last_stage):
@@ -362,7 +362,7 @@ class Host(RigHost):
             f"docker buildx build --load --quiet {options} --tag {IMAGE} --file /root/Dockerfile /root/context"
             " >/dev/null\n"
             f"jq --arg id $(docker image inspect -f '{{{{.Id}}}}' {IMAGE}) '.image_id=$id | .ref=\"{IMAGE}\"' {RECORD} "
-            f"> {MUTANT_RECORD}; chmod 600 {MUTANT_RECORD}"
+            f"> {FAULT_RECORD}; chmod 600 {FAULT_RECORD}"
         )
 
     def forget(self) -> None:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from hosts import any_left
-from shell import CACHE, RigError, answers, run, say
+from shell import CACHE, LabError, answers, run, say
 
 PID_FILE = CACHE / "dockerd.pid"
 LOG_FILE = CACHE / "dockerd.log"
@@ -35,11 +35,11 @@ def weigh() -> None:
 
 
 def stop_if_ours() -> None:
-    """End the Docker Engine that `ensure` started, once no rig uses it any more."""
+    """End the Docker Engine that `ensure` started, once no lab uses it any more."""
     pid = _dockerd(PID_FILE)
     if pid is None or any_left():
         return
-    say("stopping the Docker Engine that the rig started")
+    say("stopping the Docker Engine that the lab started")
     os.kill(pid, signal.SIGTERM)
     _wait(lambda: not Path(f"/proc/{pid}").exists(), 60, "the Docker Engine did not stop")
     PID_FILE.unlink()
@@ -53,7 +53,7 @@ def _install_missing() -> None:
     if not packages:
         return
     if os.geteuid() != 0 or not answers("apt-get", "--version"):
-        raise RigError(
+        raise LabError(
             f"this machine lacks {', '.join(packages)}: install them and let your account use Docker, "
             "or run this as root on Debian or Ubuntu"
         )
@@ -65,11 +65,11 @@ def _install_missing() -> None:
 
 def _start() -> None:
     if os.geteuid() != 0:
-        raise RigError("the Docker Engine does not answer: start it, or let your account use it (group docker)")
+        raise LabError("the Docker Engine does not answer: start it, or let your account use it (group docker)")
     if Path("/run/systemd/system").is_dir():
         run("systemctl", "start", "docker.service")
     elif _dockerd(PID_FILE) is not None:
-        say("waiting for the Docker Engine that the rig started")
+        say("waiting for the Docker Engine that the lab started")
     else:
         say("starting the Docker Engine (this machine has no systemd)")
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -97,5 +97,5 @@ def _wait(condition, seconds: int, otherwise: str) -> None:  # noqa: ANN001
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise RigError(otherwise)
+            raise LabError(otherwise)
         time.sleep(0.5)

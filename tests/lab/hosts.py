@@ -1,4 +1,4 @@
-"""The hosts of a rig: containers that behave like servers."""
+"""The hosts of a lab: containers that behave like servers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pathlib import Path
 import image
 import mirrors
 import snapshots
-from shell import CHECKOUT, CHECKOUT_ID, RigError, answers, run, say
+from shell import CHECKOUT, CHECKOUT_ID, LabError, answers, run, say
 
-LABEL = "openclaw.hardening.rig"
-CHECKOUT_LABEL = "openclaw.hardening.rig.checkout"
-PREFIX = f"openclaw-rig-{CHECKOUT_ID}"
+LABEL = "openclaw.hardening.lab"
+CHECKOUT_LABEL = "openclaw.hardening.lab.checkout"
+PREFIX = f"openclaw-lab-{CHECKOUT_ID}"
 STATE = CHECKOUT / "build"
 # --privileged is refused where the machine itself lacks CAP_SYS_RESOURCE; this asks for everything else it gives.
 CONTAINER = [
@@ -52,52 +52,52 @@ class Beginning:
     snapshot: str = ""
 
 
-def up(rig: str, names: list[str], *, aside: Sequence[str] = (), beginning: Beginning = Beginning()) -> None:
+def up(lab: str, names: list[str], *, aside: Sequence[str] = (), beginning: Beginning = Beginning()) -> None:
     """Make the named hosts, all at once, and write an inventory for them.
 
     :param aside: more hosts, that are not in the group `openclaw`.
     """
-    folder = STATE / rig
+    folder = STATE / lab
     folder.mkdir(parents=True, exist_ok=True)
     key = _key(folder)
     tag = image.ensure()
-    if not answers("docker", "network", "inspect", f"{PREFIX}-{rig}"):
-        _make_network(rig)
+    if not answers("docker", "network", "inspect", f"{PREFIX}-{lab}"):
+        _make_network(lab)
     everybody = [*names, *aside]
     say(f"booting {', '.join(everybody)}")
     with ThreadPoolExecutor() as pool:
-        addresses = list(pool.map(lambda name: _host(rig, name, tag, key, beginning), everybody))
-    _write_inventory(rig, folder, key, dict(zip(everybody, addresses)), aside)
+        addresses = list(pool.map(lambda name: _host(lab, name, tag, key, beginning), everybody))
+    _write_inventory(lab, folder, key, dict(zip(everybody, addresses)), aside)
     _write_shell(folder, key, addresses[0])
     say(f"ready: {folder / 'inventory.yml'}")
 
 
-def down(rig: str) -> None:
-    """Take the hosts of a rig away, with their volumes and network."""
-    _remove(*_labels(rig))
-    shutil.rmtree(STATE / rig, ignore_errors=True)
+def down(lab: str) -> None:
+    """Take the hosts of a lab away, with their volumes and network."""
+    _remove(*_labels(lab))
+    shutil.rmtree(STATE / lab, ignore_errors=True)
 
 
 def clean() -> None:
-    """Take every rig of this checkout away."""
+    """Take every lab of this checkout away."""
     _remove(*_labels())
     for key in STATE.glob("*/id_ed25519"):
         shutil.rmtree(key.parent)
 
 
 def any_left() -> bool:
-    """Tell whether any host of any rig exists."""
+    """Tell whether any host of any lab exists."""
     return bool(_ids("container", "--filter", f"label={LABEL}"))
 
 
-def _labels(rig: str = "") -> list[str]:
-    """Return the labels of what belongs to a rig, or to any rig of this checkout: as options of docker create."""
-    return [f"--label={CHECKOUT_LABEL}={CHECKOUT_ID}", *([f"--label={LABEL}={rig}"] if rig else [])]
+def _labels(lab: str = "") -> list[str]:
+    """Return the labels of what belongs to a lab, or to any lab of this checkout: as options of docker create."""
+    return [f"--label={CHECKOUT_LABEL}={CHECKOUT_ID}", *([f"--label={LABEL}={lab}"] if lab else [])]
 
 
-def container_of(rig: str, name: str) -> str:
+def container_of(lab: str, name: str) -> str:
     """Return the container that is a host."""
-    return f"{PREFIX}-{rig}-{name}"
+    return f"{PREFIX}-{lab}-{name}"
 
 
 def snapshot_key(kind: str, deployed: str = "") -> str:
@@ -111,9 +111,9 @@ def snapshot_key(kind: str, deployed: str = "") -> str:
     return snapshots.key_of(snapshots.HOST_SOURCES, root, json.dumps(furniture()), " ".join(CONTAINER), deployed)
 
 
-def keep(rig: str, name: str, kind: str, key: str) -> None:
+def keep(lab: str, name: str, kind: str, key: str) -> None:
     """Make a snapshot of a host that runs; it runs again afterwards."""
-    container = container_of(rig, name)
+    container = container_of(lab, name)
     if kind == "images":
         run("docker", "exec", container, "docker", "tag", "openclaw:hardened", snapshots.STUB_IMAGE)
         run("docker", "exec", container, "docker", "image", "rm", "openclaw:hardened")
@@ -123,36 +123,36 @@ def keep(rig: str, name: str, kind: str, key: str) -> None:
     _settle(container)
 
 
-def _make_network(rig: str) -> None:
-    """Make the network of a rig, with addresses that nothing on this machine has."""
+def _make_network(lab: str) -> None:
+    """Make the network of a lab, with addresses that nothing on this machine has."""
     routes = [route["dst"] for route in json.loads(run("ip", "-j", "route", "show")) if "/" in route.get("dst", "")]
     taken = [ipaddress.ip_network(destination) for destination in routes]
-    start = int(hashlib.sha256(f"{PREFIX}-{rig}".encode()).hexdigest(), 16)
+    start = int(hashlib.sha256(f"{PREFIX}-{lab}".encode()).hexdigest(), 16)
     every = 2 ** (24 - SUBNETS.prefixlen)
     candidates = (ipaddress.ip_network((int(SUBNETS[0]) + (start + n) % every * 256, 24)) for n in range(every))
     subnet = next((one for one in candidates if not any(one.overlaps(other) for other in taken)), None)
     if subnet is None:
-        raise RigError(f"this machine has routes to all of {SUBNETS}: no addresses are left for hosts")
+        raise LabError(f"this machine has routes to all of {SUBNETS}: no addresses are left for hosts")
     mtu = f"com.docker.network.driver.mtu={_mtu()}"
-    run("docker", "network", "create", *_labels(rig), "--opt", mtu, f"--subnet={subnet}", f"{PREFIX}-{rig}")
+    run("docker", "network", "create", *_labels(lab), "--opt", mtu, f"--subnet={subnet}", f"{PREFIX}-{lab}")
 
 
-def _host(rig: str, name: str, tag: str, key: Path, beginning: Beginning) -> str:
-    container = container_of(rig, name)
+def _host(lab: str, name: str, tag: str, key: Path, beginning: Beginning) -> str:
+    container = container_of(lab, name)
     new = not answers("docker", "container", "inspect", container)
     if new:
         volume = f"{container}-docker"
-        run("docker", "volume", "create", *_labels(rig), volume)
+        run("docker", "volume", "create", *_labels(lab), volume)
         root = tag
         if beginning.snapshot:
             root = snapshots.image(beginning.snapshot)
             snapshots.fill(volume, "host", beginning.snapshot, tag)
         elif name in beginning.images and snapshots.exists("images", snapshot_key("images")):
             snapshots.fill(volume, "images", snapshot_key("images"), tag)
-        run("docker", "create", "--name", container, "--hostname", name, "--network", f"{PREFIX}-{rig}",
-            *_labels(rig), f"--volume={volume}:/var/lib/docker", *CONTAINER, root)  # fmt: skip
+        run("docker", "create", "--name", container, "--hostname", name, "--network", f"{PREFIX}-{lab}",
+            *_labels(lab), f"--volume={volume}:/var/lib/docker", *CONTAINER, root)  # fmt: skip
         if beginning.snapshot:
-            _put(container, "/etc/rig/new-identity", "")
+            _put(container, "/etc/lab/new-identity", "")
         else:
             _furnish(container)
     # Every time: the key is new when somebody removed build/ and kept the host.
@@ -177,7 +177,7 @@ def furniture() -> dict[str, str]:
         for certificate in mirrors.certificates()
     }
     return {
-        "/etc/rig/resolv.conf": mirrors.nameservers(),
+        "/etc/lab/resolv.conf": mirrors.nameservers(),
         "/etc/pip.conf": mirrors.pip_conf(),
         "/etc/npmrc": mirrors.npmrc(),
         "/etc/docker/daemon.json": json.dumps({"mtu": _mtu()}),
@@ -204,10 +204,10 @@ def _settle(container: str) -> None:
             break
         if state == "degraded":
             failed = run("docker", "exec", container, "systemctl", "--failed", "--plain", "--no-legend", check=False)
-            raise RigError(f"{container} booted with failed units: {failed}")
+            raise LabError(f"{container} booted with failed units: {failed}")
         time.sleep(0.5)
     else:
-        raise RigError(f"{container} did not boot within 90 s (systemctl says {state or 'nothing'})")
+        raise LabError(f"{container} did not boot within 90 s (systemctl says {state or 'nothing'})")
     if mirrors.certificates():
         run("docker", "exec", container, "update-ca-certificates")
 
@@ -227,17 +227,17 @@ def _mtu() -> int:
     return min(1500, int(file.read_text())) if device and file.exists() else 1500
 
 
-def _write_inventory(rig: str, folder: Path, key: Path, addresses: dict[str, str], aside: Sequence[str]) -> None:
+def _write_inventory(lab: str, folder: Path, key: Path, addresses: dict[str, str], aside: Sequence[str]) -> None:
     known = folder / "known_hosts"
     known.unlink(missing_ok=True)
     hosts = {
         name: {
             "ansible_host": address,
-            "rig_container": container_of(rig, name),
+            "lab_container": container_of(lab, name),
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(key),
             "ansible_python_interpreter": "/usr/bin/python3",
-            # New hosts have new keys on old addresses; the first one seen is kept for the life of the rig.
+            # New hosts have new keys on old addresses; the first one seen is kept for the life of the lab.
             "ansible_ssh_common_args": f"-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={known}",
         }
         for name, address in addresses.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from harness import CONFIG, Definition, Mutant
+from harness import CONFIG, Definition, SeededFault
 from proof import proof
 
 ASKED = "curl --silent --output /dev/null --max-time 3 --write-out '%{http_code}'"
@@ -51,7 +51,7 @@ http.server.ThreadingHTTPServer(("0.0.0.0", 9998), Handler).serve_forever()"""
 
 
 def stub(**behaviour: object) -> Callable[[Definition], None]:
-    """Return a change that lets the stub gateway behave like this (tests/checkout/src/answers.mjs)."""
+    """Return a change that lets the stub gateway behave like this (tests/stub_gateway/src/answers.mjs)."""
     return lambda definition: definition.gateway["environment"].update(STUB=json.dumps(behaviour))
 
 
@@ -60,36 +60,36 @@ def answers(place: str) -> str:
     return f"[ $({ASKED} http://{place}/healthz) = 200 ]"
 
 
-MUTANTS = (
-    Mutant(
+SEEDED_FAULTS = (
+    SeededFault(
         "published on [::]", "OCH-NET-01", "ss -Hltn 'sport = 18789' | grep -qE '(\\[::\\]|\\*):18789'",
         lambda d: d.gateway.update(ports=[d.port("::"), d.port("127.0.0.1")]),
     ),
-    Mutant(
+    SeededFault(
         "published on 0.0.0.0", "OCH-NET-01", "ss -Hltn 'sport = 18789' | grep -q '0.0.0.0:18789'",
         lambda d: d.gateway.update(ports=[d.port("0.0.0.0")]),
     ),
-    Mutant(
+    SeededFault(
         "published everywhere", "OCH-NET-01", "ss -Hltn 'sport = 18789' | grep -q '0.0.0.0:18789'",
         lambda d: d.gateway["ports"][0].pop("host_ip"),
     ),
-    Mutant(
+    SeededFault(
         "published on one address that nobody granted", "OCH-NET-01",
         answers("$(address):18789"),
         lambda d: d.gateway["ports"].append(d.port(d.facts["address"])),
     ),
-    Mutant(
+    SeededFault(
         "published everywhere, tried from the host", "OCH-NET-02", answers("$(address):18789"),
         lambda d: d.gateway["ports"][0].pop("host_ip"),
     ),
-    Mutant(
+    SeededFault(
         "forwarded by hand", "OCH-NET-02",
         answers("$(address):18789"),
         do=FORWARD.format("-I"), undo=FORWARD.format("-D"), way=1,
         values={"CHAIN": "ip nat PREROUTING",
                 "NUMBER": f"{HANDLE % 'PREROUTING'}\nnft delete rule ip nat OUTPUT handle {HANDLE % 'OUTPUT'}"},
     ),
-    Mutant(
+    SeededFault(
         "false-healthy: it listens on its own loopback", "OCH-NET-03",
         f"healthy healthy && [ \"$({ASKED} http://127.0.0.1:18789/healthz || true)\" = 000 ]",
         lambda d: d.gateway.update(labels={"changed": "yes"}),
@@ -98,20 +98,20 @@ MUTANTS = (
         undo="sed -i 's/\"bind\": \"loopback\"/\"bind\": \"lan\"/' /etc/openclaw/openclaw.json; "
         "chown openclaw:openclaw /etc/openclaw/openclaw.json; chmod 0400 /etc/openclaw/openclaw.json",
     ),
-    Mutant(
+    SeededFault(
         "start-up never ends", "OCH-NET-03", f"[ $({ASKED} http://127.0.0.1:18789/startupz) = 503 ]",
         stub(ready=False), way=None,
     ),
-    Mutant(
+    SeededFault(
         "who has the token gets an error", "OCH-NET-03", f"[ $({INVOKE} {AS_OPERATOR}) = 500 ]",
         stub(broken=True), way=None,
     ),
-    Mutant(
+    SeededFault(
         "a part of the gateway itself does not work", "OCH-NET-03",
         f"curl --silent {AS_OPERATOR} http://127.0.0.1:18789/readyz | grep -q agent-database:main",
         stub(failing=["agent-database:main"]), way=None,
     ),
-    Mutant(
+    SeededFault(
         "another account has the port", "OCH-NET-03", "ss -Hltnp 'sport = 18789' | grep -q python3",
         do="kill $(pgrep -f 'docker-proxy .*-host-port 18789'); sleep 0.5\n"
         "setsid setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs "
@@ -120,74 +120,74 @@ MUTANTS = (
         undo="kill $(pgrep -f 'http.server --bind 127.0.0.1 18789')", anew=True, way=1,
         values={"PID": "$(pgrep -f 'http.server --bind 127.0.0.1 18789')"},
     ),
-    Mutant(
+    SeededFault(
         "a channel is down", "OCH-NET-10", f"[ $({ASKED} http://127.0.0.1:18789/readyz) = 503 ]",
         stub(failing=["telegram"]), values={"CHANNEL": "telegram"}, undo=f"cp -p /root/config {CONFIG}",
         before=f"cp -p {CONFIG} /root/config",
     ),
-    Mutant(
+    SeededFault(
         "second published port", "OCH-NET-04", "ss -Hltn 'sport = 18790' | grep -q 127.0.0.1",
         lambda d: d.gateway["ports"].append(d.port("127.0.0.1", 18790, 18790)),
     ),
-    Mutant(
+    SeededFault(
         "privileged port of the host", "OCH-NET-05", answers("127.0.0.1:443"),
         lambda d: d.gateway.update(ports=[d.port("127.0.0.1", 443)]),
     ),
-    Mutant(
+    SeededFault(
         "default bridge", "OCH-NET-06", "container '{{json .NetworkSettings.Networks}}' | grep -q '\"bridge\"'",
         lambda d: (d.leave("networks"), d.gateway.update(network_mode="bridge")),
     ),
-    Mutant(
+    SeededFault(
         "stranger on its network", "OCH-NET-06", "docker network inspect openclaw-gateway | grep -q stranger",
         do=STRANGER, undo="docker rm --force stranger",
         way=1, values={"NETWORK": "openclaw-gateway", "OTHER": "stranger"},
     ),
-    Mutant(
+    SeededFault(
         "nobody has to log in", "OCH-NET-07", f"[ $({INVOKE}) = 200 ]",
         lambda d: d.gateway.update(command=["node", "-e", OPEN % "false"]),
     ),
-    Mutant(
+    SeededFault(
         "any token will do", "OCH-NET-07",
         f"[ $({INVOKE}) = 401 ] && [ $({INVOKE} --header 'Authorization: Bearer x') = 200 ]",
         lambda d: d.gateway.update(command=["node", "-e", OPEN % "!request.headers.authorization"]),
     ),
-    Mutant(
+    SeededFault(
         "packet filter gone", "OCH-NET-08", "! nft list table inet $C", do=UNFILTERED,
         undo=f"{FILTERED}; iptables -D {BEFORE_IT} 2>/dev/null || true",
         values={"BRIDGE": "br-openclaw"},
     ),
-    Mutant(
+    SeededFault(
         "packet filter gone, the rule in DOCKER-USER that was there before it", "OCH-NET-13",
         "iptables -S DOCKER-USER | grep -q br-openclaw",
         do=f"{UNFILTERED}; iptables -I {BEFORE_IT}",
         undo=f"iptables -D {BEFORE_IT}; {FILTERED}; iptables -t raw -D {LOOPBACK} 2>/dev/null || true",
     ),
-    Mutant(
+    SeededFault(
         "a rule of the packet filter gone", "OCH-NET-14", "! nft list chain inet $C published | grep -q drop",
         do=f"{STOPPED}; nft flush chain inet $C published", undo=FILTERED,
     ),
-    Mutant(
+    SeededFault(
         "packet filter opened by a rule in front", "OCH-NET-14",
         "nft list chain inet $C entry | grep -qx '[[:space:]]*accept'",
         do=f"{STOPPED}; nft insert rule inet $C entry accept", undo=FILTERED,
     ),
-    Mutant(
+    SeededFault(
         "packet filter asleep", "OCH-NET-14", "nft list table inet $C | grep -q dormant",
         do=f"{STOPPED}; nft add table inet $C '{{ flags dormant; }}'", undo=FILTERED,
     ),
-    Mutant(
+    SeededFault(
         "handed on by a forwarder of TCP", "OCH-NET-11", answers("$(address):9999"),
         do="systemd-run --quiet --collect --unit=stranger --socket-property=ListenStream=0.0.0.0:9999 "
         "/usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:18789; sleep 1",
         undo="systemctl stop stranger.socket; systemctl stop stranger.service || true", way=None,
     ),
-    Mutant(
+    SeededFault(
         "handed on by a forwarder of HTTP", "OCH-NET-11", answers("$(address):9998"),
         do=f"cat > /root/forward.py <<'PYTHON'\n{FORWARDER}\nPYTHON\n"
         "systemd-run --quiet --collect --unit=stranger python3 /root/forward.py; sleep 2",
         undo="systemctl stop stranger.service", values={"PID": "$(systemctl show -P MainPID stranger.service)"},
     ),
-    Mutant(
+    SeededFault(
         "handed on by nftables", "OCH-NET-11", "nft list table ip stranger",
         do="nft add table ip stranger; nft add chain ip stranger c '{ type nat hook prerouting priority -110; }'; "
         "nft add rule ip stranger c tcp dport 9997 dnat to $(container '{{range .NetworkSettings.Networks}}"
@@ -196,26 +196,26 @@ MUTANTS = (
         values={"CHAIN": "ip stranger c",
                 "NUMBER": "$(nft -a list chain ip stranger c | sed -n 's/.*dnat.*handle //p')"},
     ),
-    Mutant(
+    SeededFault(
         "nothing is forwarded", "OCH-NET-12", "[ $(sysctl -n net.ipv4.ip_forward) = 0 ]",
         do="sysctl -qw net.ipv4.ip_forward=0", undo="sysctl -qw net.ipv4.ip_forward=1",
     ),
-    Mutant(
+    SeededFault(
         "no address for the way out", "OCH-NET-12", f"! iptables -t nat -C {MASQUERADE}",
         do=f"iptables -t nat -D {MASQUERADE}",
         undo=f"iptables -t nat -C {MASQUERADE} 2>/dev/null || iptables -t nat -A {MASQUERADE}",
         way=1,
     ),
-    Mutant(
+    SeededFault(
         "the way out is dropped", "OCH-NET-12", "iptables -S DOCKER-USER | grep -q 'i br-openclaw -j DROP'",
         do="iptables -I DOCKER-USER -i br-openclaw -j DROP",
         undo="iptables -D DOCKER-USER -i br-openclaw -j DROP", way=None,
     ),
-    Mutant(
+    SeededFault(
         "another listener inside", "OCH-NET-09", "nsenter --target $(pid) --net ss -Hltn | grep -q ':9229'",
         do="docker exec --detach $C node -e \"require('net').createServer().listen(9229, '0.0.0.0')\"; sleep 0.5",
         undo="kill $(pgrep -f 'listen.9229')",
     ),
 )  # fmt: skip
 
-test_it_is_found = proof(MUTANTS)
+test_it_is_found = proof(SEEDED_FAULTS)

@@ -43,7 +43,7 @@ def host(request: pytest.FixtureRequest) -> Host:
 
 @pytest.fixture(scope="module", autouse=True)
 def deployment(host: Host) -> Iterator[None]:
-    """Begin and end with a good deployment, by the audit's own word: nothing of a mutant is left behind."""
+    """Begin and end with a good deployment, by the audit's own word: nothing of a fault is left behind."""
     assert host.good().bad == {}
     yield
     assert host.good().bad == {}
@@ -54,7 +54,7 @@ def note(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Return a function that writes down what the audit said, for whoever wonders what else a fault sets off."""
 
     def write(**what: object) -> None:
-        folder = BUILD.with_name("mutants-found")
+        folder = BUILD.with_name("seeded-faults-found")
         folder.mkdir(exist_ok=True)
         name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
         (folder / f"{name}.json").write_text(json.dumps(what, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Try docker-bench-security on every mutant, beside our audit, and write docs/docker-bench.md.
+"""Try docker-bench-security on every fault, beside our audit, and write docs/docker-bench.md.
 
 compare.py --docker-bench PATH   PATH: a checkout of docker-bench-security, which is copied to the hosts
 """
@@ -19,8 +19,8 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import pytest  # noqa: E402
-from harness import BUILD, CHECKOUT, IMAGE, Host, Mutant, down, up  # noqa: E402
-from mutants import AREAS, everything  # noqa: E402
+from harness import BUILD, CHECKOUT, IMAGE, Host, SeededFault, down, up  # noqa: E402
+from seeded_faults import AREAS, everything  # noqa: E402
 
 DOCUMENT = CHECKOUT / "docs/docker-bench.md"
 RESULTS = BUILD.parent / "docker-bench.json"
@@ -40,7 +40,7 @@ INTRODUCTION = """\
 {count} deployments, each with a single fault that is really there (in a container, a file, a unit, an account or the
 daemon of a test host), judged by `hardening_info` and by docker-bench-security {version} (for a container: its sections
 about containers and images, for the host: all of them). *Found* means, for ours, a failed check of the id that stands
-in `tests/mutants/`; for docker-bench, any `[WARN]` line that it does not print about the good deployment.
+in `tests/seeded_faults/`; for docker-bench, any `[WARN]` line that it does not print about the good deployment.
 
 | | of {count} | |
 |---|--:|--:|
@@ -52,7 +52,7 @@ in `tests/mutants/`; for docker-bench, any `[WARN]` line that it does not print 
 docker-bench reads configuration, mostly `docker inspect` of running containers; it knows nothing of OpenClaw, its files
 and its units, and does not claim to. The comparison says what one cannot rely on it for.
 
-Made by `python tests/mutants/compare.py --docker-bench PATH`.
+Made by `python tests/seeded_faults/compare.py --docker-bench PATH`.
 """
 
 
@@ -70,12 +70,12 @@ def main() -> int:
     finally:
         down()
     if RESULTS.exists():
-        results["mutants"] += [
-            row for row in json.loads(RESULTS.read_text())["mutants"] if row["area"] not in arguments.only
+        results["faults"] += [
+            row for row in json.loads(RESULTS.read_text())["faults"] if row["area"] not in arguments.only
         ]
-    order = [mutant.name for mutants in everything().values() for mutant in mutants]
-    results["mutants"] = sorted(
-        (row for row in results["mutants"] if row["name"] in order), key=lambda row: order.index(row["name"])
+    order = [fault.name for faults in everything().values() for fault in faults]
+    results["faults"] = sorted(
+        (row for row in results["faults"] if row["name"] in order), key=lambda row: order.index(row["name"])
     )
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     write(results)
@@ -83,16 +83,16 @@ def main() -> int:
 
 
 def compare(bench: Path, names: list[str], areas: list[str]) -> dict:
-    """Judge every mutant by both, each host taking the next one."""
-    tasks: queue.Queue[tuple[str, Mutant]] = queue.Queue()
+    """Judge every fault by both, each host taking the next one."""
+    tasks: queue.Queue[tuple[str, SeededFault]] = queue.Queue()
     for area in areas:
-        for mutant in everything()[area]:
-            tasks.put((area, mutant))
+        for fault in everything()[area]:
+            tasks.put((area, fault))
     found: list[dict] = []
     with ThreadPoolExecutor() as pool:
         good = list(pool.map(lambda name: work(name, bench, tasks, found), names))
     version = re.search(r"version='([\d.]+)'", (bench / "docker-bench-security.sh").read_text())
-    return {"version": version[1] if version else "", "good": good[0], "mutants": found}
+    return {"version": version[1] if version else "", "good": good[0], "faults": found}
 
 
 def work(name: str, bench: Path, tasks: queue.Queue, found: list[dict]) -> dict:
@@ -103,26 +103,26 @@ def work(name: str, bench: Path, tasks: queue.Queue, found: list[dict]) -> dict:
     known = warnings(host, "account")
     while True:
         try:
-            area, mutant = tasks.get_nowait()
+            area, fault = tasks.get_nowait()
         except queue.Empty:
             return {"alarms": len({**audit.bad, **host.good().bad}), "warnings": len(known)}
         try:
-            with host.having(mutant) as options:
+            with host.having(fault) as options:
                 ours = host.audit(**options)
                 theirs = warnings(host, area) - known
         except pytest.skip.Exception as reason:
-            print(f"{name}: {mutant.name}: {reason}", flush=True)
+            print(f"{name}: {fault.name}: {reason}", flush=True)
             continue
         row = {
             "area": area,
-            "name": mutant.name,
-            "id": mutant.expected,
-            "severity": ours.severity(mutant.expected),
-            "ours": ours.found(mutant.expected),
+            "name": fault.name,
+            "id": fault.expected,
+            "severity": ours.severity(fault.expected),
+            "ours": ours.found(fault.expected),
             "theirs": sorted({identity for identity, _line in theirs}, key=lambda text: [*map(int, text.split("."))]),
         }
         found.append(row)
-        print(f"{name}: {mutant.name}: {row['ours']} {' '.join(row['theirs']) or '—'}", flush=True)
+        print(f"{name}: {fault.name}: {row['ours']} {' '.join(row['theirs']) or '—'}", flush=True)
 
 
 def install(host: Host, bench: Path) -> None:
@@ -148,7 +148,7 @@ def warnings(host: Host, area: str) -> set[tuple[str, str]]:
 
 def write(results: dict) -> None:
     """Write the document."""
-    rows = results["mutants"]
+    rows = results["faults"]
     ours = sum(row["ours"] for row in rows)
     theirs = sum(bool(row["theirs"]) for row in rows)
     text = INTRODUCTION.format(
@@ -165,7 +165,7 @@ def write(results: dict) -> None:
         of_area = [row for row in rows if row["area"] == area]
         seen = sum(bool(row["theirs"]) for row in of_area)
         text += f"\n## {area.capitalize()}: {sum(row['ours'] for row in of_area)} and {seen} of {len(of_area)}\n\n"
-        text += "| mutant | `hardening_info` | docker-bench-security |\n|---|---|---|\n"
+        text += "| fault | `hardening_info` | docker-bench-security |\n|---|---|---|\n"
         for row in of_area:
             mine = f"{row['id']} ({row['severity']})" if row["ours"] else "—"
             text += f"| {row['name']} | {mine} | {', '.join(row['theirs']) or '—'} |\n"

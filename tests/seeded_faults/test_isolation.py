@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import Mutant
+from harness import SeededFault
 from proof import proof
 
 # Handed to root together with the container, so that the gateway starts there, too.
@@ -14,17 +14,17 @@ cp --parents /usr/sbin/sshd /usr/lib/openssh/sshd-* /root/context/sshd
 cp --parents $(ldd /usr/sbin/sshd | grep -o '/[^ ]*' | sed 's,^/lib,/usr/lib,') /root/context/sshd
 """
 
-MUTANTS = (
-    Mutant(
+SEEDED_FAULTS = (
+    SeededFault(
         "stopped container", "OCH-CTR-01", "[ $(container '{{.State.Running}}') = false ]",
         do="docker stop $C >/dev/null; sleep 2.5",
         undo="systemctl reset-failed; systemctl restart openclaw-gateway.service; settle",
     ),
-    Mutant(
+    SeededFault(
         "paused container", "OCH-CTR-01", "[ $(container '{{.State.Paused}}') = true ]",
         do="docker pause $C", undo="docker unpause $C; settle",
     ),
-    Mutant(
+    SeededFault(
         "sick container", "OCH-CTR-01", "healthy unhealthy",
         lambda d: d.gateway["healthcheck"].update(
             test=["CMD", "node", "-e", "fetch('http://127.0.0.1:18789/sick').then(r=>process.exit(r.ok?0:1))"],
@@ -33,97 +33,97 @@ MUTANTS = (
         state="unhealthy",
         way=None,
     ),
-    Mutant(
+    SeededFault(
         "user root", "OCH-CTR-02", "[ $(status Uid | cut -f1) = 0 ]",
         lambda d: d.gateway.update(user="0:0"),
         before=AS_ROOT.format("0:0"), undo=AS_ROOT.format("openclaw:openclaw"),
         values={"PATH": "/etc/openclaw/secrets/gateway_token /etc/openclaw/openclaw.json"},
     ),
-    Mutant(
+    SeededFault(
         "root group", "OCH-CTR-02", "[ $(status Gid | cut -f1) = 0 ]", lambda d: d.gateway.update(user="1000:0"),
         values={"PATH": "/etc/openclaw/secrets/gateway_token /etc/openclaw/openclaw.json"},
     ),
-    Mutant(
+    SeededFault(
         "group docker beside its own", "OCH-CTR-02", "status Groups | grep -qw $(getent group docker | cut -d: -f3)",
         lambda d: d.gateway.update(group_add=[d.facts["docker"]]),
         values={"PATH": "/etc/openclaw/secrets/gateway_token /etc/openclaw/openclaw.json"},
     ),
-    Mutant(
+    SeededFault(
         "root process beside PID 1", "OCH-CTR-02", "docker top $C -eo pid,uid,args | grep -q ' 0 .*sleep 601'",
         do="docker exec --detach --user 0 $C sleep 601; sleep 0.3", undo="kill $(pgrep -x -f 'sleep 601')",
         values={"PATH": "/etc/openclaw/secrets/gateway_token /etc/openclaw/openclaw.json"},
     ),
-    Mutant(
-        # The rig is not privileged itself, and cannot start one that is.
+    SeededFault(
+        # The lab is not privileged itself, and cannot start one that is.
         "privileged, not started", "OCH-CTR-03", "[ $(container '{{.HostConfig.Privileged}}') = true ]",
         lambda d: d.gateway.update(privileged=True), start=False,
     ),
-    Mutant(
+    SeededFault(
         "one capability back", "OCH-CTR-04", "[ $(status CapBnd) = 0000000000002000 ]",
         lambda d: d.gateway.update(cap_add=["NET_RAW"]),
     ),
-    Mutant(
+    SeededFault(
         "Docker's usual capabilities", "OCH-CTR-04", "[ $(status CapBnd) = 00000000a80425fb ]",
         lambda d: d.leave("cap_drop"),
     ),
-    Mutant(
+    SeededFault(
         "only two capabilities dropped, as upstream does", "OCH-CTR-04", "[ $(status CapBnd) != 0000000000000000 ]",
         lambda d: d.gateway.update(cap_drop=["NET_RAW", "NET_ADMIN"]),
     ),
-    Mutant(
+    SeededFault(
         "process of a privileged exec", "OCH-CTR-04",
         "grep -q 'CapBnd:.*[1-9a-f]' /proc/$(pgrep -x -f 'sleep 602')/status",
         do="docker exec --detach --privileged $C sleep 602; sleep 0.3", undo="kill $(pgrep -x -f 'sleep 602')",
     ),
-    Mutant(
+    SeededFault(
         "no-new-privileges false", "OCH-CTR-05", "[ $(status NoNewPrivs) = 0 ]",
         lambda d: d.gateway.update(security_opt=["no-new-privileges:false"]),
     ),
-    Mutant(
+    SeededFault(
         "no-new-privileges left out", "OCH-CTR-05", "[ $(status NoNewPrivs) = 0 ]", lambda d: d.leave("security_opt"),
     ),
-    Mutant(
+    SeededFault(
         "seccomp unconfined", "OCH-CTR-07", "[ $(status Seccomp) = 0 ]",
         lambda d: d.gateway["security_opt"].append("seccomp:unconfined"),
     ),
-    Mutant(
+    SeededFault(
         "AppArmor unconfined", "OCH-CTR-08", "container '{{.HostConfig.SecurityOpt}}' | grep -q apparmor",
         lambda d: d.gateway["security_opt"].append("apparmor:unconfined"),
     ),
-    Mutant(
+    SeededFault(
         "host network", "OCH-CTR-13", "! own net",
         lambda d: (d.leave("networks", "ports", "hostname"), d.gateway.update(network_mode="host")),
     ),
-    Mutant("host pid", "OCH-CTR-14", "! own pid", lambda d: d.gateway.update(pid="host")),
-    Mutant("host ipc", "OCH-CTR-15", "! own ipc", lambda d: d.gateway.update(ipc="host")),
-    Mutant(
+    SeededFault("host pid", "OCH-CTR-14", "! own pid", lambda d: d.gateway.update(pid="host")),
+    SeededFault("host ipc", "OCH-CTR-15", "! own ipc", lambda d: d.gateway.update(ipc="host")),
+    SeededFault(
         "ipc that others may join", "OCH-CTR-15", "[ $(container '{{.HostConfig.IpcMode}}') = shareable ]",
         lambda d: d.gateway.update(ipc="shareable"),
     ),
-    Mutant(
+    SeededFault(
         "host uts", "OCH-CTR-16", "! own uts", lambda d: (d.leave("hostname"), d.gateway.update(uts="host")),
     ),
-    Mutant(
+    SeededFault(
         "user namespace of the host", "OCH-CTR-17", "[ $(container '{{.HostConfig.UsernsMode}}') = host ]",
         lambda d: d.gateway.update(userns_mode="host"),
     ),
-    Mutant(
+    SeededFault(
         "foreign control group", "OCH-CTR-18", "grep -q ':/foreign/' /proc/$(pid)/cgroup",
         lambda d: d.gateway.update(cgroup_parent="/foreign"),
     ),
-    Mutant(
+    SeededFault(
         "device", "OCH-CTR-19", "[ -c /proc/$(pid)/root/dev/fuse ]",
         lambda d: d.gateway.update(devices=["/dev/fuse:/dev/fuse:rwm"]),
     ),
-    Mutant(
+    SeededFault(
         "rule for devices", "OCH-CTR-19", "container '{{.HostConfig.DeviceCgroupRules}}' | grep -q 229",
         lambda d: d.gateway.update(device_cgroup_rules=["c 10:229 rwm"]),
     ),
-    Mutant(
+    SeededFault(
         "kernel interfaces unmasked", "OCH-CTR-27", "! grep -q ' /proc/sys ' /proc/$(pid)/mountinfo",
         lambda d: d.gateway["security_opt"].append("systempaths=unconfined"),
     ),
-    Mutant(
+    SeededFault(
         "sshd inside", "OCH-CTR-30", "docker top $C -eo pid,comm | grep -q sshd",
         image="COPY sshd/ /", prepare=SSHD,
         do="docker exec -i $C sh -c 'umask 077; cat > /tmp/key' < /etc/ssh/ssh_host_ed25519_key; "
@@ -132,4 +132,4 @@ MUTANTS = (
     ),
 )  # fmt: skip
 
-test_it_is_found = proof(MUTANTS)
+test_it_is_found = proof(SEEDED_FAULTS)

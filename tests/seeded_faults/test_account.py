@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness import Mutant
+from harness import SeededFault
 from proof import proof
 
 SAVE = "for name in passwd shadow group gshadow; do cp -p /etc/$name /root/$name.kept; done; "
@@ -12,22 +12,22 @@ RESTORE = "for name in passwd shadow group gshadow; do cp -p /root/$name.kept /e
 HOME = "/var/lib/openclaw"
 
 
-def account(name: str, expected: str, real: str, do: str, **more: Any) -> Mutant:
+def account(name: str, expected: str, real: str, do: str, **more: Any) -> SeededFault:
     """Return a change of the account databases, which are put back as they were."""
-    return Mutant(name, expected, real, do=SAVE + do, undo=RESTORE, **more)
+    return SeededFault(name, expected, real, do=SAVE + do, undo=RESTORE, **more)
 
 
-def sudoers(name: str, line: str, who: str) -> Mutant:
+def sudoers(name: str, line: str, who: str) -> SeededFault:
     """Return a line for sudo."""
-    file = "/etc/sudoers.d/mutant"
-    return Mutant(
+    file = "/etc/sudoers.d/seeded-fault"
+    return SeededFault(
         name, "OCH-ACC-02", f"visudo -cq && grep -q . {file}",
         do=f"echo '{line}' > {file}; chmod 0440 {file}", undo=f"rm {file}",
         way=2, values={"PATH": file, "LINE": who},
     )  # fmt: skip
 
 
-MUTANTS = (
+SEEDED_FAULTS = (
     account(
         "login shell", "OCH-ACC-01", "getent passwd openclaw | grep -q bash", "usermod --shell /bin/bash openclaw",
         way=1,
@@ -83,28 +83,28 @@ MUTANTS = (
         "useradd --groups openclaw --no-create-home --shell /bin/bash friend",
         way=2, values={"OTHER": "friend", "GROUP": "openclaw"},
     ),
-    Mutant(
+    SeededFault(
         "authorized_keys", "OCH-ACC-04", f"[ -e {HOME}/.ssh/authorized_keys ]",
         do=f"install -d -m 0700 -o openclaw -g openclaw {HOME}/.ssh; "
         f"install -m 0600 -o openclaw -g openclaw /root/.ssh/authorized_keys {HOME}/.ssh/authorized_keys",
         undo=f"rm -rf {HOME}/.ssh",
         values={"PATH": "/var/lib/openclaw/.ssh/authorized_keys"},
     ),
-    Mutant(
+    SeededFault(
         ".rhosts", "OCH-ACC-04", f"[ -e {HOME}/.rhosts ]",
         do=f"echo '+ +' > {HOME}/.rhosts; chown openclaw {HOME}/.rhosts", undo=f"rm {HOME}/.rhosts",
         values={"PATH": "/var/lib/openclaw/.rhosts"},
     ),
-    Mutant(
+    SeededFault(
         "home of somebody else", "OCH-ACC-04", f"[ $(stat -c %U {HOME}) = nobody ]",
         do=f"chown nobody {HOME}", undo=f"chown openclaw {HOME}",
         way=1,
     ),
-    Mutant(
+    SeededFault(
         "home writable by everybody (account)", "OCH-ACC-04", f"[ $(stat -c %a {HOME}) = 777 ]",
         do=f"chmod 0777 {HOME}", undo=f"chmod 0750 {HOME}",
         way=1,
     ),
 )  # fmt: skip
 
-test_it_is_found = proof(MUTANTS)
+test_it_is_found = proof(SEEDED_FAULTS)

@@ -114,7 +114,7 @@ def test_it_comes_back_after_each_flush(host: Host, neighbour: dict[str, str]) -
     assert reached(host, neighbour) == []
 
 
-@pytest.mark.skipif(not LONG, reason="installs other firewalls; MUTANTS=long")
+@pytest.mark.skipif(not LONG, reason="installs other firewalls; SEEDED_FAULTS=long")
 @pytest.mark.parametrize("name", FIREWALLS)
 def test_another_firewall_beside_it_changes_nothing(host: Host, neighbour: dict[str, str], name: str) -> None:
     """Started, reloaded, restarted and ended: the table stays, the gateway is served, and the audit finds nothing."""

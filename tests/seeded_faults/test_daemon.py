@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness import Mutant
+from harness import SeededFault
 from proof import proof
 
 JSON = "/etc/docker/daemon.json"
@@ -14,10 +14,10 @@ DROP_IN = "/etc/systemd/system/docker.service.d"
 INFO = "docker info --format '{{{{{}}}}}' 2>/dev/null"
 
 
-def daemon(name: str, expected: str, settings: dict, real: str, **more: Any) -> Mutant:
+def daemon(name: str, expected: str, settings: dict, real: str, **more: Any) -> SeededFault:
     """Return a daemon that was started with other settings."""
     text = json.dumps(settings)
-    return Mutant(
+    return SeededFault(
         name, expected, real,
         do=f"cp -p {JSON} /root/daemon.json; jq '. + {text}' /root/daemon.json > {JSON}; docker_again",
         # A container keeps some of it, such as the seccomp profile that it was made under.
@@ -25,16 +25,16 @@ def daemon(name: str, expected: str, settings: dict, real: str, **more: Any) -> 
     )  # fmt: skip
 
 
-def mode(name: str, expected: str, path: str, wrong: str, right: str) -> Mutant:
+def mode(name: str, expected: str, path: str, wrong: str, right: str) -> SeededFault:
     """Return a file with the wrong mode."""
-    return Mutant(
+    return SeededFault(
         name, expected, f"[ $(stat -c %a {path}) = {wrong} ]", do=f"chmod {wrong} {path}", undo=f"chmod {right} {path}",
         values={"PATH": path},
     )  # fmt: skip
 
 
-MUTANTS = (
-    Mutant(
+SEEDED_FAULTS = (
+    SeededFault(
         "API on TCP of this host", "OCH-HST-01", "curl --silent --max-time 2 http://127.0.0.1:2375/_ping | grep -q OK",
         do=f"mkdir -p {DROP_IN}; printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/dockerd -H fd:// "
         f"-H tcp://127.0.0.1:2375 --containerd=/run/containerd/containerd.sock\\n' > {DROP_IN}/tcp.conf; "
@@ -43,11 +43,11 @@ MUTANTS = (
         values={"OPTION": "-H tcp://127.0.0.1:2375"},
     ),
     mode("socket for everybody", "OCH-HST-02", "/run/docker.sock", "666", "660"),
-    Mutant(
+    SeededFault(
         "socket of another group", "OCH-HST-02", "[ $(stat -c %G /run/docker.sock) = users ]",
         do="chgrp users /run/docker.sock", undo="chgrp docker /run/docker.sock",
     ),
-    Mutant(
+    SeededFault(
         "socket with an access control list", "OCH-HST-02",
         f"python3 -c 'import os; os.getxattr(\"/run/docker.sock\", \"{ACL}\")' 2>/dev/null",
         # The owner, user 1000, the group, the mask, others (acl(5), linux/posix_acl_xattr.h).
@@ -61,12 +61,12 @@ PYTHON""",
         undo=f"python3 -c 'import os; os.removexattr(\"/run/docker.sock\", \"{ACL}\")'",
         way=1,
     ),
-    Mutant(
+    SeededFault(
         "somebody in group docker", "OCH-HST-03", "getent group docker | grep -q :bob",
         do="useradd --no-create-home --groups docker bob", undo="userdel bob",
         values={"NAME": "bob"},
     ),
-    Mutant(
+    SeededFault(
         "somebody with docker as primary group", "OCH-HST-03", "[ $(id -gn bob) = docker ]",
         do="useradd --no-create-home --gid docker bob", undo="userdel bob",
         way=1, values={"NAME": "bob", "GROUP": "users"},
@@ -85,13 +85,13 @@ PYTHON""",
         "experimental", "OCH-HST-08", {"experimental": True},
         "[ $(docker version -f '{{.Server.Experimental}}') = true ]",
     ),
-    Mutant(
+    SeededFault(
         "swarm", "OCH-HST-09", f"[ $({INFO.format('.Swarm.LocalNodeState')}) = active ]",
         do="docker swarm init --advertise-addr 127.0.0.1 >/dev/null", undo="docker swarm leave --force >/dev/null",
     ),
     mode("daemon.json writable by everybody", "OCH-HST-11", JSON, "666", "644"),
     mode("unit of Docker writable by everybody", "OCH-HST-11", "/usr/lib/systemd/system/docker.service", "666", "644"),
-    Mutant(
+    SeededFault(
         "folder of Docker's settings of somebody else", "OCH-HST-11", "[ $(stat -c %U /etc/docker) = nobody ]",
         do="chown nobody /etc/docker", undo="chown root /etc/docker",
         values={"PATH": "/etc/docker"},
@@ -108,4 +108,4 @@ PYTHON""",
     ),
 )  # fmt: skip
 
-test_it_is_found = proof(MUTANTS)
+test_it_is_found = proof(SEEDED_FAULTS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import Mutant
+from harness import SeededFault
 from proof import proof
 
 # As OpenClaw 2026.9.6 writes it about somebody who guesses.
@@ -13,20 +13,20 @@ LOCKOUT = (
     "authentication attempts (retry later)"
 )
 
-MUTANTS = (
-    Mutant(
+SEEDED_FAULTS = (
+    SeededFault(
         "log without an end", "OCH-UPK-02", "[ \"$(container '{{.HostConfig.LogConfig.Config}}')\" = 'map[]' ]",
         lambda d: d.gateway["logging"].pop("options"),
     ),
-    Mutant(
+    SeededFault(
         "no log", "OCH-UPK-03", "[ $(container '{{.HostConfig.LogConfig.Type}}') = none ]",
         lambda d: d.gateway.update(logging={"driver": "none"}),
     ),
-    Mutant(
+    SeededFault(
         "log with lockouts", "OCH-UPK-03", "docker logs $C 2>&1 | grep -q 'failed authentication'",
         do=f"echo '{LOCKOUT}' | docker exec -i $C sh -c 'cat > /proc/1/fd/1'; sleep 0.3", anew=True,
         way=None,
     ),
 )  # fmt: skip
 
-test_it_is_found = proof(MUTANTS)
+test_it_is_found = proof(SEEDED_FAULTS)

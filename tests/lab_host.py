@@ -1,4 +1,4 @@
-"""A host of the rig for tests: boot it, run shell on it, run a module of the collection on it without a playbook."""
+"""A host of the lab for tests: boot it, run shell on it, run a module of the collection on it without a playbook."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 TOOLS = Path(sys.executable).parent  # of the same environment as this Python
-RIG = CHECKOUT / "molecule/shared/rig"
+LAB = CHECKOUT / "tests/lab"
 MODULES = "/root/.modules"  # on the host
 RECORD_ON_HOST = "/root/.deployed.json"  # of the deployment that a kept host had
-STUB_IMAGE = "openclaw-hardening-rig:stub"  # as in molecule/shared/rig/snapshots.py
+STUB_IMAGE = "openclaw-hardening-lab:stub"  # as in tests/lab/snapshots.py
 
 # Runs an unpacked module with the arguments that come by standard input, as AnsiballZ does.
 RUNNER = """\
@@ -48,14 +48,14 @@ COMMON = {
 }
 
 
-def rig(*argv: str) -> bool:
-    """Call the rig; say whether it has what was asked for.
+def lab(*argv: str) -> bool:
+    """Call the lab; say whether it has what was asked for.
 
     :raises RuntimeError: it failed; it has said why.
     """
-    code = subprocess.run([sys.executable, str(RIG), *argv], check=False).returncode
+    code = subprocess.run([sys.executable, str(LAB), *argv], check=False).returncode
     if code not in (0, 2 if argv[0] == "has" else 0):
-        raise RuntimeError(f"the rig ended with {code}: {' '.join(argv)}")
+        raise RuntimeError(f"the lab ended with {code}: {' '.join(argv)}")
     return code == 0
 
 
@@ -66,101 +66,101 @@ TICKING = {"_openclaw_auth_monitor_on_boot": "1min", "_openclaw_auth_monitor_on_
 TIMER = TICKING if os.environ.get("TICKS") else FROZEN
 
 
-def playbook(rig_name: str, path: Path, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-    """Run a playbook on the hosts of a rig; its tasks are written down in build/{rig_name}/records."""
-    argv = [str(TOOLS / "ansible-playbook"), "--inventory", str(CHECKOUT / "build" / rig_name / "inventory.yml"),
+def playbook(lab_name: str, path: Path, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Run a playbook on the hosts of a lab; its tasks are written down in build/{lab_name}/records."""
+    argv = [str(TOOLS / "ansible-playbook"), "--inventory", str(CHECKOUT / "build" / lab_name / "inventory.yml"),
             *options, "--extra-vars", json.dumps({**TIMER, **variables}), str(path)]  # fmt: skip
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
         "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "molecule/shared/callbacks"),
+        "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests/lab/callbacks"),
         "ANSIBLE_CALLBACKS_ENABLED": "recorder",
-        "RECORDER_DIR": str(CHECKOUT / "build" / rig_name / "records"),
+        "RECORDER_DIR": str(CHECKOUT / "build" / lab_name / "records"),
     }
     return subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
 
 
-def deploy_light_gateway(rig_name: str, *hosts: str, **variables: Any) -> None:
-    """Boot the hosts of a rig with the light gateway on them, or bring those that were kept up to date.
+def deploy_stub_gateway(lab_name: str, *hosts: str, **variables: Any) -> None:
+    """Boot the hosts of a lab with the stub gateway on them, or bring those that were kept up to date.
 
-    What was deployed from the same checkout with the same variables is copied (molecule/shared/rig/snapshots.py).
+    What was deployed from the same checkout with the same variables is copied (tests/lab/snapshots.py).
 
     :raises RuntimeError: the deployment failed.
     """
-    if (CHECKOUT / "build" / rig_name / "inventory.yml").exists():
-        rig("up", "--rig", rig_name, *hosts)
-        _deploy(rig_name, **variables)
+    if (CHECKOUT / "build" / lab_name / "inventory.yml").exists():
+        lab("up", "--lab", lab_name, *hosts)
+        _deploy(lab_name, **variables)
         return
     keep_stub_image()
     deployed = json.dumps({**TIMER, **variables}, sort_keys=True)
     with _turns("host"):  # a second group of gates waits here and copies
-        if not rig("has", "--kind", "host", "--deployed", deployed):
+        if not lab("has", "--kind", "host", "--deployed", deployed):
             first = hosts[0]
-            rig("up", "--rig", rig_name, "--images", first, first)
-            record = _deploy(rig_name, **variables)
-            host = RigHost(rig_name, first)
+            lab("up", "--lab", lab_name, "--images", first, first)
+            record = _deploy(lab_name, **variables)
+            host = LabHost(lab_name, first)
             # The tests need no build cache: without it a copy takes seconds less.
             host.check(f"docker image rm {STUB_IMAGE}; docker builder prune --all --force >/dev/null")
             host.write(RECORD_ON_HOST, record.read_text())
-            rig("keep", "--rig", rig_name, "--kind", "host", "--deployed", deployed, first)
-    rig("up", "--rig", rig_name, "--copies", "--deployed", deployed, *hosts)
+            lab("keep", "--lab", lab_name, "--kind", "host", "--deployed", deployed, first)
+    lab("up", "--lab", lab_name, "--copies", "--deployed", deployed, *hosts)
     for name in hosts:
-        wait_until(functools.partial(_started, RigHost(rig_name, name)), f"{name}: the gateway", 90)
-    _write_record(rig_name, hosts)
+        wait_until(functools.partial(_started, LabHost(lab_name, name)), f"{name}: the gateway", 90)
+    _write_record(lab_name, hosts)
 
 
 def keep_stub_image() -> None:
-    """Build the image of the light gateway once, with the role, for every host that is to have it (`up --images`).
+    """Build the image of the stub gateway once, with the role, for every host that is to have it (`up --images`).
 
     :raises RuntimeError: the build failed.
     """
     with _turns("images"):
-        if rig("has", "--kind", "images"):
+        if lab("has", "--kind", "images"):
             return
         try:
-            rig("up", "--rig", "images", "builder")
+            lab("up", "--lab", "images", "builder")
             _play("images", CHECKOUT / "tests/build_stub_image.yml")
-            rig("keep", "--rig", "images", "--kind", "images", "builder")
+            lab("keep", "--lab", "images", "--kind", "images", "builder")
         finally:
-            rig("down", "--rig", "images")
+            lab("down", "--lab", "images")
 
 
 @contextmanager
 def _turns(what: str) -> Iterator[None]:
     """Let one process of this user make something that others then find."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openclaw-hardening/rig"
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openclaw-hardening/lab"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{what}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _play(rig_name: str, path: Path, **variables: Any) -> None:
-    done = playbook(rig_name, path, **variables)
+def _play(lab_name: str, path: Path, **variables: Any) -> None:
+    done = playbook(lab_name, path, **variables)
     if done.returncode != 0:
         raise RuntimeError(f"the good deployment failed:\n{done.stdout[-6000:]}{done.stderr}")
 
 
-def _deploy(rig_name: str, **variables: Any) -> Path:
-    """Deploy the light gateway; return the record of the run."""
-    _play(rig_name, CHECKOUT / "tests/deploy_light_gateway.yml", **variables)
-    return max((CHECKOUT / "build" / rig_name / "records").glob("*-run.json"))
+def _deploy(lab_name: str, **variables: Any) -> Path:
+    """Deploy the stub gateway; return the record of the run."""
+    _play(lab_name, CHECKOUT / "tests/deploy_stub_gateway.yml", **variables)
+    return max((CHECKOUT / "build" / lab_name / "records").glob("*-run.json"))
 
 
-def _started(host: RigHost) -> bool:
+def _started(host: LabHost) -> bool:
     """Say whether the gateway of a host that has just booted answers."""
     ask = "curl --silent --fail --output /dev/null --max-time 5 http://127.0.0.1:18789/startupz"
     return host.run(ask).returncode == 0
 
 
-def _write_record(rig_name: str, hosts: Sequence[str]) -> None:
+def _write_record(lab_name: str, hosts: Sequence[str]) -> None:
     """Write down the deployment of which hosts are copies as if each had been deployed."""
-    record = json.loads(RigHost(rig_name, hosts[0]).check(f"cat {RECORD_ON_HOST}"))
+    record = json.loads(LabHost(lab_name, hosts[0]).check(f"cat {RECORD_ON_HOST}"))
     tasks = [{**task, "host": name} for task in record["tasks"] for name in hosts]
-    folder = CHECKOUT / "build" / rig_name / "records"
+    folder = CHECKOUT / "build" / lab_name / "records"
     folder.mkdir(exist_ok=True)
-    (folder / f"{time.time_ns()}-deploy_light_gateway-run.json").write_text(json.dumps({**record, "tasks": tasks}))
+    (folder / f"{time.time_ns()}-deploy_stub_gateway-run.json").write_text(json.dumps({**record, "tasks": tasks}))
 
 
 def wait_until(condition: Callable[[], object], what: str, patience: float = 20) -> None:
@@ -185,7 +185,7 @@ def kill_tree(pid: int) -> None:
             os.kill(each, signal.SIGKILL)
 
 
-def with_secrets(host: RigHost, options: dict[str, Any]) -> dict[str, Any]:
+def with_secrets(host: LabHost, options: dict[str, Any]) -> dict[str, Any]:
     """Return recorded options of a module with the secrets that Ansible had masked in them, read from the host."""
     secrets = options.get("secrets")
     if not isinstance(secrets, list):
@@ -195,23 +195,23 @@ def with_secrets(host: RigHost, options: dict[str, Any]) -> dict[str, Any]:
 
 
 @functools.cache
-def _content(host: RigHost, path: str) -> str:
+def _content(host: LabHost, path: str) -> str:
     """Return a file of the host to its last byte."""
     return host.check(f"cat {path}; printf .").removesuffix(".")
 
 
-class RigHost:
-    """One host of a rig that is up."""
+class LabHost:
+    """One host of a lab that is up."""
 
-    def __init__(self, rig_name: str, name: str) -> None:
-        self.build = CHECKOUT / "build" / rig_name
+    def __init__(self, lab_name: str, name: str) -> None:
+        self.build = CHECKOUT / "build" / lab_name
         self.name = name
         self._unpacked: set[str] = set()
         known = json.loads((self.build / "inventory.yml").read_text())["all"]["hosts"][name]
         self.address = known["ansible_host"]
-        self.container = known["rig_container"]
+        self.container = known["lab_container"]
         options = ["-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "ControlMaster=auto", "-o", "ControlPersist=60",
-                   "-o", f"ControlPath=/tmp/rig-%C-{os.getpid()}"]  # fmt: skip
+                   "-o", f"ControlPath=/tmp/lab-%C-{os.getpid()}"]  # fmt: skip
         self.ssh = ["ssh", *known["ansible_ssh_common_args"].split(), *options,
                     "-i", known["ansible_ssh_private_key_file"], f"root@{self.address}"]  # fmt: skip
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import mirrors
-from shell import RigError, answers, run, say
+from shell import LabError, answers, run, say
 
-REPOSITORY = "openclaw-hardening-rig"
+REPOSITORY = "openclaw-hardening-lab"
 SUITE = "trixie"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SERVER = "systemd systemd-sysv dbus python3 sudo openssh-server iproute2 iptables procps ca-certificates"
@@ -32,20 +32,20 @@ PACKAGES = [*SERVER.split(), *WHAT_THE_ROLES_INSTALL, *WHAT_THE_GUIDE_CALLS.spli
 SETUP = r"""
 set -e
 install -d /etc/systemd/system/systemd-journald.service.d
-printf '[Service]\nOOMScoreAdjust=\nLimitNOFILE=\n' > /etc/systemd/system/systemd-journald.service.d/rig.conf
+printf '[Service]\nOOMScoreAdjust=\nLimitNOFILE=\n' > /etc/systemd/system/systemd-journald.service.d/lab.conf
 systemctl mask systemd-modules-load.service systemd-firstboot.service
 install -d -m 0700 /root/.ssh
 rm -f /etc/ssh/ssh_host_* /etc/machine-id
 touch /etc/machine-id
 install -d /etc/docker
-install -d /etc/rig
-cat > /usr/local/sbin/rig-init <<'INIT'
+install -d /etc/lab
+cat > /usr/local/sbin/lab-init <<'INIT'
 #!/bin/sh
 # PID 1 until systemd takes over. Docker hands the control groups over read-only: one tree on v2, several on v1.
-[ -s /etc/rig/resolv.conf ] && cat /etc/rig/resolv.conf > /etc/resolv.conf
+[ -s /etc/lab/resolv.conf ] && cat /etc/lab/resolv.conf > /etc/resolv.conf
 # A copy of a kept host is a host of its own.
-if [ -e /etc/rig/new-identity ]; then
-  rm -f /etc/rig/new-identity /etc/ssh/ssh_host_*
+if [ -e /etc/lab/new-identity ]; then
+  rm -f /etc/lab/new-identity /etc/ssh/ssh_host_*
   old=$(cat /etc/machine-id)
   tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id
   [ ! -d "/var/log/journal/$old" ] || mv "/var/log/journal/$old" "/var/log/journal/$(cat /etc/machine-id)"
@@ -57,7 +57,7 @@ mount -o remount,bind,rw /sys/fs/cgroup
 for hierarchy in /sys/fs/cgroup/*; do mount -o remount,bind,rw "$hierarchy" 2>/dev/null; done
 exec /sbin/init SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1
 INIT
-chmod 0755 /usr/local/sbin/rig-init
+chmod 0755 /usr/local/sbin/lab-init
 """
 
 
@@ -69,7 +69,7 @@ def ensure() -> str:
     if answers("docker", "image", "inspect", tag):
         return tag
     if not KEYRING.exists():
-        raise RigError(f"{KEYRING} is missing: install the package debian-archive-keyring")
+        raise LabError(f"{KEYRING} is missing: install the package debian-archive-keyring")
     with TemporaryDirectory() as work:
         archive = Path(work) / "root.tar"
         setup = Path(work) / "setup"
@@ -81,7 +81,7 @@ def ensure() -> str:
         run(*aside, "mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", f"--keyring={KEYRING}",
             f"--customize-hook={setup}", SUITE, str(archive), *sources)  # fmt: skip
         say("importing it as a Docker image")
-        run("docker", "import", "--change", 'CMD ["/usr/local/sbin/rig-init"]', str(archive), tag)
+        run("docker", "import", "--change", 'CMD ["/usr/local/sbin/lab-init"]', str(archive), tag)
     for outdated in run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY).split():
         if outdated != tag:
             run("docker", "image", "rm", outdated, check=False)  # one that is in use stays

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import Definition, Mutant
+from harness import Definition, SeededFault
 from proof import proof
 
 
@@ -21,44 +21,44 @@ def scratch(old: str, new: str, place: str = "/tmp") -> object:
 SCRATCH = "awk -v at={} '$5 == at {{print $6 \",\" $NF}}' /proc/$(pid)/mountinfo | tr , '\\n' | {}"
 MOUNTED = "grep -q ' {} ' /proc/$(pid)/mountinfo"
 
-MUTANTS = (
-    Mutant(
+SEEDED_FAULTS = (
+    SeededFault(
         "writable root file system", "OCH-CTR-06", "[ $(container '{{.HostConfig.ReadonlyRootfs}}') = false ]",
         lambda d: d.leave("read_only"),
     ),
-    Mutant(
+    SeededFault(
         "root file system remounted writable", "OCH-CTR-06",
         "awk '$5 == \"/\" {print $6}' /proc/$(pid)/mountinfo | grep -q '^rw'",
         do="remount / 0",
         undo="remount / 1",
     ),
-    Mutant(
+    SeededFault(
         "scratch space with programs", "OCH-CTR-09", SCRATCH.format("/tmp", "{ ! grep -qx noexec; }"),
         scratch("noexec", "exec"),
     ),
-    Mutant(
+    SeededFault(
         "scratch space with setuid", "OCH-CTR-09", SCRATCH.format("/tmp", "{ ! grep -qx nosuid; }"),
         scratch("nosuid", "suid"),
     ),
-    Mutant(
+    SeededFault(
         "scratch space with devices", "OCH-CTR-09", SCRATCH.format("/home/node/.npm", "{ ! grep -qx nodev; }"),
         scratch("nodev", "dev", "/home/node/.npm"),
     ),
-    Mutant(
+    SeededFault(
         "scratch space without a size", "OCH-CTR-09", SCRATCH.format("/home/node/.cache", "{ ! grep -q ^size; }"),
         scratch("size=200m,", "", "/home/node/.cache"),
     ),
-    Mutant(
+    SeededFault(
         "scratch space remounted with programs", "OCH-CTR-09", SCRATCH.format("/tmp", "{ ! grep -qx noexec; }"),
         do="remount /tmp 6",
         undo="remount /tmp 14",
     ),
-    Mutant(
+    SeededFault(
         "one more writable mount", "OCH-CTR-10", MOUNTED.format("/data"),
         lambda d: d.mount("/srv/data", "/data"), before="mkdir -p /srv/data", undo="rm -rf /srv/data",
         values={"TARGET": "/data"},
     ),
-    Mutant(
+    SeededFault(
         "one more volume", "OCH-CTR-10", MOUNTED.format("/data"),
         lambda d: (
             d.gateway["volumes"].append({"type": "volume", "source": "data", "target": "/data"}),
@@ -66,60 +66,60 @@ MUTANTS = (
         ),
         way=1, values={"TARGET": "/data"},
     ),
-    Mutant(
+    SeededFault(
         "Docker's socket", "OCH-CTR-11", MOUNTED.format("/run/docker.sock"),
         lambda d: d.mount("/var/run/docker.sock", "/var/run/docker.sock"),
         values={"TARGET": "/var/run/docker.sock"},
     ),
-    Mutant(
+    SeededFault(
         "Docker's socket by another name, read-only", "OCH-CTR-11", "[ -S /proc/$(pid)/root/opt/tools.sock ]",
         lambda d: d.mount("/run/docker.sock", "/opt/tools.sock", read_only=True),
         values={"TARGET": "/opt/tools.sock"},
     ),
-    Mutant(
+    SeededFault(
         "folder of Docker's socket", "OCH-CTR-11", "[ -S /proc/$(pid)/root/host/docker.sock ]",
         lambda d: d.mount("/run", "/host", read_only=True),
         values={"TARGET": "/host"},
     ),
-    Mutant(
+    SeededFault(
         "link to Docker's socket", "OCH-CTR-11", "[ -S /proc/$(pid)/root/opt/tools.sock ]",
         lambda d: d.mount("/srv/tools.sock", "/opt/tools.sock", read_only=True),
         before="ln -s /run/docker.sock /srv/tools.sock", undo="rm /srv/tools.sock",
         values={"TARGET": "/opt/tools.sock"},
     ),
-    Mutant(
+    SeededFault(
         "/etc of the host, read-only", "OCH-CTR-12", "[ -e /proc/$(pid)/root/host/shadow ]",
         lambda d: d.mount("/etc", "/host", read_only=True),
         values={"TARGET": "/host"},
     ),
-    Mutant(
+    SeededFault(
         "/ of the host, read-only", "OCH-CTR-12", "[ -e /proc/$(pid)/root/host/etc/shadow ]",
         lambda d: d.mount("/", "/host", read_only=True),
         values={"TARGET": "/host"},
     ),
-    Mutant(
+    SeededFault(
         "/proc of the host, read-only", "OCH-CTR-12", "[ -e /proc/$(pid)/root/host/cpuinfo ]",
         lambda d: d.mount("/proc", "/host", read_only=True),
         values={"TARGET": "/host"},
     ),
-    Mutant(
+    SeededFault(
         "all of Docker's data, read-only", "OCH-CTR-12", "[ -d /proc/$(pid)/root/host/containers ]",
         lambda d: d.mount("/var/lib/docker", "/host", read_only=True),
         values={"TARGET": "/host"},
     ),
-    Mutant(
+    SeededFault(
         "link to /etc of the host, read-only", "OCH-CTR-12", "[ -e /proc/$(pid)/root/host/shadow ]",
         lambda d: d.mount("/srv/settings", "/host", read_only=True),
         before="ln -s /etc /srv/settings", undo="rm /srv/settings",
         values={"TARGET": "/host"},
     ),
-    Mutant(
+    SeededFault(
         "mount that is shared with the host", "OCH-CTR-24",
         "awk '$5 == \"/home/node/.openclaw\"' /proc/$(pid)/mountinfo | grep -q ' shared:'",
         lambda d: d.gateway["volumes"][0]["bind"].update(propagation="rshared"),
         values={"TARGET": "/home/node/.openclaw"},
     ),
-    Mutant(
+    SeededFault(
         "program changed in the container", "OCH-CTR-28", "docker diff $C | grep -q '/app/dist/gateway.mjs'",
         do="""
 remount / 0
@@ -128,12 +128,12 @@ remount / 1
 """,
         anew=True,
     ),
-    Mutant(
+    SeededFault(
         "file left in a writable container", "OCH-CTR-28", "docker diff $C | grep -q '^A /home/node/left'",
         lambda d: d.leave("read_only"), do="docker exec $C touch /home/node/left", anew=True,
         options={"waivers": [{"id": "OCH-CTR-06", "reason": "a plugin writes beside its program"}]},
     ),
-    Mutant(
+    SeededFault(
         "program added to the container", "OCH-CTR-28", "docker diff $C | grep -q '^A /usr/local/bin/tool'",
         do="""
 remount / 0
@@ -144,4 +144,4 @@ remount / 1
     ),
 )  # fmt: skip
 
-test_it_is_found = proof(MUTANTS)
+test_it_is_found = proof(SEEDED_FAULTS)

@@ -1,10 +1,10 @@
 """Test hosts that boot systemd and run their own Docker, reached over SSH.
 
-python molecule/shared/rig up --rig NAME [--bare] HOST …  make hosts; writes build/NAME/inventory.yml and build/NAME/ssh
-python molecule/shared/rig has --kind KIND                say whether a snapshot is kept (exit code 0) or not (2)
-python molecule/shared/rig keep --rig NAME HOST …        make a snapshot of a host, for `up --copies` and `up --images`
-python molecule/shared/rig down --rig NAME               take the hosts, their network and volumes away
-python molecule/shared/rig clean                         take every rig of this checkout away
+python tests/lab up --lab NAME [--bare] HOST …  make hosts; writes build/NAME/inventory.yml and build/NAME/ssh
+python tests/lab has --kind KIND                say whether a snapshot is kept (exit code 0) or not (2)
+python tests/lab keep --lab NAME HOST …        make a snapshot of a host, for `up --copies` and `up --images`
+python tests/lab down --lab NAME               take the hosts, their network and volumes away
+python tests/lab clean                         take every lab of this checkout away
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import sys
 import engine
 import hosts
 import snapshots
-from shell import RigError, one_at_a_time, say
+from shell import LabError, one_at_a_time, say
 
 
 def main() -> int:
     """Parse the command line and do what it says."""
-    parser = argparse.ArgumentParser(prog="rig", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(prog="lab", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    up = commands.add_parser("up", help="make the hosts of a rig, or reuse those that run")
-    up.add_argument("--rig", required=True)
+    up = commands.add_parser("up", help="make the hosts of a lab, or reuse those that run")
+    up.add_argument("--lab", required=True)
     up.add_argument("--bare", action="store_true", help="without Docker, as Debian comes")
     up.add_argument("--aside", action="append", default=[], help="a host more, that runs no gateway")
     up.add_argument(
@@ -32,21 +32,21 @@ def main() -> int:
     up.add_argument("--copies", action="store_true", help="new hosts are copies of the kept host")
     up.add_argument("hosts", nargs="+")
     keep = commands.add_parser("keep", help="make a snapshot of a host")
-    keep.add_argument("--rig", required=True)
+    keep.add_argument("--lab", required=True)
     keep.add_argument("host")
     has = commands.add_parser("has", help="say whether a snapshot is kept: exit code 0 or 2")
     for command in (keep, has):
         command.add_argument("--kind", choices=sorted(snapshots.KEPT), required=True)
     for command in (up, keep, has):
         command.add_argument("--deployed", default="", help="what was deployed on the kept host, beside the checkout")
-    down = commands.add_parser("down", help="take a rig away")
-    down.add_argument("--rig", required=True)
-    commands.add_parser("clean", help="take every rig of this checkout away")
+    down = commands.add_parser("down", help="take a lab away")
+    down.add_argument("--lab", required=True)
+    commands.add_parser("clean", help="take every lab of this checkout away")
     arguments = parser.parse_args()
     try:
         with one_at_a_time():
             return act(arguments)
-    except RigError as error:
+    except LabError as error:
         say(f"error: {error}")
         return 1
 
@@ -57,17 +57,17 @@ def act(arguments: argparse.Namespace) -> int:
         engine.ensure()
         copied = hosts.snapshot_key("host", arguments.deployed) if arguments.copies else ""
         beginning = hosts.Beginning(arguments.bare, tuple(arguments.images), copied)
-        hosts.up(arguments.rig, arguments.hosts, aside=arguments.aside, beginning=beginning)
+        hosts.up(arguments.lab, arguments.hosts, aside=arguments.aside, beginning=beginning)
         engine.weigh()  # the group is there since the first container
     elif arguments.command in ("has", "keep"):
         engine.ensure()
         key = hosts.snapshot_key(arguments.kind, arguments.deployed)
         if arguments.command == "has":
             return 0 if snapshots.exists(arguments.kind, key) else 2
-        hosts.keep(arguments.rig, arguments.host, arguments.kind, key)
+        hosts.keep(arguments.lab, arguments.host, arguments.kind, key)
     else:
         if arguments.command == "down":
-            hosts.down(arguments.rig)
+            hosts.down(arguments.lab)
         else:
             hosts.clean()
         engine.stop_if_ours()

@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 from harness import Definition, Host
-from mutants import everything
+from seeded_faults import everything
 
 BINDS = ("loopback", "lan", "one address")
 WAIVER = {"id": "OCH-CTR-06", "reason": "a plugin writes beside its program"}
@@ -16,13 +16,13 @@ WAIVER = {"id": "OCH-CTR-06", "reason": "a plugin writes beside its program"}
 def test_no_mutants_fault_is_in_it(host: Host) -> None:
     """What tells that a fault is real would otherwise tell nothing."""
     host.deploy(host.definition())
-    mutants = [mutant for area in everything().values() for mutant in area]
-    tries = [f"if ({mutant.real}) >/dev/null 2>&1; then echo {shlex.quote(mutant.name)}; fi" for mutant in mutants]
+    faults = [fault for area in everything().values() for fault in area]
+    tries = [f"if ({fault.real}) >/dev/null 2>&1; then echo {shlex.quote(fault.name)}; fi" for fault in faults]
     assert host.check("\n".join(tries)) == ""
 
 
 def test_names_tell_mutants_apart() -> None:
-    names = [mutant.name for area in everything().values() for mutant in area]
+    names = [fault.name for area in everything().values() for fault in area]
     assert len(names) == len(set(names)) >= 75
 
 
