@@ -94,7 +94,7 @@ def clauses(way: str) -> list[tuple[str, list[str]]]:
 
 
 def follow(way: str, patient: Patient) -> None:
-    """Do what a way says."""
+    """Do what a way reports."""
     for clause, spans in clauses(way):
         form, _match = _form(clause)
         form(patient, spans)

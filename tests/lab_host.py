@@ -49,9 +49,9 @@ COMMON = {
 
 
 def lab(*argv: str) -> bool:
-    """Call the lab; say whether it has what was asked for.
+    """Call the lab; return whether it has what was asked for.
 
-    :raises RuntimeError: it failed; it has said why.
+    :raises RuntimeError: it failed; it has reported why.
     """
     code = subprocess.run([sys.executable, str(LAB), *argv], check=False).returncode
     if code not in (0, 2 if argv[0] == "has" else 0):
@@ -149,7 +149,7 @@ def _deploy(lab_name: str, **variables: Any) -> Path:
 
 
 def _started(host: LabHost) -> bool:
-    """Say whether the gateway of a host that has just booted answers."""
+    """Return whether the gateway of a host that has just booted answers."""
     ask = "curl --silent --fail --output /dev/null --max-time 5 http://127.0.0.1:18789/startupz"
     return host.run(ask).returncode == 0
 
@@ -253,7 +253,9 @@ class LabHost:
         return process
 
     def program(self, name: str) -> list[str]:
-        """Return how a module is called on the host, for whoever calls it there; ``arguments`` is its input."""
+        """Return how a module is called on the host, for the process that calls it there; ``arguments`` is its
+        input.
+        """
         self.unpack(name)
         return ["python3", f"{MODULES}/run.py", f"{MODULES}/{name}", self._qualified(name)]
 

@@ -8,7 +8,7 @@ import subprocess
 
 
 def output(*argv, cwd="/"):
-    """Return all that a command says."""
+    """Return all that a command reports."""
     return subprocess.run(argv, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout
 
 

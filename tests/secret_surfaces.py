@@ -21,7 +21,7 @@ def needles(secret: str) -> list[bytes]:
 
 
 def shows(secret: str, text: str) -> bool:
-    """Say whether a text gives it away."""
+    """Return whether a text gives it away."""
     return any(look in text.encode() for look in needles(secret))
 
 

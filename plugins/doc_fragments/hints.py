@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The option of a module that says why a deployment failed."""
+"""The option of a module that reports why a deployment failed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ModuleDocFragment:
 options:
   hints:
     description:
-      - How each cure of a failed deployment is done where the caller comes from, such as the variable to set.
+      - How each remediation of a failed deployment is done where the caller comes from, such as the variable to set.
       - The message of a failure names the key of the Compose file; a hint is added to it in parentheses.
     type: dict
     suboptions:
@@ -33,11 +33,11 @@ options:
         type: str
         default: ""
       owner:
-        description: A mounted file or directory belongs to somebody else.
+        description: A mounted file or directory belongs to another user.
         type: str
         default: ""
       port:
-        description: Somebody else has the port of the host.
+        description: Another user has the port of the host.
         type: str
         default: ""
       secret:

@@ -12,13 +12,13 @@ class ModuleDocFragment:
 options:
   policy:
     description:
-      - What the policy grants beyond its defaults, which grant nothing.
+      - What the policy allows beyond its defaults, which allow nothing.
     type: dict
     suboptions:
       addresses:
         description:
           - Addresses of the host, beside C(127.0.0.1) and C(::1), on which a port may be published (CIS 5.14).
-          - V(any) grants all of them.
+          - V(any) allows all of them.
         type: list
         elements: str
         default: []

@@ -69,7 +69,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         if self._matching(pattern, known, limit):
             return [pattern]
         unnamed = pattern == "openclaw" and not known.get("openclaw")
-        if unnamed and _local_is_asked() and self._matching("localhost", known, limit):
+        if unnamed and _local_is_declared() and self._matching("localhost", known, limit):
             return ["localhost"]
         raise AnsibleLookupError(f"hosts: found {_found(pattern, known, limit)}, needed at least one host; {_ADVICE}")
 
@@ -89,14 +89,14 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             return []
 
 
-def _local_is_asked() -> bool:
+def _local_is_declared() -> bool:
     """Whether ``-i localhost, -c local`` was typed; a default inventory with localhost in it does not ask."""
     sources = [str(source) for source in context.CLIARGS.get("inventory") or ()]
     return sources == ["localhost,"] and context.CLIARGS.get("connection") == "local"
 
 
 def _found(pattern: str, known: dict[str, list[str]], limit: str) -> str:
-    """Say why no host is left."""
+    """Return why no host is left."""
     everybody = known.get("all") or []
     if not everybody and pattern not in constants.LOCALHOST:
         sources = ", ".join(str(source) for source in context.CLIARGS.get("inventory") or ())

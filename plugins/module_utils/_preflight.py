@@ -82,7 +82,7 @@ class Host:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Desired:
     """What the operator allows and requires."""
 
     engine_source: str
@@ -119,8 +119,8 @@ def look(module: AnsibleModule, docker_host: str, disk_path: str) -> Host:
     )
 
 
-def problems(host: Host, wanted: Wanted) -> list[str]:
-    """Return why this host cannot be a target, worst first: found, needed, cure. Empty: it can."""
+def problems(host: Host, wanted: Desired) -> list[str]:
+    """Return why this host cannot be a target, worst first: found, needed, remediation. Empty: it can."""
     system = f"{host.distribution} {host.release}".strip()
     found: list[str] = []
     if host.uid != 0:
@@ -181,8 +181,8 @@ def _python_problems(host: Host) -> list[str]:
     return found
 
 
-def _engine_problems(host: Host, wanted: Wanted, system: str) -> list[str]:
-    """Judge Docker: what is installed must be new enough, what is missing must be ours to install."""
+def _engine_problems(host: Host, wanted: Desired, system: str) -> list[str]:
+    """Check Docker: what is installed must be new enough, what is missing must be ours to install."""
     option = "engine_source"
     found = [
         f"{what}: found {show(version)}, needed {show(minimum)} or newer; upgrade it, "
@@ -223,8 +223,8 @@ def _engine_problems(host: Host, wanted: Wanted, system: str) -> list[str]:
     return found
 
 
-def _filter_problems(host: Host, wanted: Wanted) -> list[str]:
-    """Judge what keeps neighbours off the gateway, where Docker does not."""
+def _filter_problems(host: Host, wanted: Desired) -> list[str]:
+    """Check what keeps neighbours off the gateway, where Docker does not."""
     if host.engine is not None and host.engine >= FILTER_NEEDED_BELOW:
         return []
     found = []
@@ -254,7 +254,7 @@ def _systemd(module: AnsibleModule) -> Version | None:
 
 
 def _engine(module: AnsibleModule, docker_host: str) -> tuple[Version | None, str]:
-    """Return the version of the daemon that answers on the socket; else None, and what the program says."""
+    """Return the version of the daemon that answers on the socket; else None, and what the program reports."""
     output = run(module, [*cli(docker_host), "version", "--format", "{{json .Server}}"], check=False, timeout=_ASKING)
     if output.rc != 0:
         return None, spoken(output.stderr or output.stdout)
@@ -273,15 +273,15 @@ def _engine_fault(module: AnsibleModule, docker_host: str, silence: str) -> str:
     if docker_host == DEFAULT_HOST and startable and not others:
         return ""
     unit = f"{DOCKER_UNIT} is {state.get('LoadState') or 'unknown'}, {state.get('ActiveState') or 'unknown'}"
-    told = "; ".join([unit, *others, *([harmless(silence)] if silence else [])])
+    reported = "; ".join([unit, *others, *([harmless(silence)] if silence else [])])
     return (
-        f"found no answer at {docker_host} ({told}), needed the system's own daemon; "
+        f"found no answer at {docker_host} ({reported}), needed the system's own daemon; "
         "start or repair it (systemctl status docker), or set docker_host to its address"
     )
 
 
 def _unit(module: AnsibleModule) -> dict[str, str]:
-    """Return what systemd says of Docker's unit; nothing without systemd."""
+    """Return what systemd reports of Docker's unit; nothing without systemd."""
     if not os.path.isdir("/run/systemd/system"):
         return {}
     argv = ["systemctl", "show", "--property=LoadState,ActiveState", "--", DOCKER_UNIT]

@@ -11,7 +11,8 @@ version_added: 0.1.0
 author: OpenClaw Hardening maintainers (@openclaw)
 description:
   - Reads the service's container and the records that M(openclaw.hardening.hardened_compose) keeps.
-  - Names what is not as it was when the last deployment was proven (drift), the images that were taken back here, and a
+  - Names what is not as it was when the last deployment was proven (drift), the images that were rolled back here,
+    and a
     deployment that was cut off.
   - Changes nothing. What cannot be looked at, such as a Docker that does not answer, is an error, and never absent.
 extends_documentation_fragment:
@@ -35,7 +36,7 @@ options:
     type: str
     default: /var/lib/openclaw-hardening
   image_ref:
-    description: Name of an image, to be told its id on this host. Empty means none.
+    description: Name of an image, to be reported its id on this host. Empty means none.
     type: str
     default: ""
   definition:
@@ -109,7 +110,7 @@ named_image_id:
   type: str
   sample: sha256:af5ec7bde6d0
 status:
-  description: What Docker says of the container, such as V(running); empty when there is none.
+  description: What Docker reports of the container, such as V(running); empty when there is none.
   returned: always
   type: str
   sample: running
@@ -143,7 +144,7 @@ damaged:
   elements: str
   sample: ["/var/lib/openclaw-hardening/deployed.json is damaged: 12 bytes that are no JSON"]
 rejected:
-  description: The images that were tried here and taken back, with time and reason.
+  description: The images that were tried here and rolled back, with time and reason.
   returned: always
   type: list
   elements: dict

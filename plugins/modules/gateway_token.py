@@ -69,7 +69,7 @@ EXAMPLES = r"""
     uid: 1000
     gid: 1000
 
-- name: Replace a token that somebody has seen
+- name: Replace a token that another user has seen
   openclaw.hardening.gateway_token:
     path: /etc/openclaw/secrets/gateway_token
     uid: 1000
@@ -153,15 +153,15 @@ class Plan:
     is_new: bool
 
 
-def refuse_weak(what: str, token: str, cure: str) -> None:
+def refuse_weak(what: str, token: str, fix: str) -> None:
     """Raise when ``token`` is weak, without a word of it."""
     found = weakness(token)
     if found:
-        raise HardeningError(what, found, f"at least {SHORTEST} random hexadecimal digits; {cure}")
+        raise HardeningError(what, found, f"at least {SHORTEST} random hexadecimal digits; {fix}")
 
 
 def current_token(path: str, existing: FileState | None) -> str | None:
-    """Return the token in the file, or refuse a file that somebody may have prepared."""
+    """Return the token in the file, or refuse a file that another user may have prepared."""
     if existing is None:
         return None
     if existing.type != "file":
@@ -181,11 +181,11 @@ def decide(
     value: str,
     rotate: bool,
     new_token: Callable[[], str] = lambda: secrets.token_hex(32),
-    littered: bool = False,
+    has_stale_files: bool = False,
 ) -> Plan:
     """Decide which token the file has to hold; ``wanted`` carries its path, owner and mode.
 
-    :param littered: whether a killed run left a file beside it, which may hold a token, too.
+    :param has_stale_files: whether a killed run left a file beside it, which may hold a token, too.
     """
     current = current_token(wanted.path, existing)
     if value and rotate:
@@ -204,7 +204,7 @@ def decide(
         action = "replace the token"
     else:
         action = "correct the file and keep its token"
-    clean = ("remove what a killed run left",) if littered else ()
+    clean = ("remove what a killed run left",) if has_stale_files else ()
     if not differences(existing, with_token(wanted, token)):
         return Plan(clean, token, False, False)
     return Plan((*clean, action), token, rotated, is_new)
@@ -224,7 +224,7 @@ class GatewayToken:
     """Looks at the file, decides, acts."""
 
     def __init__(self, module: AnsibleModule) -> None:
-        """Judge the options."""
+        """Check the options."""
         self.module = module
         self.value: str = module.params["value"]
         self.rotate: bool = module.params["rotate"]
@@ -241,11 +241,11 @@ class GatewayToken:
         """Make the token true, and tell about it."""
         vet_parents(self.wanted.path)
         existing = look(self.wanted.path, max_size=64 * 1024)
-        littered = bool(transaction.litter([self.wanted.path]))
-        plan = decide(self.wanted, existing, self.value, self.rotate, littered=littered)
+        has_stale_files = bool(transaction.stale_files([self.wanted.path]))
+        plan = decide(self.wanted, existing, self.value, self.rotate, has_stale_files=has_stale_files)
         if plan.actions and not self.module.check_mode:
-            if littered:
-                transaction.settle([], [self.wanted.path])
+            if has_stale_files:
+                transaction.commit([], [self.wanted.path])
             if differences(existing, with_token(self.wanted, plan.token)):
                 write(with_token(self.wanted, plan.token))
         unknown = plan.is_new and self.module.check_mode

@@ -9,26 +9,28 @@ module: hardened_compose
 short_description: Run a Compose project from exactly one definition and one image, healthy from the host
 version_added: 0.1.0
 description:
-  - Makes true that the service's container runs from exactly O(definition) and the image O(image_id), that it sees the
+  - Ensures that the service's container runs from exactly O(definition) and the image O(image_id), that it sees the
     present content of every file that is mounted into it, and that it is started, alive and serving through its
     published port (O(health)).
   - A change is found by comparing bytes, owner and mode of the files, the hash of C(docker compose config --hash) with
     the container's label, the id of the running image, and the inodes that the container has mounted.
   - Before anything is touched, Compose has accepted the definition and OpenClaw its configuration (O(validate)).
   - Before that, each service of O(definition), as C(docker compose config) resolves it and with what its image adds, is
-    judged by the rules of M(openclaw.hardening.hardening_info). One that breaks a rule is refused, unless O(policy)
-    grants it or one of O(waivers) says why the rule need not hold. The message names all rules that are broken.
+    checked by the rules of M(openclaw.hardening.hardening_info). One that breaks a rule is refused, unless O(policy)
+    allows it or one of O(waivers) reports why the rule need not hold. The message names all rules that are broken.
   - When image, definition or a mounted file of a healthy service changes, a candidate proves itself first
     (O(candidate)), with the same hardening, a copy of O(state_dir), no published port, a network without a way out and
     what O(candidate_environment) turns off. When it does not become ready, the running service is not touched.
   - Then the old container is stopped, its state copied when the image changes, the new one started and asked from the
-    host for O(health.settle) seconds. When it does not stay healthy, the previous files, the previous image (also under
+    host for O(health.stabilize) seconds. When it does not stay healthy, the previous files, the previous image (also
+    under
     its name) and the state that matches it come back, and that deployment is proven, too.
   - What another process answers at the published port never counts, and the token is never shown to it. One that has
     the port is named and refused before anything is touched. While the container is exchanged, Docker has to give the
     port away, and any account of the host can bind a port from 1024 on. Then the start is repeated until the port is
     free, for O(health.timeout) seconds; so is that of the previous deployment. The message names the process.
-  - A failure's message says what failed, why and what to change (O(hints)), what serves now, and the last lines of the
+  - A failure's message reports what failed, why and what to change (O(hints)), what serves now, and the last lines
+    of the
     log. Its key C(outcome) is V(unchanged), V(rolled_back), or V(rollback_failed), and in the last case the message
     holds the commands to recover.
   - A journal in O(record_dir) is written before each step. Whatever is killed, the next run first undoes or finishes
@@ -49,10 +51,10 @@ attributes:
       - It prints the steps of a long run while it goes on (every few seconds, with the time since each began).
   check_mode:
     details:
-      - O(definition) and O(validate) are judged in check mode, too; the latter runs a container that leaves nothing.
-      - What O(definition) leaves to an image that is not built yet is not judged in check mode.
+      - O(definition) and O(validate) are checked in check mode, too; the latter runs a container that leaves nothing.
+      - What O(definition) leaves to an image that is not built yet is not checked in check mode.
       - On a host without Docker or without the image, the module predicts from its arguments.
-      - After a run that was cut off, check mode says that it will be undone or finished, and no more.
+      - After a run that was cut off, check mode reports that it will be undone or finished, and no more.
   diff_mode:
     details:
       - One entry for each file and one for the container.
@@ -89,7 +91,7 @@ options:
     type: str
     required: true
   container_name:
-    description: Name of its container, as O(definition) says.
+    description: Name of its container, as O(definition) reports.
     type: str
     required: true
   files:
@@ -161,7 +163,7 @@ options:
     type: str
     default: ""
   validate:
-    description: How the application judges one of O(files) before it is put in place.
+    description: How the application checks one of O(files) before it is put in place.
     type: dict
     suboptions:
       path:
@@ -242,7 +244,7 @@ options:
         description: Seconds until a new deployment has to be started, alive and serving.
         type: int
         default: 180
-      settle:
+      stabilize:
         description: Seconds that it then has to stay healthy, without a restart.
         type: int
         default: 10
@@ -264,7 +266,8 @@ options:
     description:
       - Whether O(state_dir) is copied before another image starts, and for a candidate.
       - Without it a change needs no room, such as for a security fix on a host whose disk is full, or was filled by the
-        service. There is no candidate then, and no way back once the new image has migrated the state; a warning says
+        service. There is no candidate then, and no rollback once the new image has migrated the state; a warning
+        reports
         so. O(state=previous) always copies.
     type: bool
     default: true
@@ -276,7 +279,7 @@ options:
       - Kept are the login profiles, the tokens of MCP servers and the paired devices in OpenClaw's databases, row by
         row, an older C(auth-profiles.json), and each account below C(credentials/). It is refused before anything
         changes when the two versions do not keep them in the same form.
-      - Without it, a warning says so, also in check mode.
+      - Without it, a warning reports so, also in check mode.
     type: bool
     default: false
   candidate_environment:
@@ -353,7 +356,7 @@ EXAMPLES = r"""
     policy: {addresses: [any]}
     waivers:
       - id: OCH-CTR-06
-        reason: a plugin writes beside its own code; mended with its next release
+        reason: a plugin writes beside its own code; fixed with its next release
         expires: "2027-01-31"
     health:
       port: 18789
@@ -416,7 +419,7 @@ probes:
 outcome:
   description:
     - V(unchanged), the running service was not touched; V(rolled_back), the previous deployment is back and healthy (or
-      runs as before, when its gateway knows none of the paths; the message says so);
+      runs as before, when its gateway knows none of the paths; the message reports so);
       V(rollback_failed), the rollback failed, too; the next run begins with it; V(cleanup_pending), the new deployment
       serves, but its records could not be written; the next run writes them.
   returned: when a deployment failed

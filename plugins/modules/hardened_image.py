@@ -9,7 +9,7 @@ module: hardened_image
 short_description: Build and verify the hardened OpenClaw image
 version_added: 0.1.0
 description:
-  - Makes true that a name belongs to an image of exactly this content, built in several stages by BuildKit.
+  - Ensures that a name belongs to an image of exactly this content, built in several stages by BuildKit.
   - The content hash covers the Dockerfile, its context, arguments and the base. An image of the same content, under
     whatever name, is not built again. A second instance on a host only gets another name for it.
   - A build is a candidate until it is verified from its own archive. It is refused, and never gets the name, when it
@@ -94,15 +94,15 @@ options:
         elements: str
         default: []
       max_age_days:
-        description: A build makes the base anew when it is older than this. Age alone starts no build.
+        description: A build makes the base again when it is older than this. Age alone starts no build.
         type: int
         default: 30
       refresh:
-        description: Make the base anew now and build again when its packages are newer.
+        description: Make the base again now and build again when its packages are newer.
         type: bool
         default: false
   app_path:
-    description: Where the application lies in the image.
+    description: Where the application is in the image.
     type: str
     default: /app
   record_dir:
@@ -256,7 +256,7 @@ ARGUMENTS = {
 
 
 def recipe(module: AnsibleModule) -> Recipe:
-    """Read what the image is made from; judged before anything is touched."""
+    """Read what the image is made from; checked before anything is touched."""
     options, base = module.params, module.params["base"]
     if options["image_id"]:
         archive.image_id("image_id", options["image_id"])
@@ -278,7 +278,7 @@ def recipe(module: AnsibleModule) -> Recipe:
 
 
 def settings(module: AnsibleModule) -> Settings:
-    """Read where and how; judged before anything is touched."""
+    """Read where and how; checked before anything is touched."""
     options = module.params
     return Settings(
         docker_host=docker_host(options["docker_host"]),

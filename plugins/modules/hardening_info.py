@@ -10,11 +10,11 @@ short_description: Prove how far a host and its gateway are hardened
 version_added: 0.1.0
 author: OpenClaw Hardening maintainers (@openclaw)
 description:
-  - Judges containers, their image, account, files, secrets and network, the units beside them and the Docker daemon,
+  - Checks containers, their image, account, files, secrets and network, the units beside them and the Docker daemon,
     each by one table of rules that M(openclaw.hardening.hardened_compose) uses before a deployment, too.
-  - What it says rests on the kernel (every process of the container), on connections that it tries, on files and on
+  - What it reports rests on the kernel (every process of the container), on connections that it tries, on files and on
     the service manager; configuration alone proves nothing.
-  - It also judges containers that this collection did not deploy.
+  - It also checks containers that this collection did not deploy.
   - Changes nothing. Takes less than two seconds on a host with one gateway.
 extends_documentation_fragment:
   - openclaw.hardening.docker
@@ -33,12 +33,12 @@ attributes:
     support: full
 options:
   containers:
-    description: Names or ids of the containers to judge. Without it and O(project), C(openclaw-gateway).
+    description: Names or ids of the containers to check. Without it and O(project), C(openclaw-gateway).
     type: list
     elements: str
     default: []
   project:
-    description: Judge every container of this Compose project instead of, or beside, O(containers).
+    description: Check every container of this Compose project instead of, or beside, O(containers).
     type: str
     default: ""
   account:
@@ -116,11 +116,11 @@ EXAMPLES = r"""
       openclaw-auth-monitor.timer: 10
   register: audit
 
-- name: Refuse what is wrong or could not be proven
+- name: Refuse what is wrong or is inconclusive
   ansible.builtin.assert:
     that: audit.checks | selectattr('status', 'in', ['fail', 'error']) | length == 0
 
-- name: See what is missing in a Compose project that somebody made by hand
+- name: See what is missing in a Compose project that another user made by hand
   openclaw.hardening.hardening_info:
     project: upstream
 
@@ -134,7 +134,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 checks:
-  description: One entry for each rule and target. One with the status V(waived) still says what was found.
+  description: One entry for each rule and target. One with the status V(waived) still has what was found.
   returned: success
   type: list
   elements: dict
@@ -163,11 +163,11 @@ checks:
       description:
         - V(pass) and V(fail) are proven. V(error) means that it could not be found out, and is never a pass.
         - V(waived) means V(fail) or V(error), and that one of O(waivers) covers it until its last day.
-        - V(skip) means that it does not apply, or is for a person to judge.
+        - V(skip) means that it does not apply, or is for a person to check.
       type: str
       sample: fail
     manual:
-      description: Whether only a person can judge it; C(expected) then says what to look at.
+      description: Whether only a person can check it; C(expected) then is what to look at.
       type: bool
       sample: false
     expected:
@@ -188,14 +188,15 @@ checks:
           type: str
           sample: /proc/4711/status
         text:
-          description: What it said; control characters are escaped, secrets masked, long texts cut.
+          description: What it reported; control characters are escaped, secrets masked, long texts cut.
           type: str
           sample: "NoNewPrivs: 0"
     remediation:
       description:
         - What to set or to type. C(; or) is between different ways, each tried on such a fault. Capitals
           stand for what C(actual) and C(evidence) name; C(FILE) is the compose file.
-        - Empty where no remediation was tried, as for all checks that are C(manual); C(expected) says what to look at.
+        - Empty where no remediation was tried, as for all checks that are C(manual); C(expected) is what to
+          look at.
       type: str
       sample: "set `pids_limit: 512` in the service; run `docker compose -f FILE up -d --force-recreate`"
     refs:

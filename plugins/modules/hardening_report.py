@@ -14,7 +14,7 @@ description:
     first, out of what M(openclaw.hardening.hardening_info) returned for each host.
   - Runs wholly on the controller, needs no connection, and sends nothing anywhere.
   - A host that was unreachable, whose module failed, or whose result has another shape is part of every report, as one
-    that could not be judged. It never counts as passed.
+    that could not be checked. It never counts as passed.
   - What the hosts sent is never interpreted. It is escaped for every format, and characters that cannot be seen
     (terminal escapes, bidirectional overrides) are written as C(\x1b). Texts of more than 16000 characters are cut.
   - What is waived is shown as waived in every report, with its reason. An expired waiver changes nothing.
@@ -34,7 +34,7 @@ attributes:
     description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
     support: none
     details:
-      - A report says when it was made, so each run writes new files.
+      - A report reports when it was made, so each run writes new files.
 options:
   hosts:
     description: The hosts of the report.
@@ -71,7 +71,7 @@ options:
     default: OpenClaw hardening
   table:
     description:
-      - Print the table. It has what failed, could not be proven, or is waived; from C(-v) on also what was skipped or
+      - Print the table. It has what failed, is inconclusive, or is waived; from C(-v) on also what was skipped or
         passed.
     type: bool
     default: true
@@ -122,7 +122,7 @@ summary:
       type: int
       sample: 1
     skip:
-      description: Does not apply, or is for a person to judge.
+      description: Does not apply, or is for a person to check.
       type: int
       sample: 12
     pass:

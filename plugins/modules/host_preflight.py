@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_preflight
-short_description: Judge whether a host can run a hardened OpenClaw
+short_description: Check whether a host can run a hardened OpenClaw
 version_added: 0.1.0
 author: OpenClaw Hardening maintainers (@openclaw)
 description:
@@ -15,7 +15,7 @@ description:
   - Refuses a Python interpreter (C(ansible_python_interpreter)) that lacks these packages and for which the
     distribution's packages do not count, and an installed Docker that does not answer for another reason than a unit
     that is stopped.
-  - Refuses an unsuitable host with one message that names every problem, what was needed and the cure.
+  - Refuses an unsuitable host with one message that names every problem, what was needed and the remediation.
   - Changes nothing.
 extends_documentation_fragment:
   - openclaw.hardening.attributes
@@ -107,7 +107,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import absolute_path, integer
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import DOCKER_ARGUMENTS, docker_host
 from ansible_collections.openclaw.hardening.plugins.module_utils._preflight import (
-    Wanted,
+    Desired,
     look,
     missing_packages,
     problems,
@@ -119,7 +119,7 @@ HIGHEST_MIB = 2**30
 
 
 class HostPreflight:
-    """One judgement of one host."""
+    """One result of one host."""
 
     def __init__(self, module: AnsibleModule) -> None:
         """Read the options."""
@@ -127,14 +127,14 @@ class HostPreflight:
         self.params = module.params
         self.docker_host = docker_host(self.params["docker_host"])
         self.disk_path = absolute_path("disk_path", self.params["disk_path"])
-        self.wanted = Wanted(
+        self.wanted = Desired(
             engine_source=self.params["engine_source"],
             memory_mib=integer("memory_minimum_mib", self.params["memory_minimum_mib"], 0, HIGHEST_MIB),
             disk_free_mib=integer("disk_minimum_mib", self.params["disk_minimum_mib"], 0, HIGHEST_MIB),
         )
 
     def run(self) -> dict[str, Any]:
-        """Look and judge."""
+        """Look and check."""
         host = look(self.module, self.docker_host, self.disk_path)
         found = problems(host, self.wanted)
         if found:

@@ -11,7 +11,8 @@ version_added: 0.1.0
 description:
   - Makes an archive of an image where it was built, and out of it the same image, by its id, where it is to run.
   - The id of an image is the SHA-256 of its configuration, which names the SHA-256 of each layer. So the archive proves
-    itself. Whoever receives it checks all of that before the daemon may act on it, and before the image gets a name.
+    itself. The process that receives it checks all of that before the daemon may act on it, and before the image
+    gets a name.
     An archive of another content is refused, and nothing of it is kept.
   - An archive may come from anybody. Only the one form that O(state=exported) writes is accepted, unpacked sizes are
     bounded by O(max_size_mib), nothing is unpacked to a disk by this module, and no name in it becomes a path.
@@ -39,9 +40,9 @@ attributes:
 options:
   state:
     description:
-      - V(exported) makes true that the whole archive of O(image) lies in O(directory), or in O(controller_cache).
+      - V(exported) ensures that the whole archive of O(image) is in O(directory), or in O(controller_cache).
         One that is whole already is kept.
-      - V(imported) makes true that the image O(image_id) is on this host and has the name O(name).
+      - V(imported) ensures that the image O(image_id) is on this host and has the name O(name).
     type: str
     choices: [exported, imported]
     required: true
@@ -83,7 +84,8 @@ options:
     type: dict
     default: {}
   layers:
-    description: Layers of the image O(image_id), lowest first. RV(known_layers) tells how many of the lowest are here.
+    description: Layers of the image O(image_id), lowest first. RV(known_layers) reports how many of the lowest are
+    here.
     type: list
     elements: str
     default: []
@@ -218,7 +220,7 @@ ARGUMENTS: dict[str, Any] = {
 
 
 class _Common:
-    """What both directions need; everything is judged before anything is touched."""
+    """What both directions need; everything is checked before anything is touched."""
 
     def __init__(self, module: AnsibleModule) -> None:
         options = module.params

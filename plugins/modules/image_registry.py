@@ -29,8 +29,8 @@ attributes:
 options:
   state:
     description:
-      - V(pushed) makes true that the registry has the image O(image), and tells its digest.
-      - V(pulled) makes true that the image O(image_id) is on this host and has the name O(name). Nothing travels when
+      - V(pushed) ensures that the registry has the image O(image), and reports its digest.
+      - V(pulled) ensures that the image O(image_id) is on this host and has the name O(name). Nothing travels when
         it is here.
     type: str
     choices: [pushed, pulled]
@@ -197,7 +197,7 @@ ARGUMENTS: dict[str, Any] = {
 
 
 class _Common:
-    """What both directions need; everything is judged before anything is touched."""
+    """What both directions need; everything is checked before anything is touched."""
 
     def __init__(self, module: AnsibleModule) -> None:
         options = module.params
@@ -226,7 +226,7 @@ class _Common:
         return ["ca"], [managed.diff_entry(existing, self.ca)]
 
     def result(self, identity: str, digest: str) -> dict[str, str]:
-        """Say what both directions say."""
+        """Return what both directions say."""
         return {"image_id": identity, "digest": digest, "reference": self.where.at(digest) if digest else ""}
 
 

@@ -163,7 +163,7 @@ class PacketFilter:
         try:
             api = client(self.docker_host)
             version = str(api.version().get("Version") or "")
-        except Exception:  # whatever it says instead
+        except Exception:  # whatever it reports instead
             return ""
         if not protects(version, {}, ()):
             return ""

@@ -28,7 +28,7 @@ attributes:
     description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
     support: none
     details:
-      - A report says when it was made, so each run writes a new file.
+      - A report reports when it was made, so each run writes a new file.
 options:
   hosts:
     description: The hosts of the rollout.

@@ -35,7 +35,7 @@ options:
     type: str
     default: auto
   home:
-    description: Home directory. The account owns it, mode C(0750) unless O(directories) says otherwise.
+    description: Home directory. The account owns it, mode C(0750) unless O(directories) reports otherwise.
     type: str
     required: true
   comment:
@@ -204,7 +204,7 @@ class Directory:
     group: str
 
 
-def judge_directories(home: str, directories: list[dict[str, Any]]) -> list[Directory]:
+def check_directories(home: str, directories: list[dict[str, Any]]) -> list[Directory]:
     """Return the wanted directories, parents first and the home among them."""
     wanted = {home: Directory(home, 0o750, "user", "user")}
     for entry in directories:
@@ -216,14 +216,14 @@ def judge_directories(home: str, directories: list[dict[str, Any]]) -> list[Dire
     return [wanted[path] for path in sorted(wanted)]
 
 
-def judge_shell(shell: str) -> str:
+def check_shell(shell: str) -> str:
     """Return a shell that refuses logins, or an empty string for the host's own."""
     if shell and posixpath.basename(absolute_path("shell", shell)) not in REFUSING_SHELLS:
         raise HardeningError("shell", shown(shell), f"one of the programs {' or '.join(REFUSING_SHELLS)}", "shell")
     return shell
 
 
-def judge_uid(uid: str) -> int | None:
+def check_uid(uid: str) -> int | None:
     """Return the wanted uid, or ``None`` for automatic."""
     if uid == "auto":
         return None
@@ -237,14 +237,14 @@ def judge_uid(uid: str) -> int | None:
     return number
 
 
-def judge_home(home: str) -> str:
+def check_home(home: str) -> str:
     """Return the home, which must not break a line of passwd."""
     if ":" in own_path("home", home):
         raise HardeningError("home", shown(home), "a path without ':'", "home")
     return home
 
 
-def judge_comment(comment: str) -> str:
+def check_comment(comment: str) -> str:
     """Return the comment, which must not break a line of passwd."""
     if ":" in plain("comment", comment, max_length=200):
         raise HardeningError("comment", shown(comment), "text without ':'", "comment")
@@ -290,17 +290,17 @@ class ServiceUser:
     """Looks at accounts and directories, decides, acts."""
 
     def __init__(self, module: AnsibleModule) -> None:
-        """Judge every option."""
+        """Check every option."""
         self.module = module
         params = module.params
         self.wanted = ServiceAccount(
             account_name("name", params["name"]),
-            judge_uid(params["uid"]),
-            judge_home(params["home"]),
-            judge_comment(params["comment"]),
-            find_shell(judge_shell(params["shell"])),
+            check_uid(params["uid"]),
+            check_home(params["home"]),
+            check_comment(params["comment"]),
+            find_shell(check_shell(params["shell"])),
         )
-        self.directories = judge_directories(self.wanted.home, params["directories"])
+        self.directories = check_directories(self.wanted.home, params["directories"])
 
     def run(self) -> dict[str, Any]:
         """Make account and directories true, and tell about them."""

@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Installs services, timers, paths and sockets that belong together, with the programs and settings they need,
     then reloads the service manager once, and enables and starts what is asked for.
-  - The whole set is judged before anything changes. C(systemd-analyze verify) must not print a single word about it,
+  - The whole set is checked before anything changes. C(systemd-analyze verify) must not print a single word about it,
     because a directive that a version of systemd cannot parse is only logged, and the hardening behind it is silently
     lost. No service may be more exposed than O(exposure_limits) allows.
   - All or nothing. Every file is complete before the first takes its place, so that a full disk changes nothing; when
@@ -166,7 +166,7 @@ options:
   refuse_foreign:
     description:
       - Refuse, before anything changes, a unit or a file of these names that does not have the header of this
-        collection and does not lie in one of O(directories), and a unit of these names that lies elsewhere.
+        collection and does not are in one of O(directories), and a unit of these names that lies elsewhere.
     type: bool
     default: false
   state:
@@ -183,7 +183,7 @@ seealso:
     description: The sandboxing directives.
     link: https://www.freedesktop.org/software/systemd/man/systemd.exec.html
   - name: systemd-analyze(1)
-    description: How C(verify) and C(security) judge.
+    description: How C(verify) and C(security) check.
     link: https://www.freedesktop.org/software/systemd/man/systemd-analyze.html
 author: OpenClaw Hardening maintainers (@openclaw)
 """
@@ -252,7 +252,7 @@ units:
       returned: always
       sample: []
     exposure:
-      description: Exposure by C(systemd-analyze security), of what was judged last.
+      description: Exposure by C(systemd-analyze security), of what was checked last.
       type: float
       returned: for services of O(exposure_limits)
       sample: 0.2
@@ -283,7 +283,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._systemd.manage
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd.options import wanted_set
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd.unit_set import (
-    Found,
+    Current,
     Plan,
     decide,
     diff,
@@ -324,7 +324,7 @@ class UnitManager:
     """Reads the options and makes the set true."""
 
     def __init__(self, module: AnsibleModule) -> None:
-        """Judge the options before anything is looked at."""
+        """Check the options before anything is looked at."""
         self.module = module
         self.wanted = wanted_set(module.params)
         self.timeout = integer("lock_timeout", module.params["lock_timeout"], 0, 86400)
@@ -336,7 +336,7 @@ class UnitManager:
         if not plan.actions:
             return self._result(found, plan, found.units, confirm(self.module, self.wanted, found.units))
         if self.module.check_mode:
-            return self._result(found, plan, found.units, self._judge(plan, self.module.tmpdir))
+            return self._result(found, plan, found.units, self._check(plan, self.module.tmpdir))
         # Not below /run, which need not let anything be executed.
         folder = os.path.dirname(self.module.tmpdir)
         # One lock for all sets: they may overlap, and systemd reads all unit files at once.
@@ -346,19 +346,19 @@ class UnitManager:
             found, plan = self._plan()
             if not plan.actions:
                 return self._result(found, plan, found.units, confirm(self.module, self.wanted, found.units))
-            units, measured, failures = act(self.module, self.wanted, found, plan, lambda: self._judge(plan, folder))
+            units, measured, failures = act(self.module, self.wanted, found, plan, lambda: self._check(plan, folder))
         for name, reason in failures.items():
             lines = journal(self.module, [name], 5)
             self.module.warn(f"{name}: {reason}; the set is installed. Its journal: {' | '.join(lines)}")
         return {**self._result(found, plan, units, measured), "failed_runs": failures}
 
-    def _plan(self) -> tuple[Found, Plan]:
+    def _plan(self) -> tuple[Current, Plan]:
         found = look(self.module, self.wanted)
         refuse(foreign(self.wanted, found), " and ".join(self.wanted.names))
         return found, decide(self.wanted, found)
 
     def _result(
-        self, found: Found, plan: Plan, units: Mapping[str, UnitStatus], measured: dict[str, float]
+        self, found: Current, plan: Plan, units: Mapping[str, UnitStatus], measured: dict[str, float]
     ) -> dict[str, Any]:
         result: dict[str, Any] = {
             "changed": bool(plan.actions),
@@ -370,8 +370,8 @@ class UnitManager:
             result["diff"] = diff(self.wanted, found, plan)
         return result
 
-    def _judge(self, plan: Plan, folder: str) -> dict[str, float]:
-        """Let systemd judge the set when a part of it changes."""
+    def _check(self, plan: Plan, folder: str) -> dict[str, float]:
+        """Let systemd check the set when a part of it changes."""
         if not plan.write or not self.wanted.present:
             return {}
         return refuse_faults(self.module, self.wanted.units, self._programs(), self.wanted.exposure_limits, folder)

@@ -24,7 +24,7 @@ class ArchiveCache:
     """One directory of the user who runs Ansible."""
 
     def __init__(self, directory: str, max_size: int) -> None:
-        """Make the directory when it is missing; one in which somebody else can write is refused."""
+        """Make the directory when it is missing; one in which another user can write is refused."""
         self.max_size = max_size
         path = _absolute(directory)
         try:

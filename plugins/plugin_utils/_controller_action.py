@@ -12,7 +12,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 
 
 class ControllerAction(ActionBase):  # type: ignore[misc]
-    """Judges the arguments, and turns our refusals into Ansible's."""
+    """Checks the arguments, and turns our refusals into Ansible's."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -21,7 +21,7 @@ class ControllerAction(ActionBase):  # type: ignore[misc]
     argument_spec: dict[str, Any]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Do the work with arguments that were judged."""
+        """Do the work with arguments that were checked."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         options = self.validate_argument_spec(self.argument_spec)[1]
         try:

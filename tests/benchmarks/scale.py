@@ -33,7 +33,7 @@ SETTINGS = {
     "openclaw_image_checkout_path": "/root/checkout",
     "openclaw_image_build_host": "builder",
     "openclaw_rollout_soak_seconds": 0,
-    "openclaw_gateway_settle_seconds": 2,
+    "openclaw_gateway_stabilize_seconds": 2,
     "openclaw_rollout_report_dir": "",
 }
 # What is run, in this order; the batches are those of a rollout only where something changes.

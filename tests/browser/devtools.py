@@ -164,7 +164,7 @@ class Page:
             self.send("Page.printToPDF", printBackground=True, paperWidth=8.27, paperHeight=11.7)["data"]
         )
 
-    def seen(self, *methods: str) -> list[dict]:
+    def observed(self, *methods: str) -> list[dict]:
         """Parameters of the events of this page, so far."""
         self.evaluate("1")
         mine = [event for event in self.browser.events if event.get("sessionId") == self.session]
@@ -173,19 +173,21 @@ class Page:
     @property
     def requests(self) -> list[str]:
         """Addresses that the page asked for, itself included; what is inside the page (data:) is not asked for."""
-        sent = self.seen("Network.requestWillBeSent", "Network.webSocketCreated")
+        sent = self.observed("Network.requestWillBeSent", "Network.webSocketCreated")
         asked = [event["request"]["url"] if "request" in event else event["url"] for event in sent]
         return [address for address in asked if not address.startswith("data:")]
 
     @property
     def problems(self) -> list[str]:
         """Errors and warnings on the console, and exceptions."""
-        logged = [event["entry"] for event in self.seen("Log.entryAdded")]
+        logged = [event["entry"] for event in self.observed("Log.entryAdded")]
         found = [entry["text"] for entry in logged if entry["level"] in ("error", "warning")]
         called = [
-            event for event in self.seen("Runtime.consoleAPICalled") if event["type"] in ("error", "warning", "assert")
+            event
+            for event in self.observed("Runtime.consoleAPICalled")
+            if event["type"] in ("error", "warning", "assert")
         ]
-        return found + [str(event) for event in [*called, *self.seen("Runtime.exceptionThrown")]]
+        return found + [str(event) for event in [*called, *self.observed("Runtime.exceptionThrown")]]
 
     def close(self) -> None:
         self.browser.send("Target.closeTarget", targetId=self.target)

@@ -34,15 +34,15 @@ def fits(page, width: int) -> bool:
     return page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_it_says_what_the_data_says(show):
+def test_it_reports_what_the_data_reports(show):
     page = show(fleet())
     assert page.texts("h1") == ["3 of 4 hosts have findings"]
     assert page.texts(".tile b") == ["4", "2", "2", "3", "254"]
     assert page.texts(".matrix tbody th a") == ["web1", "web2", "old", "db1"]
     assert page.texts(".matrix tbody tr:first-child td")[:5] == [
-        "✓ 11 passed", "~ 1 waived", "✕ 1 failed", "✕ 2 failed", "? 1 not proven",
+        "✓ 11 passed", "~ 1 waived", "✕ 1 failed", "✕ 2 failed", "? 1 inconclusive",
     ]  # fmt: skip
-    assert page.texts(".matrix tbody tr:nth-child(3) td")[0] == "? not judged"
+    assert page.texts(".matrix tbody tr:nth-child(3) td")[0] == "? not checked"
     assert page.texts(".matrix tbody tr:nth-child(4) td")[6] == "✓ 10 passed"
     assert page.texts(".findings summary code") == [
         "OCH-NET-01", "OCH-RUN-01", "OCH-NET-02", "OCH-SEC-03", "OCH-CTR-04", "OCH-IMG-02",
@@ -59,22 +59,24 @@ def test_every_check_of_the_data_is_on_the_page_with_its_evidence(show):
     for one in made.checks:
         assert one.id in text
         assert one.actual in text
-        for source, seen in one.evidence:
+        for source, observed in one.evidence:
             assert source in text
-            assert seen in text
+            assert observed in text
 
 
-def test_a_clean_fleet_says_so(show):
+def test_a_clean_fleet_reports_so(show):
     page = show([{"name": "web1", "result": full()}])
     assert page.texts("h1") == ["No findings on 1 host"]
-    assert page.texts(".findings .empty") == ["Nothing failed, nothing was left unproven, nothing is waived."]
+    assert page.texts(".findings .empty") == ["Nothing failed, nothing was left inconclusive, nothing is waived."]
 
 
-def test_a_click_on_a_finding_opens_evidence_and_cure(show):
+def test_a_click_on_a_finding_opens_evidence_and_fix(show):
     page = show(fleet())
-    assert page.texts("#finding-1 .cure") == []
+    assert page.texts("#finding-1 .remediation") == []
     page.click("#finding-1 > summary")
-    assert page.texts("#finding-1 .cure") == ["add `cap_drop: [ALL]` to the service,\nthen run `docker compose up -d`"]
+    assert page.texts("#finding-1 .remediation") == [
+        "add `cap_drop: [ALL]` to the service,\nthen run `docker compose up -d`"
+    ]
     assert page.texts("#finding-1 .who b") == ["web1", "web2"]
     assert "CapEff:    1000" in page.texts("#finding-1 .evidence pre")[0]
     assert page.problems == []
@@ -84,9 +86,9 @@ def test_the_keyboard_opens_it_too(show):
     page = show(fleet())
     page.evaluate("document.querySelector('#finding-1 > summary').focus()")
     page.press("Enter")
-    assert page.texts("#finding-1 .cure")
+    assert page.texts("#finding-1 .remediation")
     page.press(" ")
-    assert page.texts("#finding-1 .cure") == []
+    assert page.texts("#finding-1 .remediation") == []
 
 
 def test_everything_can_be_reached_by_the_tabulator(show):
@@ -105,7 +107,7 @@ def test_a_click_on_a_cell_shows_that_area_of_that_host(show):
     page.click('.matrix a[data-go-host="web1"][data-go-area="network"]')
     assert page.texts(".findings summary code") == ["OCH-NET-01", "OCH-NET-02"]
     assert page.texts(".findings .who b") == ["web1", "web1"]
-    assert len(page.texts(".findings .cure")) == 2
+    assert len(page.texts(".findings .remediation")) == 2
     assert page.texts("output") == ["11 of 265 checks"]
     assert page.evaluate("document.activeElement.closest('#finding-1') !== null")
 
@@ -114,7 +116,7 @@ def test_a_click_on_a_cell_without_findings_opens_what_passed(show):
     page = show(fleet())
     page.click('.matrix a[data-go-host="db1"][data-go-area="account"]')
     assert page.texts(".findings .nothing") == ["No finding is shown with this filter."]
-    assert len(page.texts(".all .cure")) == 11
+    assert len(page.texts(".all .remediation")) == 11
     assert set(page.texts(".all .who b")) == {"db1"}
 
 
@@ -156,7 +158,7 @@ def test_a_check_in_its_area_leads_to_the_finding(show):
     page.click("#rule-network-1 > summary")
     assert page.texts("#rule-network-1 .jump") == ["see the finding"] * 2
     page.click("#rule-network-1 .jump")
-    assert page.texts("#finding-1 .cure")
+    assert page.texts("#finding-1 .remediation")
     assert page.evaluate("location.hash") == "#finding-1"
 
 
@@ -174,7 +176,7 @@ def test_an_address_with_an_anchor_leads_into_what_is_folded(show):
     page.until("document.querySelector('#rule-network-3').checkVisibility()")
 
 
-def test_waivers_are_told(show):
+def test_waivers_are_reported(show):
     old = check("image", 1, "fail", waiver={"reason": "old excuse", "expires": "2026-01-31", "expired": True})
     page = show([{"name": "web1", "result": result(waived(), old)}])
     page.click("[data-toggle-all]")
@@ -247,7 +249,7 @@ def test_without_script_all_of_it_is_there(browser, show, page):
     show(fleet())
     assert page.texts(".filter") == []
     page.click("#finding-1 > summary")
-    assert page.texts("#finding-1 .cure")
+    assert page.texts("#finding-1 .remediation")
 
 
 def test_hostile_text_is_shown_as_text(show):
@@ -260,8 +262,8 @@ def test_hostile_text_is_shown_as_text(show):
     text = page.evaluate("document.querySelector('main').textContent")
     for name in ("html", "script", "style", "attribute", "jinja", "cdata", "wide", "rtl", "link"):
         assert HOSTILE[name] in text, name
-    for seen in ("\\x1b[31mred", "\\u202eevil", "\\ud800", "\\ufffe", "three\\u2028four", "(1000000 characters)"):
-        assert seen in text
+    for observed in ("\\x1b[31mred", "\\u202eevil", "\\ud800", "\\ufffe", "three\\u2028four", "(1000000 characters)"):
+        assert observed in text
     assert not set(text) & set("\x1b\x07\x9b\u202e\u2066\u200b\u2028")
     page.click("[data-toggle-all]")
     choose(page, host=HOSTILE["script"])
@@ -286,7 +288,7 @@ def listener():
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    server.asked = asked
+    server.declared = asked
     yield server
     server.shutdown()
 
@@ -298,7 +300,7 @@ def test_nothing_leaves_the_page(show, listener):
     page = show([{"name": "web1", "result": bait}])
     page.click("[data-toggle-all]")
     page.pdf()
-    assert listener.asked == []
+    assert listener.declared == []
     assert len(page.requests) == 1
 
 
@@ -314,7 +316,7 @@ def test_the_policy_stops_what_gets_in_nonetheless(show, page, listener):
     assert page.evaluate(f"fetch('{address}/fetch').then(() => 'sent', () => 'stopped')") == "stopped"
     page.click("#send")
     time.sleep(0.2)
-    assert listener.asked == []
+    assert listener.declared == []
     assert page.evaluate("document.title") == "OpenClaw hardening"
     assert page.texts("h1") == ["3 of 4 hosts have findings"]
     assert any("Content Security Policy" in problem for problem in page.problems)

@@ -24,7 +24,7 @@ STATE_FILES = {
     "sessions.jsonl": '{"text":"hello","version":1}\n{"text":"goodbye","version":1}\n',
     "workspace/notes.md": "what the agent works on\n",
 }
-# Docker says sooner that a container is well; nothing else differs from what the role deploys. Afterwards it asks as
+# Docker reports sooner that a container is well; nothing else differs from what the role deploys. Afterwards it asks as
 # seldom as there: a check each second, which starts a node each time, takes a tenth of a processor.
 HEALTH_CHECK = {"start_interval": "1s", "start_period": "30s"}
 
@@ -48,7 +48,7 @@ class Deployment:
         """
         options = copy.deepcopy(self._options)
         options["image_id"] = self.images.get(image, image)
-        options["health"] = {**options["health"], "timeout": 30, "settle": 1, **changes.pop("health", {})}
+        options["health"] = {**options["health"], "timeout": 30, "stabilize": 1, **changes.pop("health", {})}
         for file in options["files"]:
             if file["path"] == CONFIG and config:
                 file["content"] = self._configured(file["content"], config)
@@ -125,7 +125,7 @@ class Deployment:
 
     @staticmethod
     def _differences(world: World, good: World) -> list[str]:
-        """Say what is not as in the good deployment, by any means."""
+        """Return what is not as in the good deployment, by any means."""
         found = [str(entry) for entry in world.below(ETC, STATE).items() ^ good.below(ETC, STATE).items()]
         now, then = world.container(), good.container()
         found += [key for key in ("image", "status", "project") if now.get(key) != then.get(key)]

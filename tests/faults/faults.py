@@ -13,7 +13,7 @@ class Fault:
     """One way to deploy something bad over a good deployment of version 1.
 
     :param image: what is deployed (see stubs.py); NOWHERE for one that this host does not have.
-    :param says: what the message has to say, each of them.
+    :param reports: what the message has to say, each of them.
     :param patience: seconds until it has to be ready.
     :param plain: who serves after plain `docker compose` did the same: version 1, version 2 or nobody.
     """
@@ -21,7 +21,7 @@ class Fault:
     name: str
     image: str = "v1"
     config: dict[str, Any] = field(default_factory=dict)
-    says: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
     plain: str = "nobody"
     patience: int = 30
 
@@ -31,20 +31,20 @@ class Fault:
 
 
 FAULTS = (
-    Fault("image that ends at once", "exits", says=("exit code 1", "this image ends at once")),
-    Fault("image that never becomes ready", "never-ready", says=("/startupz: 503",), patience=8),
+    Fault("image that ends at once", "exits", reports=("exit code 1", "this image ends at once")),
+    Fault("image that never becomes ready", "never-ready", reports=("/startupz: 503",), patience=8),
     Fault(
-        "image healthy inside, unreachable from the host", "unreachable", says=("127.0.0.1", "openclaw_gateway_bind")
+        "image healthy inside, unreachable from the host", "unreachable", reports=("127.0.0.1", "openclaw_gateway_bind")
     ),
-    Fault("image that is not there", NOWHERE, says=("openclaw:hardened", "image_id"), plain="version 1"),
+    Fault("image that is not there", NOWHERE, reports=("openclaw:hardened", "image_id"), plain="version 1"),
     Fault(
-        "configuration that its judge refuses",
+        "configuration that its check refuses",
         config={"gateway": {"bind": "everywhere"}},
-        says=("gateway.bind: Invalid input", "openclaw_gateway_config"),
+        reports=("gateway.bind: Invalid input", "openclaw_gateway_config"),
     ),
     Fault(
         "configuration that is refused at the start",
         config={"gateway": {"mode": "remote"}},
-        says=("exit code 78", "existing config is missing gateway.mode", "openclaw_gateway_config"),
+        reports=("exit code 78", "existing config is missing gateway.mode", "openclaw_gateway_config"),
     ),
 )

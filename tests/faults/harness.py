@@ -120,11 +120,11 @@ class Probes:
     @property
     def versions(self) -> list[str]:
         """Return who answered, in order."""
-        told: list[str] = []
+        reported: list[str] = []
         for _moment, well, what in self.changes:
-            if well and told[-1:] != [what]:
-                told.append(what)
-        return told
+            if well and reported[-1:] != [what]:
+                reported.append(what)
+        return reported
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Interrupted:
     seconds: float
     rc: int
     phases: list[tuple[float, str]]
-    said: str
+    output: str
     out: str
     err: str
 
@@ -163,13 +163,13 @@ class FaultHost(LabHost):
         return World(**json.loads(self.check(f"python3 {ON_HOST}/look.py")))
 
     def is_up(self) -> bool:
-        """Say whether it can be reached."""
+        """Return whether it can be reached."""
         with suppress(subprocess.TimeoutExpired):
             return self.run("true", timeout=20).returncode == 0
         return False
 
     def answers(self) -> bool:
-        """Say whether the gateway is started, asked from the host; its channels may be down."""
+        """Return whether the gateway is started, asked from the host; its channels may be down."""
         return self.run(f"curl -sf -o /dev/null --max-time 2 http://127.0.0.1:{PORT}/startupz").returncode == 0
 
     @contextmanager
@@ -207,7 +207,7 @@ class FaultHost(LabHost):
         """Read what it printed."""
         lines = out.splitlines()
         if not lines:
-            raise AssertionError(f"interrupt.py said nothing: {err}")
+            raise AssertionError(f"interrupt.py reported nothing: {err}")
         return Interrupted(**json.loads(lines[-1]))
 
     def lose_power(self) -> None:

@@ -21,7 +21,7 @@ def begin(deployment: Deployment) -> None:
 
 
 def write(deployment: Deployment, image: str = "v1", config: dict[str, Any] | None = None) -> None:
-    """Do what somebody does by hand: another name for the image, other files."""
+    """Do what another user does by hand: another name for the image, other files."""
     options = deployment.options(image, config)
     if image in deployment.images:
         deployment.tag(image)

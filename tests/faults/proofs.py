@@ -68,6 +68,6 @@ def state_version(deployment: Deployment) -> str:
     return version
 
 
-def told(probes: Probes) -> dict[str, Any]:
+def reported(probes: Probes) -> dict[str, Any]:
     """Return what a result keeps of the probes."""
-    return {"asked": probes.asked, "failed_probes": probes.failed, "failed_seconds": probes.failed_seconds}
+    return {"asked": probes.declared, "failed_probes": probes.failed, "failed_seconds": probes.failed_seconds}

@@ -16,7 +16,7 @@ RESULTS = Path(__file__).resolve().parents[2] / "build/faults"
 MARKS = re.compile(r"(<!-- faults: begin -->\n).*?(<!-- faults: end -->)", re.DOTALL)
 # First the deployments, then what happens to a run, then what happens to the host; unknown faults come last.
 ORDER = ("good image", "image", "configuration", "killed", "power", "runs at once", "second run", "disk", "no room",
-         "record folder", "docker", "clock", "back on purpose", "way back", "real openclaw")  # fmt: skip
+         "record folder", "docker", "clock", "back on purpose", "rollback", "real openclaw")  # fmt: skip
 NUMBERS = {
     "failed_seconds": "{} s without an answer",
     "own_restart_seconds": "a plain restart of it: {} s",
@@ -47,7 +47,7 @@ def place(fault: str) -> tuple[int, str]:
 
 
 def cell(result: dict[str, Any] | None) -> str:
-    """Say what came out, and in which numbers."""
+    """Return what came out, and in which numbers."""
     if result is None:
         return "not run"
     numbers = [words.format(result[key]) for key, words in NUMBERS.items() if key in result]

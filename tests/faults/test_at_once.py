@@ -23,7 +23,7 @@ HOLDER = re.compile(
 def test_one_result(
     runs: int, before: World, deployment: Deployment, host: FaultHost, note: Callable[..., None]
 ) -> None:
-    options = deployment.options("v2", health={"settle": 0})
+    options = deployment.options("v2", health={"stabilize": 0})
     longest = 0.0
     for number in range(REPEATS):
         deployment.good()
@@ -64,7 +64,7 @@ def test_by_plain_compose(
     assert len(codes) == runs
 
 
-def test_who_waits_too_long_is_told_for_whom(
+def test_who_waits_too_long_is_reported_for_whom(
     before: World, deployment: Deployment, host: FaultHost, note: Callable[..., None]
 ) -> None:
     deployment.tag("v2-slow")
@@ -86,8 +86,8 @@ def test_who_waits_too_long_is_told_for_whom(
 def test_two_that_want_something_else_come_one_after_the_other(
     before: World, deployment: Deployment, host: FaultHost
 ) -> None:
-    one = deployment.options(config={"logging": {"maxFileBytes": 5_000_000}}, health={"settle": 0})
-    other = deployment.options(config={"logging": {"maxFileBytes": 6_000_000}}, health={"settle": 0})
+    one = deployment.options(config={"logging": {"maxFileBytes": 5_000_000}}, health={"stabilize": 0})
+    other = deployment.options(config={"logging": {"maxFileBytes": 6_000_000}}, health={"stabilize": 0})
     processes = [host.start("hardened_compose", options, diff=False) for options in (one, other)]
     answers = [json.loads(process.communicate(timeout=300)[0]) for process in processes]
     assert [answer["changed"] for answer in answers] == [True, True], answers

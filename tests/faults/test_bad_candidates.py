@@ -8,7 +8,7 @@ import pytest
 from deployment import Deployment
 from faults import FAULTS, Fault
 from harness import FaultHost, World
-from proofs import told, untouched
+from proofs import reported, untouched
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
@@ -19,10 +19,10 @@ def test_the_service_is_not_touched(
         answer = deployment.run(fault.image, config=fault.config, health={"timeout": fault.patience})
     assert answer["failed"], answer
     assert answer.get("outcome", "unchanged") == "unchanged"
-    assert [words for words in fault.says if words not in answer["msg"]] == [], answer["msg"]
+    assert [words for words in fault.reports if words not in answer["msg"]] == [], answer["msg"]
     untouched(before, host.look())
     assert (probes.failed, probes.versions) == (0, ["version 1"]), probes.changes
-    note(fault.name, outcome="version 1 serves, not touched", **told(probes), message=answer["msg"])
+    note(fault.name, outcome="version 1 serves, not touched", **reported(probes), message=answer["msg"])
     assert deployment.run()["changed"] is False
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from deployment import STATE, Deployment
 from harness import LONG, ON_HOST, FaultHost, World, wait_until
-from proofs import converged, same_files, state_version, told, untouched
+from proofs import converged, reported, same_files, state_version, untouched
 
 UP_AGAIN = "docker version >/dev/null 2>&1"
 
@@ -20,7 +20,7 @@ def test_stopped_before(before: World, deployment: Deployment, host: FaultHost, 
     try:
         answer = host.module("hardened_compose", options, diff=False)
         assert answer["failed"], answer
-        host.check(answer["msg"].partition("run `")[2].partition("`")[0])  # what the message says, to the letter
+        host.check(answer["msg"].partition("run `")[2].partition("`")[0])  # what the message reports, to the letter
     finally:
         host.run("systemctl start docker.socket docker.service")
     assert "docker.sock" in answer["msg"]
@@ -36,7 +36,7 @@ def test_killed_meanwhile(
 ) -> None:
     script = "kill -9 $(pidof dockerd)"
     cut = deployment.interrupt("v2", plan={"phase": phase, "what": "shell", "script": script})
-    assert cut.said == "0 ", cut.said
+    assert cut.output == "0 ", cut.output
     assert "Traceback" not in cut.out + cut.err
     assert cut.answer, cut  # a clean answer, whichever
     wait_until(lambda: host.run(UP_AGAIN).returncode == 0, "Docker does not come back", 60)
@@ -51,12 +51,12 @@ def test_killed_meanwhile(
 def test_the_image_goes_meanwhile(
     phase: str, before: World, deployment: Deployment, host: FaultHost, note: Callable[..., None]
 ) -> None:
-    """Somebody prunes between look and act."""
+    """Another user prunes between look and act."""
     gone = deployment.one_more("gone", "v2")
     script = f"docker rmi --force {gone} >/dev/null"
     with host.probed() as probes:
         cut = deployment.interrupt("gone", plan={"phase": phase, "what": "shell", "script": script})
-    assert cut.said == "0 ", cut.said
+    assert cut.output == "0 ", cut.output
     answer = cut.answer
     assert answer.get("failed"), cut
     assert "Traceback" not in cut.out + cut.err
@@ -68,7 +68,7 @@ def test_the_image_goes_meanwhile(
     if phase == "preparing":
         untouched(before, after)
         assert probes.failed == 0
-    note(f"image removed when {phase}", outcome=f"{answer['outcome']}: version 1 serves", **told(probes),
+    note(f"image removed when {phase}", outcome=f"{answer['outcome']}: version 1 serves", **reported(probes),
          message=answer["msg"])  # fmt: skip
     assert deployment.run()["changed"] is False
 
@@ -91,7 +91,8 @@ def test_a_clock_that_jumps(
     cut = deployment.interrupt("v2", plan={"phase": "starting", "what": "shell", "script": script, "program": program})
     year = int(host.check("date +%Y"))
     assert (
-        cut.said.split() == ["0", str(year + (1 if jump.startswith("+") else -2))] or int(cut.said.split()[1]) != year
+        cut.output.split() == ["0", str(year + (1 if jump.startswith("+") else -2))]
+        or int(cut.output.split()[1]) != year
     )
     assert cut.answer["changed"], cut
     converged(deployment, before, "v2")

@@ -48,54 +48,56 @@ def ask(
     return json.loads(answer.stdout)
 
 
-def test_an_interpreter_without_the_sdk_sees_nothing_and_says_so(host: FaultHost) -> None:
+def test_an_interpreter_without_the_sdk_sees_nothing_and_reports_so(host: FaultHost) -> None:
     for check in (False, True):
-        told = ask(host, "deployment_info", NAMES, python=f"{VENV}/bin/python3", check=check)
-        assert told.get("failed"), told
+        reported = ask(host, "deployment_info", NAMES, python=f"{VENV}/bin/python3", check=check)
+        assert reported.get("failed"), reported
         for word in (f"{VENV}/bin/python3 (Python 3.", "No module named 'docker'", "'ansible_python_interpreter'"):
-            assert word in told["msg"]
+            assert word in reported["msg"]
 
 
 def test_an_interpreter_for_which_apt_does_not_install_is_refused(host: FaultHost) -> None:
-    told = ask(host, "host_preflight", {"memory_minimum_mib": 0, "disk_minimum_mib": 0}, python=f"{VENV}/bin/python3")
-    assert told.get("failed"), told
-    assert len(told["problems"]) == 1
+    reported = ask(
+        host, "host_preflight", {"memory_minimum_mib": 0, "disk_minimum_mib": 0}, python=f"{VENV}/bin/python3"
+    )
+    assert reported.get("failed"), reported
+    assert len(reported["problems"]) == 1
     for word in (f"{VENV}/bin/python3", "python3-docker", "set ansible_python_interpreter to /usr/bin/python3"):
-        assert word in told["msg"]
+        assert word in reported["msg"]
 
 
-def test_who_may_not_ask_docker_is_told_to_become_root(host: FaultHost) -> None:
+def test_who_may_not_ask_docker_is_reported_to_become_root(host: FaultHost) -> None:
     host.check("cp -r /root/.modules /tmp/modules-for-all; chmod -R a+rX /tmp/modules-for-all")
     program = " ".join(host.program("deployment_info")).replace("/root/.modules", "/tmp/modules-for-all")
     options = host.arguments("deployment_info", {**NAMES, "record_dir": "/tmp/none"})
     argv = [*host.ssh, f"exec setpriv --reuid=65534 --regid=65534 --clear-groups {program}"]
     ran = subprocess.run(argv, input=options, capture_output=True, text=True, check=False, timeout=300)
     host.check("rm -rf /tmp/modules-for-all")
-    told = json.loads(ran.stdout)
-    assert told.get("failed"), told
-    assert "no permission for uid 65534" in told["msg"]
-    assert "become" in told["msg"]
+    reported = json.loads(ran.stdout)
+    assert reported.get("failed"), reported
+    assert "no permission for uid 65534" in reported["msg"]
+    assert "become" in reported["msg"]
 
 
 def test_another_socket_is_not_a_host_without_docker(host: FaultHost) -> None:
-    told = ask(host, "deployment_info", {**NAMES, "docker_host": "unix:///run/elsewhere.sock"}, check=True,
+    reported = ask(host, "deployment_info", {**NAMES, "docker_host": "unix:///run/elsewhere.sock"}, check=True,
                shell="exec env DOCKER_CONTEXT=rootless")  # fmt: skip
-    assert told.get("failed"), told
+    assert reported.get("failed"), reported
     for word in ("no socket /run/elsewhere.sock", "DOCKER_CONTEXT is rootless", "'docker_host'"):
-        assert word in told["msg"]
+        assert word in reported["msg"]
 
 
 def test_root_without_root_s_environment_sees_what_root_sees(host: FaultHost) -> None:
     options = {"memory_minimum_mib": 0, "disk_minimum_mib": 0}
-    seen = [ask(host, "host_preflight", options, shell=shell) for shell in ("exec", POOR)]
-    assert not seen[1].get("failed"), seen[1]
-    for answer in seen:
+    observed = [ask(host, "host_preflight", options, shell=shell) for shell in ("exec", POOR)]
+    assert not observed[1].get("failed"), observed[1]
+    for answer in observed:
         answer["host"].pop("disk_free_mib")
-    assert seen[0]["host"] == seen[1]["host"]
-    assert seen[1]["missing_packages"] == []
-    assert "/usr/sbin" in seen[1]["search_path"].split(":")
-    told = ask(host, "deployment_info", NAMES, shell=POOR)
-    assert (told.get("engine"), told.get("drift")) == (True, [f"runs nothing, deployed was {IMAGE}"])
+    assert observed[0]["host"] == observed[1]["host"]
+    assert observed[1]["missing_packages"] == []
+    assert "/usr/sbin" in observed[1]["search_path"].split(":")
+    reported = ask(host, "deployment_info", NAMES, shell=POOR)
+    assert (reported.get("engine"), reported.get("drift")) == (True, [f"runs nothing, deployed was {IMAGE}"])
 
 
 def test_an_account_is_made_without_root_s_environment(host: FaultHost) -> None:

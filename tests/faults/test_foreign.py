@@ -1,4 +1,4 @@
-"""Whose container is it: what somebody else made under our names is refused or left, and never changed."""
+"""Whose container is it: what another user made under our names is refused or left, and never changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROJECT = "openclaw"
 
 
 class Foreign:
-    """Compose projects of somebody else, with the stub's image, in a folder that is called as ours."""
+    """Compose projects of another user, with the stub's image, in a folder that is called as ours."""
 
     def __init__(self, host: FaultHost) -> None:
         self.host = host
@@ -54,12 +54,12 @@ class Foreign:
 
 @pytest.fixture
 def foreign(before: World, host: FaultHost) -> Iterator[Foreign]:
-    """Return somebody else beside the good deployment; what they made goes afterwards."""
-    somebody = Foreign(host)
+    """Return another user beside the good deployment; what they made goes afterwards."""
+    other_user = Foreign(host)
     try:
-        yield somebody
+        yield other_user
     finally:
-        somebody.gone()
+        other_user.gone()
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_a_foreign_candidate_and_a_foreign_mate_are_refused(foreign: Foreign, de
         foreign.gone()
 
 
-def test_absent_leaves_the_network_that_somebody_is_on(foreign: Foreign, deployment: Deployment) -> None:
+def test_absent_leaves_the_network_that_other_user_is_on(foreign: Foreign, deployment: Deployment) -> None:
     host = foreign.host
     host.check(f"docker run --detach --name foreign-mate --network {CONTAINER} --entrypoint sleep stub:v1 1000")
     answer = deployment.run(state="absent")
@@ -208,5 +208,5 @@ def test_deployment_info_refuses_them_all_at_once(bare: Foreign, host: FaultHost
     answer = host.module("deployment_info", options, diff=False)
     refused(answer, "openclaw-db-1", "publishes 127.0.0.1:18789", "/etc/hostname")
     del options["refuse_foreign"]
-    told = host.module("deployment_info", options, diff=False)
-    assert (told["image_id"], told["status"]) == ("", ""), json.dumps(told)
+    reported = host.module("deployment_info", options, diff=False)
+    assert (reported["image_id"], reported["status"]) == ("", ""), json.dumps(reported)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from deployment import ETC, STATE, Deployment
 from harness import LONG, RECORDS, FaultHost, World
-from proofs import converged, restored, state_version, told, untouched
+from proofs import converged, reported, restored, state_version, untouched
 
 FILLER = "filler"
 CONFIG = {"logging": {"maxFileBytes": 5_000_000}}
@@ -24,7 +24,7 @@ def small_disk(deployment: Deployment, path: str, size: str) -> Iterator[World]:
         tar -xpf /root/moved.tar -C {path}
     """)
     try:
-        assert not deployment.run(health={"settle": 0}).get("failed")  # the container has the files of the new place
+        assert not deployment.run(health={"stabilize": 0}).get("failed")  # the container has the files of the new place
         host.check(f"rm -rf {RECORDS}/previous")
         yield host.look()
     finally:
@@ -45,7 +45,7 @@ def fill(path: str, free_pages: int = 0) -> str:
 def test_while_a_file_is_written(
     what: str, before: World, deployment: Deployment, host: FaultHost, note: Callable[..., None]
 ) -> None:
-    options = deployment.options(config=CONFIG if what != "secret" else None, health={"settle": 0})
+    options = deployment.options(config=CONFIG if what != "secret" else None, health={"stabilize": 0})
     if what == "definition":
         options["definition"] += "# " + "x" * 8192 + "\n"  # more than the pages that are left
     if what == "secret":
@@ -67,7 +67,7 @@ def test_while_a_file_is_written(
         assert host.module("hardened_compose", options, diff=False)["changed"] is False
         assert host.answers()
     note(f"disk full while a {what} is written", outcome=f"{answer.get('outcome', 'refused')}: version 1 serves, "
-         "old files", **told(probes), message=answer["msg"])  # fmt: skip
+         "old files", **reported(probes), message=answer["msg"])  # fmt: skip
 
 
 def test_while_the_journal_is_written(
@@ -84,7 +84,7 @@ def test_while_the_journal_is_written(
         assert probes.failed == 0
         host.check(f"rm {RECORDS}/{FILLER}")
         converged(deployment, full, "v1", config=CONFIG, candidate="never")
-    note("disk full while the journal is written", outcome="version 1 serves, not touched", **told(probes),
+    note("disk full while the journal is written", outcome="version 1 serves, not touched", **reported(probes),
          message=answer["msg"])  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def test_without_room_for_the_state(
         assert [word for word in ("MiB free", "copies of", STATE, "copy_state") if word not in answer["msg"]] == []
         untouched(full, host.look())
         assert probes.failed == 0
-    note("no room for a copy of the state", outcome="version 1 serves, not touched", **told(probes),
+    note("no room for a copy of the state", outcome="version 1 serves, not touched", **reported(probes),
          message=answer["msg"])  # fmt: skip
 
 
@@ -118,11 +118,11 @@ def test_while_the_state_is_copied(
         with host.probed() as probes:
             script = f"{grown}\n{fill(RECORDS)}"
             cut = host.interrupt("hardened_compose", options, phase=phase, what="shell", script=script)
-        assert cut.said == "0 ", cut.said
+        assert cut.output == "0 ", cut.output
         assert cut.answer.get("failed"), cut
         assert "No space left on device" in cut.answer["msg"]
         host.check(f"rm -f {RECORDS}/{FILLER}")
-        if cut.answer["outcome"] == "rollback_failed":  # not even the journal of the way back could be written
+        if cut.answer["outcome"] == "rollback_failed":  # not even the journal of the rollback could be written
             assert "By hand" in cut.answer["msg"]
         assert host.check(f"cat {STATE}/version") == "1"
         assert host.check(f"stat -c %s {STATE}/memory.bin") == str(30 << 20)
@@ -130,7 +130,7 @@ def test_while_the_state_is_copied(
         converged(deployment, host.look(), "v2")
         assert state_version(deployment) == "2"
     note(f"disk full while the state is copied ({phase})", outcome=f"{cut.answer['outcome']}; one run converges",
-         **told(probes), message=cut.answer["msg"])  # fmt: skip
+         **reported(probes), message=cut.answer["msg"])  # fmt: skip
 
 
 def test_on_the_way_back(before: World, deployment: Deployment, host: FaultHost, note: Callable[..., None]) -> None:
@@ -146,7 +146,7 @@ def test_on_the_way_back(before: World, deployment: Deployment, host: FaultHost,
         converged(deployment, full, "v1")
         restored(full, host.look())
         assert state_version(deployment) == "1"
-    note("disk full on the way back", outcome="rollback_failed; with room, one run converges", message=answer["msg"])
+    note("disk full on the rollback", outcome="rollback_failed; with room, one run converges", message=answer["msg"])
 
 
 def test_a_record_folder_that_cannot_be_written(
@@ -162,6 +162,6 @@ def test_a_record_folder_that_cannot_be_written(
         assert probes.failed == 0
     finally:
         host.check(f"umount {RECORDS}")
-    note("record folder that is read-only", outcome="version 1 serves, not touched", **told(probes),
+    note("record folder that is read-only", outcome="version 1 serves, not touched", **reported(probes),
          message=answer["msg"])  # fmt: skip
     converged(deployment, before, "v2")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from deployment import CONTAINER, UNIT, Deployment
 from harness import ON_HOST, PORT, FaultHost, World, wait_until
-from proofs import restored, state_version, told, untouched
+from proofs import reported, restored, state_version, untouched
 
 DEAD = {"stub": {"failing": ["telegram", "slack"]}}
 SEEN = "/tmp/impostor.jsonl"  # on the host
@@ -39,7 +39,7 @@ def test_a_dead_channel_is_a_warning_that_names_it(
     assert host.look().container() == there
     assert seconds < 30 - 5  # the patience with a gateway that is not well, which it is
     with host.probed() as probes:
-        bad = deployment.run("dies", health={"settle": 10})
+        bad = deployment.run("dies", health={"stabilize": 10})
     assert (bad["failed"], bad["outcome"]) == (True, "rolled_back"), bad["msg"]
     assert (
         host.look().container()["config_hash" if "config_hash" in there else "image"]
@@ -47,12 +47,12 @@ def test_a_dead_channel_is_a_warning_that_names_it(
     )
     assert host.run(f"curl -s -o /dev/null -w '%{{http_code}}' http://127.0.0.1:{PORT}/readyz").stdout == "503"
     note("a dead channel", outcome="a warning that names it; no wait, no restart; it is rolled back to",
-         seconds_without_change=round(seconds, 1), **told(probes))  # fmt: skip
+         seconds_without_change=round(seconds, 1), **reported(probes))  # fmt: skip
 
 
 def test_a_channel_that_dies_later_changes_nothing(before: World, deployment: Deployment, host: FaultHost) -> None:
     config = {"stub": {"failing": ["telegram"], "failing_after": 2}}
-    assert deployment.run(config=config, health={"settle": 4})["changed"]
+    assert deployment.run(config=config, health={"stabilize": 4})["changed"]
     wait_until(lambda: "503" in host.run(f"curl -sI -X GET http://127.0.0.1:{PORT}/readyz | head -1").stdout, "503")
     again = deployment.run(config=config)
     assert (again["changed"], again["health"]["not_ready"]) == (False, ["telegram"])
@@ -66,7 +66,7 @@ def test_the_operator_may_let_a_dead_channel_decide(before: World, deployment: D
 
 
 @pytest.mark.parametrize(
-    ("stub", "says"),
+    ("stub", "reports"),
     [
         ({"starting": 600}, "/startupz: 503"),
         ({"startupz": "missing"}, "does not know /startupz"),
@@ -77,12 +77,12 @@ def test_the_operator_may_let_a_dead_channel_decide(before: World, deployment: D
     ids=["never started", "startupz missing", "startupz a page", "token not served", "own part failing"],
 )
 def test_a_gateway_that_is_not_started_or_does_not_serve_is_refused(
-    stub: dict[str, Any], says: str, before: World, deployment: Deployment, host: FaultHost
+    stub: dict[str, Any], reports: str, before: World, deployment: Deployment, host: FaultHost
 ) -> None:
     answer = deployment.run(config={"stub": stub}, health={"timeout": 6})
     assert (answer["failed"], answer["outcome"]) == (True, "unchanged"), answer
-    assert says in answer["msg"], answer["msg"]
-    assert "skipping channel start" in answer["msg"]  # the candidate was told to
+    assert reports in answer["msg"], answer["msg"]
+    assert "skipping channel start" in answer["msg"]  # the candidate was reported to
     untouched(before, host.look())
 
 
@@ -155,7 +155,7 @@ def test_one_that_takes_it_in_the_gap_is_waited_for_and_believed_nothing(
     note(
         f"another account takes the port in the gap for 4 s, answering {status}",
         outcome="version 2 serves",
-        **told(probes),
+        **reported(probes),
     )
 
 

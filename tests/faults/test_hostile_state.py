@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from deployment import STATE, Deployment
 from harness import ON_HOST, RECORDS, FaultHost, World
-from proofs import state_version, told, untouched
+from proofs import reported, state_version, untouched
 from test_full_disk import small_disk
 
 OWNER = "install -o 1000 -g 1000"
@@ -50,8 +50,8 @@ def program(host: FaultHost, name: str, *argv: str) -> Iterator[None]:
     process = subprocess.Popen([*host.ssh, line], text=True, **pipes)  # type: ignore[call-overload]
     try:
         assert process.stdout is not None
-        said = process.stdout.readline()
-        assert said in ("held\n", "mounted\n"), said + process.stderr.read()
+        output = process.stdout.readline()
+        assert output in ("held\n", "mounted\n"), output + process.stderr.read()
         yield
     finally:
         # Ours alone, by the whole line.
@@ -88,7 +88,7 @@ PYTHON
     )
     assert host.check(f"find {STATE} -name '*.hardening-tmp' | wc -l") == "0"
     note("hostile state: leases, 1500 levels, a mount that never answers", outcome="version 2 serves, and back",
-         **told(probes))  # fmt: skip
+         **reported(probes))  # fmt: skip
 
 
 def test_a_file_with_the_times_of_an_older_one(before: World, deployment: Deployment, host: FaultHost) -> None:
@@ -125,9 +125,9 @@ def test_no_inodes_for_a_copy(
         assert "set 'copy_state'" in answer["msg"]
         fixed = deployment.run("v2", copy_state=False)
         assert fixed.get("changed"), fixed
-        assert "there is no way back" in str(fixed["warnings"])
+        assert "there is no rollback" in str(fixed["warnings"])
         assert state_version(deployment) == "2"
-    note("no inodes for a copy of the state", outcome="version 1 serves, not touched", **told(probes),
+    note("no inodes for a copy of the state", outcome="version 1 serves, not touched", **reported(probes),
          message=answer["msg"])  # fmt: skip
 
 

@@ -126,7 +126,7 @@ class Images:
         assert now.mounts == self.before.mounts
 
     def kill_when(self, condition: str, process: subprocess.Popen[str]) -> bool:
-        """Kill the module, not what it started, as soon as the condition holds; tell whether it was still there."""
+        """Kill the module, not what it started, as soon as the condition holds; return whether it was still there."""
         done = self.host.run(f"""
           for _ in $(seq 1000); do {MODULE} >/dev/null && break; sleep 0.01; done
           while pid=$({MODULE}) && ! {{ {condition}; }}; do sleep 0.01; done
@@ -279,7 +279,7 @@ def test_a_daemon_that_is_stopped_is_a_clean_message(images):
     images.host.check("systemctl stop docker.socket docker.service")
     try:
         answer = images.run(new)
-        images.host.check(re.search("run `([^`]+)`", answer["msg"])[1])  # what the message says, to the letter
+        images.host.check(re.search("run `([^`]+)`", answer["msg"])[1])  # what the message reports, to the letter
     finally:
         images.host.run("systemctl start docker.socket docker.service")
     assert images.content() == str(images.version)

@@ -9,7 +9,7 @@ import pytest
 from deployment import Deployment
 from faults import FAULTS, Fault
 from harness import LONG, World
-from proofs import told
+from proofs import reported
 
 pytestmark = pytest.mark.skipif(not LONG, reason="what others make of it: FAULTS=long")
 
@@ -19,5 +19,5 @@ def test_a_bad_deployment(fault: Fault, before: World, deployment: Deployment, n
     plain.begin(deployment)
     code, probes = plain.up(deployment, fault.image, fault.config)
     serves = plain.serves(probes)
-    note(fault.name, "plain", outcome=f"{serves} serves, exit code {code}", **told(probes))
+    note(fault.name, "plain", outcome=f"{serves} serves, exit code {code}", **reported(probes))
     assert serves == fault.plain, probes.changes

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from deployment import ETC, IMAGE, STATE, UNIT, Deployment
 from harness import LONG, FaultHost, World
-from proofs import clean, converged, restored, state_version, told, untouched
+from proofs import clean, converged, reported, restored, state_version, untouched
 
 CONFIG = {"logging": {"maxFileBytes": 5_000_000}}
 
@@ -24,11 +24,11 @@ def test_image_configuration_and_state_go_back_together(
         back = deployment.run(state="previous")
     assert back["changed"], back
     after = host.look()
-    assert after.files.pop(f"{STATE}/workspace/later.md")  # what the agent made since is not taken back
+    assert after.files.pop(f"{STATE}/workspace/later.md")  # what the agent made since is not rolled back
     restored(before, after)
     assert (state_version(deployment), host.answers()) == ("1", True)
     assert host.check(f"systemctl is-active {UNIT}") == "active"
-    note("back on purpose", outcome="image, configuration and state of before", **told(probes))
+    note("back on purpose", outcome="image, configuration and state of before", **reported(probes))
 
     container = after.container()["id"]
     again = deployment.run(state="previous")
@@ -44,7 +44,7 @@ def test_image_configuration_and_state_go_back_together(
     assert state_version(deployment) == "2"
 
 
-def test_check_mode_says_so_and_touches_nothing(before: World, deployment: Deployment, host: FaultHost) -> None:
+def test_check_mode_reports_so_and_touches_nothing(before: World, deployment: Deployment, host: FaultHost) -> None:
     assert deployment.run("v2")["changed"]
     newer = host.look()
     predicted = deployment.run(state="previous", check=True)
@@ -61,7 +61,7 @@ def test_without_a_deployment_before(before: World, deployment: Deployment, host
 
 
 def test_an_image_that_is_gone(before: World, deployment: Deployment, host: FaultHost) -> None:
-    """Somebody pruned the host."""
+    """Another user pruned the host."""
     gone = deployment.one_more("gone", "v1")
     assert deployment.run("gone")["changed"]
     assert deployment.run("v2")["changed"]

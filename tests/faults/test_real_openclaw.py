@@ -12,7 +12,7 @@ import stubs
 from deployment import CONTAINER, STATE, Deployment
 from harness import LONG, FaultHost, down, recorded, wait_until
 from lab_host import CHECKOUT, lab, playbook
-from proofs import told
+from proofs import reported
 
 pytestmark = pytest.mark.skipif(not LONG, reason="the real OpenClaw: FAULTS=long")
 LAB = "faults-real"
@@ -30,7 +30,7 @@ PASTE = f"""printf 'sk-ant-oat01-canary-login-%060d' 0 |
 docker exec --interactive --env OPENCLAW_CONFIG_PATH=/tmp/login.json {CONTAINER} \\
 node openclaw.mjs models auth paste-token --provider anthropic --expires-in 1h
 """
-PATIENT = {"timeout": 240, "settle": 10}
+PATIENT = {"timeout": 240, "stabilize": 10}
 
 
 def older_lock(folder) -> dict[str, str]:  # noqa: ANN001
@@ -84,12 +84,12 @@ def version(real: Deployment) -> str:
 
 
 def test_a_bad_configuration(older: tuple[int, bool], real: Deployment, note: Callable[..., None]) -> None:
-    """One that its own judge refuses, and one that only a start finds out."""
+    """One that its own check refuses, and one that only a start finds out."""
     before = real.host.look()
     nowhere = {"source": "file", "path": "/run/secrets/none", "mode": "singleValue"}
     token = {"source": "file", "provider": "nowhere", "id": "value"}
     missing = {"secrets": {"providers": {"nowhere": nowhere}}, "gateway": {"auth": {"mode": "token", "token": token}}}
-    for kind, config in (("its judge refuses", {"gatway": {}}), ("is refused at the start", missing)):
+    for kind, config in (("its check refuses", {"gatway": {}}), ("is refused at the start", missing)):
         with real.host.probed() as probes:
             answer = real.run("older", config=config, health=PATIENT)
         assert answer["failed"], answer
@@ -98,7 +98,12 @@ def test_a_bad_configuration(older: tuple[int, bool], real: Deployment, note: Ca
         assert after.container()["id"] == before.container()["id"]
         assert after.left_over(before) == []
         assert probes.failed == 0
-        note(f"real OpenClaw: configuration that {kind}", outcome="not touched", **told(probes), message=answer["msg"])
+        note(
+            f"real OpenClaw: configuration that {kind}",
+            outcome="not touched",
+            **reported(probes),
+            message=answer["msg"],
+        )
 
 
 def test_an_upgrade_and_back(older: tuple[int, bool], real: Deployment, note: Callable[..., None]) -> None:
@@ -115,14 +120,14 @@ def test_an_upgrade_and_back(older: tuple[int, bool], real: Deployment, note: Ca
     assert migrated[0] > older[0], "these two versions do not differ in their state: the test shows nothing"
     assert migrated[1]
     note("real OpenClaw: good image", outcome=f"{OLDER} to {version(real)}, state {older[0]} to {migrated[0]}",
-         **told(probes), own_restart_seconds=own.failed_seconds)  # fmt: skip
+         **reported(probes), own_restart_seconds=own.failed_seconds)  # fmt: skip
     assert probes.failed_seconds < own.failed_seconds + 30
     with host.probed() as probes:
         back = real.run("older", state="previous", health=PATIENT)
     assert back["changed"], back
     assert version(real) == OLDER
     assert tuple(json.loads(host.check(LOOK))) == older
-    note("real OpenClaw: back on purpose", outcome=f"state {older[0]} again", **told(probes))
+    note("real OpenClaw: back on purpose", outcome=f"state {older[0]} again", **reported(probes))
 
 
 def test_one_that_dies_after_it_migrated(older: tuple[int, bool], real: Deployment, note: Callable[..., None]) -> None:
@@ -134,7 +139,7 @@ def test_one_that_dies_after_it_migrated(older: tuple[int, bool], real: Deployme
     assert version(real) == OLDER
     assert tuple(json.loads(host.check(LOOK))) == older
     note("real OpenClaw: image that dies 5 s after it is ready", outcome=f"{OLDER} and its state again",
-         **told(probes), message=answer["msg"])  # fmt: skip
+         **reported(probes), message=answer["msg"])  # fmt: skip
 
 
 def test_the_older_image_alone_does_not_start(
@@ -170,7 +175,7 @@ def test_a_run_that_is_killed(older: tuple[int, bool], real: Deployment, note: C
 
 
 def test_a_dead_telegram_channel(older: tuple[int, bool], real: Deployment, note: Callable[..., None]) -> None:
-    """Its API cannot be reached: OpenClaw says so by /readyz after about two minutes, and serves all the same."""
+    """Its API cannot be reached: OpenClaw reports so by /readyz after about two minutes, and serves all the same."""
     dead = {
         "channels": {"telegram": {"enabled": True, "botToken": f"123456:{'a' * 35}", "apiRoot": "http://127.0.0.1:9"}}
     }
@@ -189,7 +194,9 @@ def test_a_dead_telegram_channel(older: tuple[int, bool], real: Deployment, note
     off = {"channels": {"telegram": {**dead["channels"]["telegram"], "enabled": False}}}
     assert real.run("newer", config=off, health=PATIENT)["health"]["not_ready"] == []
     assert real.host.run(ready).stdout == "200"
-    note("real OpenClaw: a dead Telegram channel", outcome="a warning that names it; back on purpose", **told(probes))
+    note(
+        "real OpenClaw: a dead Telegram channel", outcome="a warning that names it; back on purpose", **reported(probes)
+    )
 
 
 def test_a_dead_model_provider(older: tuple[int, bool], real: Deployment, note: Callable[..., None]) -> None:

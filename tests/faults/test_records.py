@@ -23,15 +23,15 @@ def test_a_damaged_record_is_reported_and_put_right(
     before: World, deployment: Deployment, host: FaultHost, kind: str
 ) -> None:
     host.check(DAMAGE[kind])
-    told = host.module("deployment_info", INFO, diff=False)
-    assert told["deployed"] == {}
-    assert [line for line in told["drift"] if f"{DEPLOYED} is damaged" in line], told
-    assert len(told["damaged"]) == 1
+    reported = host.module("deployment_info", INFO, diff=False)
+    assert reported["deployed"] == {}
+    assert [line for line in reported["drift"] if f"{DEPLOYED} is damaged" in line], reported
+    assert len(reported["damaged"]) == 1
     predicted = deployment.run(check=True)
-    assert host.module("deployment_info", INFO, diff=False)["damaged"] == told["damaged"]
+    assert host.module("deployment_info", INFO, diff=False)["damaged"] == reported["damaged"]
     answer = deployment.run()
     assert answer["changed"], answer
-    assert answer["actions"] == predicted["actions"] == [f"rewrite {told['damaged'][0]} (kept aside as .damaged)"]
+    assert answer["actions"] == predicted["actions"] == [f"rewrite {reported['damaged'][0]} (kept aside as .damaged)"]
     assert host.look().container()["id"] == before.container()["id"]
     assert deployment.run()["changed"] is False
     after = host.module("deployment_info", INFO, diff=False)

@@ -59,7 +59,7 @@ def test_the_workspace_is_neither_copied_nor_brought_back(
     search = f"find {RECORDS} -path '*workspace/*'"
     work = f"echo meanwhile > {STATE}/workspace/work; chown 1000:1000 {STATE}/workspace/work; {search}"
     cut = deployment.interrupt("fails-in-place", plan={"phase": "starting", "what": "shell", "script": work})
-    assert cut.said == "0 ", f"copied: {cut.said}"
+    assert cut.output == "0 ", f"copied: {cut.output}"
     assert cut.answer["outcome"] == "rolled_back"
     assert host.check(f"cat {STATE}/workspace/work; {search}") == "meanwhile"
     assert host.check(f"rm {STATE}/workspace/work; cat {STATE}/workspace/notes.md") == "what the agent works on"

@@ -1,4 +1,4 @@
-"""The swap itself: how long nobody answers, and the way back when the new one fails in its place."""
+"""The swap itself: how long nobody answers, and the rollback when the new one fails in its place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import plain
 import pytest
 from deployment import CONTAINER, ETC, STATE, UNIT, Deployment
 from harness import LONG, RECORDS, FaultHost, Probes, World, wait_until
-from proofs import clean, converged, restored, same_files, state_version, told
+from proofs import clean, converged, reported, restored, same_files, state_version
 
 by_others = pytest.mark.skipif(not LONG, reason="what others make of it: FAULTS=long")
 
@@ -30,7 +30,7 @@ def test_a_good_one_costs_no_more_than_a_start(
     assert after.container()["image"] == deployment.images["v2"]
     assert (state_version(deployment), probes.versions) == ("2", ["version 1", "version 2"])
     assert host.check(f"systemctl is-active {UNIT}") == "active"
-    note("good image", outcome="version 2 serves", **told(probes), own_restart_seconds=own.failed_seconds)
+    note("good image", outcome="version 2 serves", **reported(probes), own_restart_seconds=own.failed_seconds)
     # Generous: the machine may be busy.
     assert 0 < probes.failed_seconds < own.failed_seconds + 10
     assert deployment.run("v2")["changed"] is False
@@ -40,7 +40,7 @@ def test_a_good_one_costs_no_more_than_a_start(
 def test_a_good_one_by_plain_compose(before: World, deployment: Deployment, note: Callable[..., None]) -> None:
     plain.begin(deployment)
     code, probes = plain.up(deployment, "v2")
-    note("good image", "plain", outcome=f"{plain.serves(probes)} serves, exit code {code}", **told(probes))
+    note("good image", "plain", outcome=f"{plain.serves(probes)} serves, exit code {code}", **reported(probes))
     assert (code, plain.serves(probes)) == (0, "version 2")
 
 
@@ -64,7 +64,7 @@ def fault_and_return(probes: Probes) -> tuple[float, float]:
 
 
 def first(probes: Probes, who: str) -> float:
-    """Return when somebody answered first."""
+    """Return when another user answered first."""
     return next(at for at, _well, what in probes.changes if what == who)
 
 
@@ -72,7 +72,7 @@ def test_one_that_dies_after_five_seconds_gives_way(
     before: World, deployment: Deployment, host: FaultHost, note: Callable[..., None]
 ) -> None:
     with host.probed() as probes:
-        answer = deployment.run("dies", health={"settle": 10})
+        answer = deployment.run("dies", health={"stabilize": 10})
     assert answer["failed"], answer
     assert answer["outcome"] == "rolled_back"
     assert "this image dies after a while" in answer["msg"]
@@ -82,7 +82,7 @@ def test_one_that_dies_after_five_seconds_gives_way(
     assert probes.versions[0] == probes.versions[-1] == "version 1"
     took, silent = fault_and_return(probes)
     note("image that dies 5 s after it is ready", outcome="version 1 serves again, its state too",
-         **told(probes), fault_to_restored_seconds=took, without_answer=silent, message=answer["msg"])  # fmt: skip
+         **reported(probes), fault_to_restored_seconds=took, without_answer=silent, message=answer["msg"])  # fmt: skip
     assert took < 15
     assert host.check(f"systemctl is-active {UNIT}") == "active"
     assert deployment.run()["changed"] is False
@@ -99,7 +99,7 @@ def test_one_that_dies_after_five_seconds_by_plain_compose(
         time.sleep(12)
     versions = [what for _at, well, what in probes.changes if well]
     note("image that dies 5 s after it is ready", "plain",
-         outcome=f"exit code {code}; version 2 is started again and again, and dies", **told(probes))  # fmt: skip
+         outcome=f"exit code {code}; version 2 is started again and again, and dies", **reported(probes))  # fmt: skip
     assert code == 0
     assert versions.count("version 2") >= 2, probes.changes
 
@@ -113,7 +113,7 @@ def test_one_that_fails_after_it_migrated_the_state(
     restored(before, host.look())
     assert state_version(deployment) == "1"
     note("image that fails after it migrated the state", outcome="version 1 serves again, with its state",
-         **told(probes), message=answer["msg"])  # fmt: skip
+         **reported(probes), message=answer["msg"])  # fmt: skip
     assert converged(deployment, before, "v2") > 0
 
 
@@ -121,13 +121,13 @@ def test_one_that_fails_after_it_migrated_the_state(
 def test_one_that_fails_after_it_migrated_the_state_by_plain_compose(
     before: World, deployment: Deployment, host: FaultHost, note: Callable[..., None]
 ) -> None:
-    """Going back to the old image alone, as somebody would by hand."""
+    """Going back to the old image alone, as another user would by hand."""
     plain.begin(deployment)
     code, probes = plain.up(deployment, "fails-in-place")
     assert (code, plain.serves(probes)) != (0, "version 2")
     again, probes_after = plain.up(deployment, "v1")
     log = host.check(f"docker logs --tail 3 {CONTAINER} 2>&1")
-    note("image that fails after it migrated the state", "plain", **told(probes),
+    note("image that fails after it migrated the state", "plain", **reported(probes),
          outcome=f"{plain.serves(probes_after)} serves, also with the old image: {log.splitlines()[-1]}")  # fmt: skip
     assert again != 0
     assert plain.serves(probes_after) == "nobody"
@@ -143,7 +143,7 @@ def test_it_is_as_safe_without_a_candidate(
     assert (answer["failed"], answer["outcome"]) == (True, {"never": "rolled_back", "always": "unchanged"}[candidate])
     restored(before, host.look())
     if candidate == "never":
-        note("image that ends at once, without a candidate", outcome="version 1 serves again", **told(probes))
+        note("image that ends at once, without a candidate", outcome="version 1 serves again", **reported(probes))
         assert probes.failed > 0
 
 
@@ -174,17 +174,17 @@ def test_a_first_deployment_that_fails_leaves_nothing_running(
     assert host.answers()
 
 
-def test_when_the_way_back_fails_too_it_says_how_to_recover(
+def test_when_the_way_back_fails_too_it_reports_how_to_recover(
     before: World, deployment: Deployment, host: FaultHost, note: Callable[..., None]
 ) -> None:
-    """Somebody takes the port in the one moment in which nobody has it."""
+    """Another user takes the port in the one moment in which nobody has it."""
     squat = "nohup python3 -m http.server --bind 127.0.0.1 18789 >/dev/null 2>&1 & echo $! > /root/squatter; sleep 1"
     stop = f"systemctl stop {UNIT} || true; docker rm --force {CONTAINER} >/dev/null; {squat}"
     held = deployment.interrupt("fails-in-place", plan={"phase": "restoring", "what": "shell", "script": stop})
-    assert held.said.startswith("0 "), held.said
+    assert held.output.startswith("0 "), held.output
     answer = held.answer
     assert (answer["failed"], answer["outcome"]) == (True, "rollback_failed")
-    note("way back that fails, too", outcome="rollback_failed; the message has the commands", message=answer["msg"])
+    note("rollback that fails, too", outcome="rollback_failed; the message has the commands", message=answer["msg"])
     commands = next(part for part in answer["msg"].split("By hand: ")[1:]).split(", needed")[0]
     assert not host.answers()
     # With the cause gone the commands of the message bring the old one back, and so does another run.

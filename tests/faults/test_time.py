@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from deployment import Deployment
 from harness import LONG, RECORDS, FaultHost, World, wait_until
-from proofs import converged, restored, state_version, told, untouched
+from proofs import converged, reported, restored, state_version, untouched
 
 # Where the CLI looks first for `docker compose`.
 PLUGIN = "/root/.docker/cli-plugins/docker-compose"
@@ -55,7 +55,9 @@ def test_a_gateway_that_drips_is_no_gateway(
     lock_is_free(host)
     (untouched if image == "drips" else restored)(before, host.look())
     assert state_version(deployment) == "1"
-    note(f"image that {image}", outcome=f"version 1 serves, after {seconds} s", **told(probes), message=answer["msg"])
+    note(
+        f"image that {image}", outcome=f"version 1 serves, after {seconds} s", **reported(probes), message=answer["msg"]
+    )
 
 
 @pytest.mark.parametrize("argv", [["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]])
@@ -105,7 +107,7 @@ def test_a_docker_that_freezes_meanwhile(
         lock_is_free(host)
     finally:
         host.check("kill -CONT $(cat /run/docker.pid)")
-    assert cut.said == "0 ", cut.said
+    assert cut.output == "0 ", cut.output
     assert cut.answer.get("failed"), cut
     wait_until(lambda: host.run("docker version >/dev/null 2>&1").returncode == 0, "Docker does not go on", 60)
     note("Docker freezes when starting", outcome=f"fails after {seconds} s; one run converges", seconds=seconds,

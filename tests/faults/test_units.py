@@ -70,7 +70,7 @@ class World:
 
 
 def is_version(world: World, version: int) -> None:
-    """Assert that files, links, systemd and the running process are all of this version, and nothing lies beside."""
+    """Assert that files, links, systemd and the running process are all of this version, and nothing is beside."""
     wanted = unit_set(version)
     link = "timers.target.wants" if version % 2 else "multi-user.target.wants"
     assert world.files == {
@@ -118,7 +118,7 @@ class Units:
         return world, self.version + 1
 
     def killed(self, options: dict[str, Any], **moment: Any) -> bool:
-        """Run the module and kill it at that moment; tell whether it was killed."""
+        """Run the module and kill it at that moment; return whether it was killed."""
         self.host.unpack("systemd_unit")
         common = {"_ansible_version": "2.19.0", "_ansible_remote_tmp": "/root/.ansible/tmp"}
         common |= {"_ansible_module_name": "systemd_unit", "_ansible_check_mode": False, "_ansible_diff": False}
@@ -126,13 +126,15 @@ class Units:
         self.host.write(f"{ON_HOST}/input", json.dumps({"ANSIBLE_MODULE_ARGS": {**options, **common}}))
         program = ["python3", f"{MODULES}/run.py", f"{MODULES}/systemd_unit", self.host._qualified("systemd_unit")]
         plan = json.dumps({"program": program, "input": f"{ON_HOST}/input", **moment})
-        told = json.loads(self.host.check(f"python3 {ON_HOST}/kill_run.py '{plan}'"))
-        if not told["killed"]:
-            assert '"msg"' not in told["said"], told
-        return told["killed"]
+        reported = json.loads(self.host.check(f"python3 {ON_HOST}/kill_run.py '{plan}'"))
+        if not reported["killed"]:
+            assert '"msg"' not in reported["reported"], reported
+        return reported["killed"]
 
     def converges(self, version: int) -> bool:
-        """One run makes it true as check mode says, the next finds nothing to do; tell whether the first changed."""
+        """One run makes it true as check mode reports, the next finds nothing to do; return whether the first
+        changed.
+        """
         foretold = self.run(unit_set(version), check=True)
         answer = self.run(unit_set(version))
         assert "msg" not in answer, answer
@@ -179,14 +181,14 @@ READ_ONLY = "Read-only file system (errno 30), needed a file system that is moun
 
 @pytest.mark.parametrize("place", [LIB, ETC, UNITS])
 @pytest.mark.parametrize(
-    ("script", "said"), [(FILL, FULL), ("mount -o remount,bind,ro {0}", READ_ONLY)], ids=["full", "read-only"]
+    ("script", "reported"), [(FILL, FULL), ("mount -o remount,bind,ro {0}", READ_ONLY)], ids=["full", "read-only"]
 )
-def test_a_place_that_cannot_be_written_leaves_all_as_it_was(units, place, script, said):
-    """The first, a later, and a unit file: nothing of the set is touched, no unit is started anew."""
+def test_a_place_that_cannot_be_written_leaves_all_as_it_was(units, place, script, output):
+    """The first, a later, and a unit file: nothing of the set is touched, no unit is started again."""
     before, new = units.good()
     with mounted(units.host, place, script.format(place)):
         answer = units.run(unit_set(new))
-        assert said in answer["msg"]
+        assert output in answer["msg"]
         assert answer["restored"] == [SAME]
         now = units.look()
         now.files.pop(f"{place}/filler", None)
@@ -213,17 +215,17 @@ def broken(name: str, version: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "reported"),
     [("verify", "ProtectSystem"), ("exposure", "needed at most 0.5"), ("not enabled", "a unit that [Install] enables")],
 )
-def test_a_set_that_is_refused_leaves_all_as_it_was(units, name, said):
+def test_a_set_that_is_refused_leaves_all_as_it_was(units, name, output):
     before, new = units.good()
     answer = units.run(broken(name, new))
-    assert said in answer["msg"]
+    assert output in answer["msg"]
     assert units.look() == before
 
 
-def test_an_exposure_in_effect_is_judged_while_the_old_set_runs(units):
+def test_an_exposure_in_effect_is_checked_while_the_old_set_runs(units):
     """A drop-in of the host opens what the unit file shuts."""
     before, new = units.good()
     options = unit_set(new)
@@ -278,7 +280,7 @@ MOMENTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: " ".join(map(str, moment.values())))
 def test_killed_between_two_phases(units, moment):
-    """The record says so; the next run puts into effect what is not yet, and check mode foretells it."""
+    """The record reports so; the next run puts into effect what is not yet, and check mode foretells it."""
     before, new = units.good()
     assert units.killed(unit_set(new), **{**moment, **({"appears": RECORD} if "appears" in moment else {})})
     now = units.look()
@@ -324,7 +326,7 @@ def test_files_from_the_future_hide_nothing(units):
 
 
 def test_killed_at_random_moments(units):
-    """As often as not it is killed while it looks or judges; the next run converges all the same."""
+    """As often as not it is killed while it looks or checks; the next run converges all the same."""
     chance = random.Random(20261125)
     units.good()
     began = time.monotonic()

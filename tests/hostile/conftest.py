@@ -10,8 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from check import read  # noqa: E402
 from hostile_host import HostileHost, ModuleServer, deploy, down, requests  # noqa: E402
-from judge import read  # noqa: E402
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -38,7 +38,7 @@ class Place:
 
     @property
     def names(self) -> list[str]:
-        """The names of options on the way, any of which tells an operator where to look."""
+        """The names of options on the way, any of which reports an operator where to look."""
         return [step for step in self.path if isinstance(step, str) and step not in (KEY, VALUE)]
 
 

@@ -44,7 +44,7 @@ class Setting:
 
 
 def settings() -> Iterator[Setting]:
-    """Return each variable with each poison, as the whole text and behind what its default says."""
+    """Return each variable with each poison, as the whole text and behind what its default reports."""
     for role in ROLES:
         folder = CHECKOUT / "roles" / role
         options = yaml.safe_load((folder / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]

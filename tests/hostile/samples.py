@@ -19,7 +19,7 @@ def _samples(host: HostileHost) -> dict[str, list[dict[str, Any]]]:
     record = {"content_hash": "0" * 64, "base": "x", "verified": "2026-01-01T00:00:00+00:00", "report": {}}
     deployed = {"project": "openclaw", "service": "openclaw-gateway", "container_name": "openclaw-gateway"}
     promised = {"image_id": image, "name": "openclaw:hardened", "record": {**record, "image_id": image}}
-    login = {"repository": REGISTRY, "username": "somebody", "password": "canary"}
+    login = {"repository": REGISTRY, "username": "someone", "password": "canary"}
     return {
         "deployment_info": [{**deployed, "image_ref": "openclaw:hardened"}],
         "image_archive": [

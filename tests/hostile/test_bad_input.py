@@ -14,8 +14,8 @@ from typing import Any
 
 import hypothesis
 import pytest
+from check import BadAnswerError, outcome, read
 from hostile_host import LONG, ModuleServer, requests
-from judge import BadAnswerError, outcome, read
 from options import ON_HOST, Place, documented, get, places, put
 from samples import good_requests
 from values import KINDS, Labelled, hostile

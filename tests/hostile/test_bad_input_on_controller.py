@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from check import outcome, read
 from hostile_host import LONG, requests
-from judge import outcome, read
 from lab_host import CHECKOUT, TOOLS
 from options import COLLECTION, ON_CONTROLLER, documented, get, places, put
 from samples import controller_requests
@@ -58,9 +58,9 @@ def play(tmp_path):
             errors="replace",
             check=False,
         )  # fmt: skip
-        said = process.stdout + process.stderr
-        assert process.returncode == 0, said[-3000:]
-        return json.loads((tmp_path / "done.json").read_text()), said
+        output = process.stdout + process.stderr
+        assert process.returncode == 0, output[-3000:]
+        return json.loads((tmp_path / "done.json").read_text()), output
 
     return run
 
@@ -111,7 +111,7 @@ def test_hostile_values(module, good, play, tmp_path):
 
 
 def verdict(name: str, blamed: list[str], answer: dict[str, Any]) -> str:
-    """Judge an answer; what is wrong is told with the value's name."""
+    """Check an answer; what is wrong is reported with the value's name."""
     try:
         return outcome(answer, blamed)
     except AssertionError as error:

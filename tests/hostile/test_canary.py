@@ -18,7 +18,7 @@ from options import COLLECTION, put
 from samples import REGISTRY
 from secret_surfaces import needles, search, shows
 
-# Each of its own, so that a find tells which one; the first two are what tokens look like, and are masked as such.
+# Each of its own, so that a find reports which one; the first two are what tokens look like, and are masked as such.
 CANARIES = {
     "token": secrets.token_hex(40),
     "weak token": f"weak{secrets.token_hex(8)}",
@@ -62,7 +62,7 @@ def watched(argv: list[str]) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def past(host, tmp_path_factory) -> Iterator[dict[str, Any]]:
-    """Return what runs with canaries said, and what processes were seen meanwhile, on the host and here."""
+    """Return what runs with canaries reported, and what processes were seen meanwhile, on the host and here."""
     folder = tmp_path_factory.mktemp("canary")
     here = [sys.executable, str(ON_HOST / "sampler.py")]
     there = [*host.ssh, f"python3 {MODULES}/sampler.py"]
@@ -140,7 +140,7 @@ def failing_play(host: HostileHost, folder: Any) -> list[dict[str, Any]]:
         "name": "canary.service",
         "content": "[Service]\nType=oneshot\nExecStart=/bin/false\n",
     }
-    registry = {"repository": REGISTRY, "username": "somebody", "password": CANARIES["password of a registry"]}
+    registry = {"repository": REGISTRY, "username": "someone", "password": CANARIES["password of a registry"]}
     image = host.check("docker image inspect --format '{{.Id}}' openclaw:hardened")
     attempts: list[tuple[str, dict[str, Any]]] = [
         (
@@ -192,8 +192,8 @@ def test_the_runs_went_wrong_where_they_should(past):
 
 
 def test_ansible_shows_no_secret(past):
-    shown = [(run, name) for run, said in past["runs"].items() for name, secret in CANARIES.items()
-             if shows(secret, said.stdout + said.stderr)]  # fmt: skip
+    shown = [(run, name) for run, output in past["runs"].items() for name, secret in CANARIES.items()
+             if shows(secret, output.stdout + output.stderr)]  # fmt: skip
     assert shown == []
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import lab_host
 import pytest
 import yaml
+from check import outcome, read
 from hostile_host import BUILD, LAB, LONG, VARIABLES, requests
-from judge import outcome, read
 from lab_host import CHECKOUT, TOOLS
 from options import ON_HOST, documented, get, places, put
 from role_options import ROLES, Setting, settings
@@ -72,16 +72,16 @@ VISIBLE = ("backslash", "specifier", "variable", "doubled dollar", "quotes", "ba
 
 
 def harmless(setting: Setting) -> bool:
-    """Say whether it may be accepted."""
-    # hardening_info judges these, and only looks; a number is a number with an empty line, too; and a path at which
+    """Return whether it may be accepted."""
+    # hardening_info checks these, and only looks; a number is a number with an empty line, too; and a path at which
     # free space is measured may have any visible name.
     measured = setting.variable == "openclaw_engine_disk_path" and setting.poison in VISIBLE
     return (setting.variable in FREE or setting.role == "openclaw_verify" or measured
             or (setting.kind == "int" and setting.poison == "last newline"))  # fmt: skip
 
 
-def judged(role: str, chosen: list[Setting], folder: Path) -> list[str]:
-    """Let the preflight of a role judge each setting, on the host; what it says, or that it accepts it."""
+def checked(role: str, chosen: list[Setting], folder: Path) -> list[str]:
+    """Let the preflight of a role check each setting, on the host; what it reports, or that it accepts it."""
     (folder / "values.json").write_text(json.dumps([setting.value for setting in chosen]))
     tasks: list[dict[str, Any]] = [
         {
@@ -119,11 +119,11 @@ def chosen_for(role: str) -> list[Setting]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_the_variables_of_a_role_are_judged_before_anything_changes(role, host, serve, tmp_path):
+def test_the_variables_of_a_role_are_checked_before_anything_changes(role, host, serve, tmp_path):
     server = serve("gateway_token")
     server.changes()
     chosen = chosen_for(role)
-    verdicts = judged(role, chosen, tmp_path)
+    verdicts = checked(role, chosen, tmp_path)
     accepted = [setting for setting, verdict in zip(chosen, verdicts) if verdict == ACCEPTED]
     print(f"\n{role}: {len(chosen)} hostile settings, {len(accepted)} accepted: {[*map(str, accepted)]}")
     assert [str(setting) for setting in accepted if not harmless(setting)] == []

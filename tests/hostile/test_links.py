@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from check import outcome, read
 from hostile_host import LONG, HostileHost, requests
-from judge import outcome, read
 from lab_host import MODULES
 from options import put
 
@@ -150,9 +150,9 @@ class Race:
 
     def end(self) -> int:
         """End it, put things in order, and return how often they were exchanged."""
-        said = self._racer.communicate("enough\n", timeout=120)[0]
+        output = self._racer.communicate("enough\n", timeout=120)[0]
         self.host.check(f"rm {self.link}; [ -d {self.place} ]; [ ! -L {self.place} ]")
-        return int(said)
+        return int(output)
 
 
 def under_race(host: HostileHost) -> Iterator[tuple[str, dict[str, Any]]]:

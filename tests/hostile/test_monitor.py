@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from check import read
 from hostile_host import ON_HOST, HostileHost, ModuleServer, requests
-from judge import read
 from options import put
 
 READER, NOTIFIER, TIMER = (f"openclaw-auth-{name}" for name in ("monitor.service", "notifier.service", "monitor.timer"))
 LIB = "/usr/local/lib/openclaw-hardening"
 STATE = "/var/lib/openclaw/.openclaw"
 STATUS = "/run/openclaw-auth-monitor/status.json"
-TOLD = "/var/lib/private/openclaw-auth-notifier/told.json"
+TOLD = "/var/lib/private/openclaw-auth-notifier/reported.json"
 RECORDS = "/run/hostile-monitor"
 LISTENER = f"{RECORDS}/listener.py"
 PORT, NTFY_PORT = 18789, 8098
@@ -106,7 +106,7 @@ IMPOSTORS: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("flags", IMPOSTORS.values(), ids=IMPOSTORS)
-def test_an_impostor_gets_no_token_and_is_told_of(host, down, flags):
+def test_an_impostor_gets_no_token_and_is_reported_of(host, down, flags):
     token = host.check("cat /etc/openclaw/secrets/gateway_token")
     listen(host, "impostor", PORT, *flags, uid="nobody")
     before = len(received(host, "ntfy"))
@@ -118,12 +118,12 @@ def test_an_impostor_gets_no_token_and_is_told_of(host, down, flags):
 
 
 def test_the_gateway_itself_gets_it(host):
-    """Otherwise the notifier would be safe, and of no use. The gateway has no such tool, and says so."""
+    """Otherwise the notifier would be safe, and of no use. The gateway has no such tool, and reports so."""
     host.check(f"rm -f {TOLD}; systemctl start {READER}; systemctl start {NOTIFIER} || true")
-    said = journal(host, NOTIFIER)
-    assert "phone: delivered" in said or "the gateway did not send it" in said or "HTTP 4" in said, said
-    assert "not proven" not in said
-    assert "no token shown" not in said
+    output = journal(host, NOTIFIER)
+    assert "phone: delivered" in output or "the gateway did not send it" in output or "HTTP 4" in output, output
+    assert "inconclusive" not in output
+    assert "no token shown" not in output
 
 
 def test_who_takes_turns_with_root_gets_nothing(host, down):
@@ -214,9 +214,9 @@ def test_a_hostile_state_is_a_bounded_report(host, emptied, code, state, words):
     status = checked(host, fails=state == "unreadable")
     assert status["state"] == state
     assert words in status["summary"]
-    told = received(host, "ntfy")[before:]
-    assert f"login {state}" in told
-    assert "http://evil" not in told
+    reported = received(host, "ntfy")[before:]
+    assert f"login {state}" in reported
+    assert "http://evil" not in reported
 
 
 def test_a_lease_on_the_store_holds_nobody_up(host, emptied):
@@ -249,7 +249,9 @@ def test_a_lease_on_the_store_holds_nobody_up(host, emptied):
     ids=["memory at once", "memory bit by bit", "time", "disk"],
 )
 def test_a_reader_that_is_taken_over_is_limited_by_its_unit(host, emptied, line, words):
-    """What the program's own checks forgot is stopped by the kernel; the status says so, and nothing of it is left."""
+    """What the program's own checks forgot is stopped by the kernel; the status reports so, and nothing of it is
+    left.
+    """
     program = f"{LIB}/auth-monitor"
     spoil(host, "store({})")
     source = host.check(f"cp -p {program} /root/auth-monitor; cat {program}")

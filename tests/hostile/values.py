@@ -1,4 +1,6 @@
-"""Values that somebody careless, or somebody evil, could put into an option; each with the kind of trouble it is."""
+"""Values that another user careless, or another user evil, could put into an option; each with the kind of trouble
+it is.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Test hosts that boot systemd and run their own Docker, reached over SSH.
 
 python tests/lab up --lab NAME [--bare] HOST …  make hosts; writes build/NAME/inventory.yml and build/NAME/ssh
-python tests/lab has --kind KIND                say whether a snapshot is kept (exit code 0) or not (2)
+python tests/lab has --kind KIND                return whether a snapshot is kept (exit code 0) or not (2)
 python tests/lab keep --lab NAME HOST …        make a snapshot of a host, for `up --copies` and `up --images`
 python tests/lab down --lab NAME               take the hosts, their network and volumes away
 python tests/lab clean                         take every lab of this checkout away
@@ -19,7 +19,7 @@ from shell import LabError, one_at_a_time, say
 
 
 def main() -> int:
-    """Parse the command line and do what it says."""
+    """Parse the command line and do what it reports."""
     parser = argparse.ArgumentParser(prog="lab", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="make the hosts of a lab, or reuse those that run")
@@ -34,7 +34,7 @@ def main() -> int:
     keep = commands.add_parser("keep", help="make a snapshot of a host")
     keep.add_argument("--lab", required=True)
     keep.add_argument("host")
-    has = commands.add_parser("has", help="say whether a snapshot is kept: exit code 0 or 2")
+    has = commands.add_parser("has", help="return whether a snapshot is kept: exit code 0 or 2")
     for command in (keep, has):
         command.add_argument("--kind", choices=sorted(snapshots.KEPT), required=True)
     for command in (up, keep, has):
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def act(arguments: argparse.Namespace) -> int:
-    """Do what the command line says; return the exit code."""
+    """Do what the command line reports; return the exit code."""
     if arguments.command == "up":
         engine.ensure()
         copied = hosts.snapshot_key("host", arguments.deployed) if arguments.copies else ""

@@ -86,7 +86,7 @@ def clean() -> None:
 
 
 def any_left() -> bool:
-    """Tell whether any host of any lab exists."""
+    """Return whether any host of any lab exists."""
     return bool(_ids("container", "--filter", f"label={LABEL}"))
 
 
@@ -120,7 +120,7 @@ def keep(lab: str, name: str, kind: str, key: str) -> None:
     run("docker", "stop", "--time=60", container)
     snapshots.keep(container, f"{container}-docker", kind, key, image.ensure())
     run("docker", "start", container)
-    _settle(container)
+    _stabilize(container)
 
 
 def _make_network(lab: str) -> None:
@@ -155,10 +155,10 @@ def _host(lab: str, name: str, tag: str, key: Path, beginning: Beginning) -> str
             _put(container, "/etc/lab/new-identity", "")
         else:
             _furnish(container)
-    # Every time: the key is new when somebody removed build/ and kept the host.
+    # Every time: the key is new when another user removed build/ and kept the host.
     _put(container, "/root/.ssh/authorized_keys", key.with_suffix(".pub").read_text(), 0o600)
     run("docker", "start", container)
-    _settle(container)
+    _stabilize(container)
     if new and beginning.bare:
         run("docker", "exec", container, "apt-get", "purge", "-y", "-qq", "--autoremove", *image.WHAT_THE_ROLES_INSTALL)
     return run("docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container)
@@ -194,7 +194,7 @@ def _put(container: str, path: str, text: str, mode: int = 0o644) -> None:
     source.unlink()
 
 
-def _settle(container: str) -> None:
+def _stabilize(container: str) -> None:
     """Wait until systemd has booted and the host can be used."""
     deadline = time.monotonic() + 90
     state = ""
@@ -207,7 +207,7 @@ def _settle(container: str) -> None:
             raise LabError(f"{container} booted with failed units: {failed}")
         time.sleep(0.5)
     else:
-        raise LabError(f"{container} did not boot within 90 s (systemctl says {state or 'nothing'})")
+        raise LabError(f"{container} did not boot within 90 s (systemctl reports {state or 'nothing'})")
     if mirrors.certificates():
         run("docker", "exec", container, "update-ca-certificates")
 

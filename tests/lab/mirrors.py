@@ -58,7 +58,7 @@ def _one_line() -> list[Entry]:
 
 
 def certificates() -> list[Path]:
-    """Return the certificate authorities that somebody added to this machine."""
+    """Return the certificate authorities that another user added to this machine."""
     return sorted(LOCAL_CERTIFICATES.glob("**/*.crt"))
 
 

@@ -23,7 +23,9 @@ class LabError(Exception):
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Wait for whoever else makes or removes hosts: the first makes the image, the last stops the Docker Engine."""
+    """Wait for the process that else makes or removes hosts: the first makes the image, the last stops the Docker
+    Engine.
+    """
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -45,7 +47,7 @@ def run(*argv: str, data: str | None = None, check: bool = True) -> str:
 
 
 def answers(*argv: str) -> bool:
-    """Tell whether a program exists and exits 0."""
+    """Return whether a program exists and exits 0."""
     try:
         return subprocess.run(argv, capture_output=True, check=False).returncode == 0
     except FileNotFoundError:

@@ -60,7 +60,7 @@ def image(key: str) -> str:
 
 
 def exists(kind: str, key: str) -> bool:
-    """Say whether a snapshot is whole: its mark is made last."""
+    """Return whether a snapshot is whole: its mark is made last."""
     if not _mark(kind, key).exists() or not answers("docker", "volume", "inspect", _volume(kind, key)):
         return False
     return kind == "images" or answers("docker", "image", "inspect", image(key))

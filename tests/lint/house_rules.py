@@ -74,7 +74,7 @@ def silencers() -> Iterator[str]:
         silencer = re.compile(r"#\s*noqa") if path.suffix in {".yml", ".yaml"} else BLANKET
         for number, line in enumerate(tree.text(path).splitlines(), 1):
             if (found := silencer.search(line)) and path.name != Path(__file__).name:
-                yield f"{path}:{number}: {found[0]!r} silences a linter; mend what it found, or name the one rule"
+                yield f"{path}:{number}: {found[0]!r} silences a linter; fix what it found, or name the one rule"
 
 
 def registry_hosts() -> set[str]:

@@ -27,7 +27,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Result:
-    """What one linter said."""
+    """What one linter reported."""
 
     name: str
     passed: bool
@@ -78,6 +78,7 @@ LINTERS: dict[str, Callable[[], list[Command]]] = {
     "shellcheck": shellcheck,
     "argument-specs": lambda: [Command([PYTHON, "tests/lint/argument_specs.py"])],
     "house-rules": lambda: [Command([PYTHON, "tests/lint/house_rules.py"])],
+    "vocabulary": lambda: [Command([PYTHON, "tests/lint/vocabulary.py"])],
     "docs": lambda: [Command([PYTHON, "tools/docs.py", "--check"])],
 }
 

@@ -36,8 +36,8 @@ WORDS = {
     r"whoever": "the process that, the user that",
     r"somebody": "another user",
     r"anew": "again",
-    r"seeded faults?": "seeded fault",
-    r"stub gateway|light_gateway": "stub gateway",
+    r"mutants?": "seeded fault",
+    r"light gateway|light_gateway": "stub gateway",
 }
 FILES = {
     "trouble.yml": "rescue.yml",

@@ -38,7 +38,8 @@ INTRODUCTION = """\
 # Beside docker-bench-security
 
 {count} deployments, each with a single fault that is really there (in a container, a file, a unit, an account or the
-daemon of a test host), judged by `hardening_info` and by docker-bench-security {version} (for a container: its sections
+daemon of a test host), checked by `hardening_info` and by docker-bench-security {version} (for a container: its
+sections
 about containers and images, for the host: all of them). *Found* means, for ours, a failed check of the id that stands
 in `tests/seeded_faults/`; for docker-bench, any `[WARN]` line that it does not print about the good deployment.
 
@@ -50,7 +51,7 @@ in `tests/seeded_faults/`; for docker-bench, any `[WARN]` line that it does not 
 | alarms of `hardening_info` about the good deployment | {false_alarms} | |
 
 docker-bench reads configuration, mostly `docker inspect` of running containers; it knows nothing of OpenClaw, its files
-and its units, and does not claim to. The comparison says what one cannot rely on it for.
+and its units, and does not claim to. The comparison lists what one cannot rely on it for.
 
 Made by `python tests/seeded_faults/compare.py --docker-bench PATH`.
 """
@@ -83,7 +84,7 @@ def main() -> int:
 
 
 def compare(bench: Path, names: list[str], areas: list[str]) -> dict:
-    """Judge every fault by both, each host taking the next one."""
+    """Check every fault by both, each host taking the next one."""
     tasks: queue.Queue[tuple[str, SeededFault]] = queue.Queue()
     for area in areas:
         for fault in everything()[area]:
@@ -163,8 +164,8 @@ def write(results: dict) -> None:
     )
     for area in dict.fromkeys(row["area"] for row in rows):
         of_area = [row for row in rows if row["area"] == area]
-        seen = sum(bool(row["theirs"]) for row in of_area)
-        text += f"\n## {area.capitalize()}: {sum(row['ours'] for row in of_area)} and {seen} of {len(of_area)}\n\n"
+        observed = sum(bool(row["theirs"]) for row in of_area)
+        text += f"\n## {area.capitalize()}: {sum(row['ours'] for row in of_area)} and {observed} of {len(of_area)}\n\n"
         text += "| fault | `hardening_info` | docker-bench-security |\n|---|---|---|\n"
         for row in of_area:
             mine = f"{row['id']} ({row['severity']})" if row["ours"] else "—"

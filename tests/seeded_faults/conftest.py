@@ -30,7 +30,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def hands_out(session: pytest.Session) -> bool:
-    """Say whether this is the process that boots hosts."""
+    """Return whether this is the process that boots hosts."""
     return not hasattr(session.config, "workerinput") and not session.config.option.collectonly
 
 
@@ -51,7 +51,9 @@ def deployment(host: Host) -> Iterator[None]:
 
 @pytest.fixture
 def note(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Return a function that writes down what the audit said, for whoever wonders what else a fault sets off."""
+    """Return a function that writes down what the audit reported, for the process that wonders what else a fault
+    sets off.
+    """
 
     def write(**what: object) -> None:
         folder = BUILD.with_name("seeded-faults-found")

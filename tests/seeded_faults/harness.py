@@ -61,7 +61,8 @@ pid() { container '{{.State.Pid}}'; }
 status() { sed -n "s/^$1:[[:space:]]*//p" "/proc/$(pid)/status"; }
 address() { ip -4 -o addr show dev eth0 | awk '{print $4}' | cut -d/ -f1; }
 own() { [ "$(readlink "/proc/$(pid)/ns/$1")" != "$(readlink "/proc/1/ns/$1")" ]; }
-settle() { for _ in $(seq 100); do docker exec $C true 2>/dev/null && ! unready && return; sleep 0.1; done; return 1; }
+stabilize() { for _ in $(seq 100); do docker exec $C true 2>/dev/null && ! unready && return; sleep 0.1; done; return
+1; }
 unready() { ! curl --silent --fail --output /dev/null --max-time 2 http://127.0.0.1:18789/startupz; }
 healthy() {
   for _ in $(seq ${2:-100}); do [ "$(container '{{.State.Health.Status}}')" = "$1" ] && return; sleep 0.1; done
@@ -90,7 +91,7 @@ gateway_again() {
   systemctl reset-failed
   for _ in $(seq 100); do docker version >/dev/null 2>&1 && break; sleep 0.1; done
   systemctl start openclaw-gateway.service openclaw-gateway-firewall.service
-  settle
+  stabilize
 }
 """
 
@@ -142,17 +143,18 @@ class SeededFault:
     """One fault in a good deployment.
 
     :param expected: the check that has to find it.
-    :param real: shell on the host that says whether the fault is really there; it must deny it on the good deployment.
+    :param real: shell on the host that reports whether the fault is really there; it must deny it on the good
+    deployment.
     :param compose: changes the definition.
-    :param needs: shell that says whether this host can have the fault at all.
+    :param needs: shell that reports whether this host can have the fault at all.
     :param image: Dockerfile (without FROM, as root) of the image that it runs instead; the record knows that one.
     :param prepare: shell on the host that lays down what the Dockerfile copies, in folders of /root/context.
     :param before: shell on the host, before the container is made.
     :param do: shell on the host, afterwards.
     :param undo: shell on the host that takes ``before`` and ``do`` back.
-    :param anew: the container is spoilt; a new one has to be made afterwards.
+    :param again: the container is spoilt; a new one has to be made afterwards.
     :param start: whether the container is started, not only made.
-    :param state: what Docker says about the container before it is judged (health, else status); empty: whatever.
+    :param state: what Docker reports about the container before it is checked (health, else status); empty: whatever.
     :param options: for the audit, over the usual ones.
     :param way: which way of the rule's remediation heals it; SITE: a run of site.yml; None: nothing that is shown.
     :param values: what the capitals of the remediation stand for here, over VALUES.
@@ -178,7 +180,7 @@ class SeededFault:
 
 @dataclass(frozen=True)
 class Audit:
-    """What hardening_info says."""
+    """What hardening_info reports."""
 
     checks: list[dict[str, Any]]
     seconds: float
@@ -193,14 +195,14 @@ class Audit:
         }
 
     def found(self, identity: str) -> bool:
-        """Say whether a check proves that something is wrong."""
+        """Return whether a check proves that something is wrong."""
         return any(check["id"] == identity and check["status"] == "fail" for check in self.checks)
 
     def remediation(self, identity: str) -> str:
         return next((check["remediation"] for check in self.checks if check["id"] == identity), "")
 
     def status(self, identity: str) -> str:
-        """Return what a check says, and what it found."""
+        """Return what a check reports, and what it found."""
         return next((f"{check['status']}: {check['actual']}" for check in self.checks if check["id"] == identity), "?")
 
     def severity(self, identity: str) -> str:
@@ -220,7 +222,8 @@ class Host(LabHost):
         self._good = yaml.safe_load(
             self.check(f"[ -e /root/good.yml ] || cp {COMPOSE} /root/good.yml; cat /root/good.yml")
         )
-        # Docker says sooner that a container is well; nothing else differs from what the role deployed. Afterwards it
+        # Docker reports sooner that a container is well; nothing else differs from what the role deployed.
+        # Afterwards it
         # asks seldom: a check every second, which starts a node each time, takes a tenth of a processor.
         self._good["services"]["openclaw-gateway"]["healthcheck"].update(start_interval="1s", start_period="30s")
         self._running = ""
@@ -238,7 +241,7 @@ class Host(LabHost):
     def deploy(
         self, definition: Definition, state: str = "healthy", before: str = "", image: str = "", start: bool = True
     ) -> None:
-        """Run the gateway by this definition, and wait until Docker says what is expected of it."""
+        """Run the gateway by this definition, and wait until Docker reports what is expected of it."""
         text = yaml.safe_dump(definition.whole, sort_keys=False)
         if before or image or text != self._running:
             self._running = ""
@@ -293,7 +296,7 @@ class Host(LabHost):
                 self._running = ""
 
     def heal(self, fault: SeededFault, audit: Audit) -> None:
-        """Do what the audit says about a fault, to the letter."""
+        """Do what the audit reports about a fault, to the letter."""
         ways = advice.ways(audit.remediation(fault.expected))
         self._healed, self._running = True, ""
         if fault.way == SITE:
@@ -321,7 +324,7 @@ class Host(LabHost):
 
         def run(command: str) -> None:
             put()
-            self.check(f"{image}{{ {command}\n}} >/dev/null 2>/root/said || {{ cat /root/said >&2; exit 1; }}")
+            self.check(f"{image}{{ {command}\n}} >/dev/null 2>/root/reported || {{ cat /root/reported >&2; exit 1; }}")
 
         def build(options: str) -> None:
             named = patient.values.get("STAGE", "").replace("AS ", "")
@@ -366,10 +369,10 @@ class Host(LabHost):
         )
 
     def forget(self) -> None:
-        """Make the container anew, whatever runs."""
+        """Make the container again, whatever runs."""
         self._running = ""
 
     def good(self) -> Audit:
-        """Put the good definition in force and judge it."""
+        """Put the good definition in force and check it."""
         self.deploy(self.definition())
         return self.audit()

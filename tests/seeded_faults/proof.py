@@ -9,7 +9,9 @@ from harness import LONG, Host, SeededFault
 
 
 def proof(faults: Sequence[SeededFault]) -> Callable[..., None]:
-    """Return the test that every one is found by the check that is named for it, and healed by what that one says."""
+    """Return the test that every one is found by the check that is named for it, and healed by what that one
+    reports.
+    """
     # Each way of each remediation is tried on the first fault that it heals, and with SEEDED_FAULTS=long on all.
     first: dict[tuple[str, int | None], str] = {}
     for fault in faults:

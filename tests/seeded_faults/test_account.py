@@ -79,7 +79,7 @@ SEEDED_FAULTS = (
         way=1, values={"OTHER": "friend", "GROUP": "users"},
     ),
     account(
-        "somebody else in its group", "OCH-ACC-03", "id -nG friend | grep -qw openclaw",
+        "another user in its group", "OCH-ACC-03", "id -nG friend | grep -qw openclaw",
         "useradd --groups openclaw --no-create-home --shell /bin/bash friend",
         way=2, values={"OTHER": "friend", "GROUP": "openclaw"},
     ),
@@ -96,7 +96,7 @@ SEEDED_FAULTS = (
         values={"PATH": "/var/lib/openclaw/.rhosts"},
     ),
     SeededFault(
-        "home of somebody else", "OCH-ACC-04", f"[ $(stat -c %U {HOME}) = nobody ]",
+        "home of another user", "OCH-ACC-04", f"[ $(stat -c %U {HOME}) = nobody ]",
         do=f"chown nobody {HOME}", undo=f"chown openclaw {HOME}",
         way=1,
     ),

@@ -14,7 +14,7 @@ WAIVER = {"id": "OCH-CTR-06", "reason": "a plugin writes beside its program"}
 
 
 def test_no_mutants_fault_is_in_it(host: Host) -> None:
-    """What tells that a fault is real would otherwise tell nothing."""
+    """What reports that a fault is real would otherwise tell nothing."""
     host.deploy(host.definition())
     faults = [fault for area in everything().values() for fault in area]
     tries = [f"if ({fault.real}) >/dev/null 2>&1; then echo {shlex.quote(fault.name)}; fi" for fault in faults]
@@ -53,7 +53,7 @@ def test_every_choice_of_the_guide(bind: str, read_only: bool, capabilities: lis
 
 
 def reach(definition: Definition, bind: str) -> list[str]:
-    """Publish as the role does, and return what the audit is told of it."""
+    """Publish as the role does, and return what the audit is reported of it."""
     if bind == "loopback":
         return []
     if bind == "lan":
@@ -65,7 +65,7 @@ def reach(definition: Definition, bind: str) -> list[str]:
 
 
 @pytest.mark.parametrize("choice", list(itertools.product(BINDS, [True, False])), ids=str)
-def test_what_was_not_granted_is_found(choice: tuple[str, bool], host: Host) -> None:
+def test_what_was_not_permitted_is_found(choice: tuple[str, bool], host: Host) -> None:
     """The same choices without a word of the operator."""
     bind, read_only = choice
     definition = host.definition()

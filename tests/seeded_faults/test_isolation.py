@@ -18,11 +18,11 @@ SEEDED_FAULTS = (
     SeededFault(
         "stopped container", "OCH-CTR-01", "[ $(container '{{.State.Running}}') = false ]",
         do="docker stop $C >/dev/null; sleep 2.5",
-        undo="systemctl reset-failed; systemctl restart openclaw-gateway.service; settle",
+        undo="systemctl reset-failed; systemctl restart openclaw-gateway.service; stabilize",
     ),
     SeededFault(
         "paused container", "OCH-CTR-01", "[ $(container '{{.State.Paused}}') = true ]",
-        do="docker pause $C", undo="docker unpause $C; settle",
+        do="docker pause $C", undo="docker unpause $C; stabilize",
     ),
     SeededFault(
         "sick container", "OCH-CTR-01", "healthy unhealthy",

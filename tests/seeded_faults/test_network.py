@@ -16,7 +16,7 @@ OPEN = """require('node:http').createServer((request, response) => {
 }).listen(18789, '0.0.0.0')"""
 INVOKE = f"{ASKED} --request POST http://127.0.0.1:18789/tools/invoke"
 AS_OPERATOR = '--header "Authorization: Bearer $(cat $TOKEN)"'
-STRANGER = "docker run --detach --name stranger --network openclaw-gateway --entrypoint sleep openclaw:hardened 600"
+STRANGER = "docker run --detach --name intruder --network openclaw-gateway --entrypoint sleep openclaw:hardened 600"
 # From the host itself and from others, behind Docker's back.
 FORWARD = """
 to=$(docker container inspect --format '{{{{range .NetworkSettings.Networks}}}}{{{{.IPAddress}}}}{{{{end}}}}' $C)
@@ -74,7 +74,7 @@ SEEDED_FAULTS = (
         lambda d: d.gateway["ports"][0].pop("host_ip"),
     ),
     SeededFault(
-        "published on one address that nobody granted", "OCH-NET-01",
+        "published on one address that nobody allowed", "OCH-NET-01",
         answers("$(address):18789"),
         lambda d: d.gateway["ports"].append(d.port(d.facts["address"])),
     ),
@@ -138,9 +138,9 @@ SEEDED_FAULTS = (
         lambda d: (d.leave("networks"), d.gateway.update(network_mode="bridge")),
     ),
     SeededFault(
-        "stranger on its network", "OCH-NET-06", "docker network inspect openclaw-gateway | grep -q stranger",
-        do=STRANGER, undo="docker rm --force stranger",
-        way=1, values={"NETWORK": "openclaw-gateway", "OTHER": "stranger"},
+        "foreign container on its network", "OCH-NET-06", "docker network inspect openclaw-gateway | grep -q intruder",
+        do=STRANGER, undo="docker rm --force intruder",
+        way=1, values={"NETWORK": "openclaw-gateway", "OTHER": "intruder"},
     ),
     SeededFault(
         "nobody has to log in", "OCH-NET-07", f"[ $({INVOKE}) = 200 ]",
@@ -177,24 +177,24 @@ SEEDED_FAULTS = (
     ),
     SeededFault(
         "handed on by a forwarder of TCP", "OCH-NET-11", answers("$(address):9999"),
-        do="systemd-run --quiet --collect --unit=stranger --socket-property=ListenStream=0.0.0.0:9999 "
+        do="systemd-run --quiet --collect --unit=intruder --socket-property=ListenStream=0.0.0.0:9999 "
         "/usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:18789; sleep 1",
-        undo="systemctl stop stranger.socket; systemctl stop stranger.service || true", way=None,
+        undo="systemctl stop intruder.socket; systemctl stop intruder.service || true", way=None,
     ),
     SeededFault(
         "handed on by a forwarder of HTTP", "OCH-NET-11", answers("$(address):9998"),
         do=f"cat > /root/forward.py <<'PYTHON'\n{FORWARDER}\nPYTHON\n"
-        "systemd-run --quiet --collect --unit=stranger python3 /root/forward.py; sleep 2",
-        undo="systemctl stop stranger.service", values={"PID": "$(systemctl show -P MainPID stranger.service)"},
+        "systemd-run --quiet --collect --unit=intruder python3 /root/forward.py; sleep 2",
+        undo="systemctl stop intruder.service", values={"PID": "$(systemctl show -P MainPID intruder.service)"},
     ),
     SeededFault(
-        "handed on by nftables", "OCH-NET-11", "nft list table ip stranger",
-        do="nft add table ip stranger; nft add chain ip stranger c '{ type nat hook prerouting priority -110; }'; "
-        "nft add rule ip stranger c tcp dport 9997 dnat to $(container '{{range .NetworkSettings.Networks}}"
+        "handed on by nftables", "OCH-NET-11", "nft list table ip intruder",
+        do="nft add table ip intruder; nft add chain ip intruder c '{ type nat hook prerouting priority -110; }'; "
+        "nft add rule ip intruder c tcp dport 9997 dnat to $(container '{{range .NetworkSettings.Networks}}"
         "{{.IPAddress}}{{end}}'):18789",
-        undo="nft delete table ip stranger", way=1,
-        values={"CHAIN": "ip stranger c",
-                "NUMBER": "$(nft -a list chain ip stranger c | sed -n 's/.*dnat.*handle //p')"},
+        undo="nft delete table ip intruder", way=1,
+        values={"CHAIN": "ip intruder c",
+                "NUMBER": "$(nft -a list chain ip intruder c | sed -n 's/.*dnat.*handle //p')"},
     ),
     SeededFault(
         "nothing is forwarded", "OCH-NET-12", "[ $(sysctl -n net.ipv4.ip_forward) = 0 ]",

@@ -10,9 +10,9 @@ CONFIG = "/etc/openclaw/openclaw.json"
 STATE = "/var/lib/openclaw/.openclaw"
 # The file keeps its inode, which is mounted; the gateway reads it when it starts.
 TOKEN_BECOMES = (
-    "[ -e /root/token ] || cp -p $TOKEN /root/token; printf %s {} > $TOKEN; docker restart $C >/dev/null; settle"
+    "[ -e /root/token ] || cp -p $TOKEN /root/token; printf %s {} > $TOKEN; docker restart $C >/dev/null; stabilize"
 )
-TOKEN_BACK = "cat /root/token > $TOKEN; rm /root/token; docker restart $C >/dev/null; settle"
+TOKEN_BACK = "cat /root/token > $TOKEN; rm /root/token; docker restart $C >/dev/null; stabilize"
 IN_ENVIRONMENT = "tr '\\0' '\\n' < /proc/$(pid)/environ | grep -q '^{}='"
 OWNER = "[ \"$(stat -c '%U' {0})\" = {1} ]"
 MODE = "[ $(stat -c %a {}) = {} ]"
@@ -124,7 +124,7 @@ jq --arg token $(cat $TOKEN) '.gateway.auth.token=$token' /root/openclaw.json > 
                 "REFERENCE": '{"source": "file", "provider": "gateway_token", "id": "value"}'},
     ),
     mode("state directory readable by others", "OCH-SEC-06", STATE, "755", "700"),
-    owner("state directory of somebody else", "OCH-SEC-06", STATE, "nobody", "openclaw"),
+    owner("state directory of another user", "OCH-SEC-06", STATE, "nobody", "openclaw"),
     SeededFault(
         "file of root in the state directory", "OCH-SEC-06", f"[ -e {STATE}/left-behind ]",
         do=f"touch {STATE}/left-behind", undo=f"rm {STATE}/left-behind",
@@ -132,7 +132,7 @@ jq --arg token $(cat $TOKEN) '.gateway.auth.token=$token' /root/openclaw.json > 
     ),
     mode("home writable by everybody", "OCH-SEC-06", HOME, "777", "750", way=1),
     mode("compose file writable by everybody", "OCH-SEC-07", "/etc/openclaw/docker-compose.hardened.yml", "666", "644"),
-    owner("compose file of somebody else", "OCH-SEC-07", "/etc/openclaw/docker-compose.hardened.yml", "nobody", "root"),
+    owner("compose file of another user", "OCH-SEC-07", "/etc/openclaw/docker-compose.hardened.yml", "nobody", "root"),
     mode("directory of the compose file writable by everybody", "OCH-SEC-07", "/etc/openclaw", "777", "755"),
     SeededFault(
         "token in a label", "OCH-SEC-08", "container '{{json .Config.Labels}}' | grep -q $(cat $TOKEN)",

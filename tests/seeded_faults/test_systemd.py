@@ -52,7 +52,7 @@ SEEDED_FAULTS = (
     ),
     SeededFault(
         "gateway's unit stopped", "OCH-SYS-01", f"[ \"$(systemctl is-active {GATEWAY})\" = inactive ]",
-        do=f"systemctl stop {GATEWAY}", undo=f"systemctl start {GATEWAY}; settle",
+        do=f"systemctl stop {GATEWAY}", undo=f"systemctl start {GATEWAY}; stabilize",
         values={"UNIT": GATEWAY},
     ),
     SeededFault(
@@ -136,7 +136,7 @@ SEEDED_FAULTS = (
         values={"PATH": "/etc/systemd/system/openclaw-gateway.service"},
     ),
     SeededFault(
-        "folder of the programs of somebody else", "OCH-SYS-06", "[ $(stat -c %U $LIB) = openclaw ]",
+        "folder of the programs of another user", "OCH-SYS-06", "[ $(stat -c %U $LIB) = openclaw ]",
         do="chown openclaw $LIB", undo="chown root $LIB",
         values={"PATH": "/usr/local/lib/openclaw-hardening"},
     ),
@@ -152,8 +152,8 @@ SEEDED_FAULTS = (
         "sed -ri '/^\\[Unit|^\\[Service|^\\[Install|^Exec|^Type|^Wanted|^Environment/!d' "
         f"$S/{GATEWAY}; "
         f"systemctl daemon-reload; systemctl restart {GATEWAY}; "
-        f"cp -p /root/{GATEWAY} $S/{GATEWAY}; systemctl daemon-reload; settle",
-        undo=f"systemctl reset-failed; systemctl restart {GATEWAY}; settle",
+        f"cp -p /root/{GATEWAY} $S/{GATEWAY}; systemctl daemon-reload; stabilize",
+        undo=f"systemctl reset-failed; systemctl restart {GATEWAY}; stabilize",
         values={"UNIT": "openclaw-gateway.service"},
     ),
     edited(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness import SeededFault
 from proof import proof
 
-# As OpenClaw 2026.9.6 writes it about somebody who guesses.
+# As OpenClaw 2026.9.6 writes it about another user who guesses.
 LOCKOUT = (
     "2026-11-22T19:27:15.224+00:00 [ws] unauthorized conn=962af022-8413-494d-a806-dea303f81a73 peer=172.18.0.1:36588->"
     "172.18.0.2:18789 remote=172.18.0.1 client=cli cli v1.0 role=operator scopes=0 auth=token device=no platform=linux "

@@ -1,4 +1,4 @@
-"""Archives of a tiny image, whole and in every way that somebody could spoil them."""
+"""Archives of a tiny image, whole and in every way that another user could spoil them."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ BOMB_ARCHIVE = written(BOMB.parts())
 
 
 def with_manifest(entry: dict[str, object]) -> bytes:
-    """Write a good archive in which the part that docker load would believe says something else."""
+    """Write a good archive in which the part that docker load would believe reports something else."""
     return replaced("manifest.json", json.dumps([entry]).encode())
 
 

@@ -152,7 +152,7 @@ def images(host: LabHost) -> set[str]:
     return set(host.check(f"docker images --all --no-trunc --digests --format '{shown}'").splitlines())
 
 
-def litter(host: LabHost) -> str:
+def stale_files(host: LabHost) -> str:
     """Return what a move leaves when it leaves anything: uploads, temporary files, Docker's own."""
     return host.check(
         "find / -xdev \\( -name '*.hardening-tmp' -o -path '*/openclaw-hardening-image/*' -o -name image-coming \\)\n"

@@ -83,7 +83,7 @@ class Registry:
         }
 
     def requests(self, since: str) -> list[str]:
-        """Return method, status and path of what it was asked since a moment of its host's clock."""
+        """Return method, status and path of its response since a moment of its host's clock."""
         lines = self.host.check(
             f"journalctl --quiet --output=cat --unit docker-registry --since '@{since}'"
         ).splitlines()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from crafted import OTHER, written
-from fleet import BUILDER, DEPLOYER, IMAGE, LAB, RECORD, SOURCE, Fleet, forget, image_id, images, litter
+from fleet import BUILDER, DEPLOYER, IMAGE, LAB, RECORD, SOURCE, Fleet, forget, image_id, images, stale_files
 from lab_host import LabHost, kill_tree
 
 BUILT = "openclaw-hardening-build:openclaw"
@@ -34,10 +34,12 @@ def test_a_target_that_never_built_is_deployed_and_passes_the_audit(deployed: Fl
     found = {check["id"]: check["status"] for check in audit["checks"]}
     assert found["OCH-IMG-02"] == "pass"
     # A base, a build and a log of it are on the build host alone.
-    seen = deployed["alpha"].check("docker images --format '{{.Repository}}:{{.Tag}}'; ls /var/lib/openclaw-hardening")
-    assert IMAGE in seen
-    assert "base" not in seen
-    assert "build.log" not in seen
+    observed = deployed["alpha"].check(
+        "docker images --format '{{.Repository}}:{{.Tag}}'; ls /var/lib/openclaw-hardening"
+    )
+    assert IMAGE in observed
+    assert "base" not in observed
+    assert "build.log" not in observed
     assert "openclaw-hardening-base" in deployed.builder.check("docker images --format '{{.Repository}}'")
 
 
@@ -55,7 +57,7 @@ def test_the_rest_gets_the_same_image_and_record(deployed: Fleet):
     built = json.loads(deployed.builder.check(f"cat {BUILD_RECORD}"))
     assert records == [{**built, "ref": IMAGE}] * 2
     assert [host.check(f"stat -c '%U %a' {RECORD}") for host in deployed.targets] == ["root 600"] * 2
-    assert [litter(host) for host in deployed.hosts.values()] == ["", "", ""]
+    assert [stale_files(host) for host in deployed.hosts.values()] == ["", "", ""]
     assert image_id(deployed.builder) == ""  # the build host is no target
 
 
@@ -68,13 +70,13 @@ def test_a_second_run_moves_nothing_and_changes_nothing(deployed: Fleet):
     assert max(received.values()) < OVERHEAD, received
 
 
-def test_a_prediction_says_what_a_run_does_and_does_nothing(deployed: Fleet):
+def test_a_prediction_reports_what_a_run_does_and_does_nothing(deployed: Fleet):
     beta = deployed["beta"]
     forget(beta)
     before = images(beta)
     predicted = deployed.play("move.yml", "--check")
     assert images(beta) == before
-    assert litter(beta) == ""
+    assert stale_files(beta) == ""
     made = deployed.play("move.yml")
     assert predicted.changed() == made.changed() != []
     assert {task["host"] for task in made.tasks if task["changed"]} == {"beta"}
@@ -135,7 +137,7 @@ def test_a_tampered_archive_is_refused_and_nothing_is_loaded(without_image: Flee
     wanted = "taken out of" if tampered == "a bit" else "no archive"
     assert wanted in play.failure("beta")
     assert beta.check("docker images --all --quiet") == ""
-    assert litter(beta) == ""
+    assert stale_files(beta) == ""
     assert not archive.exists()
 
 
@@ -170,7 +172,7 @@ def test_a_killed_controller_leaves_nothing_that_the_next_run_does_not_tidy_up(w
     without_image.play("move.yml", "--limit", "beta")
     assert image_id(without_image["beta"]) == image_id(without_image.builder, BUILT)
     assert not without_image.play("move.yml", "--limit", "beta").changed()
-    assert [litter(host) for host in without_image.hosts.values()] == ["", "", ""]
+    assert [stale_files(host) for host in without_image.hosts.values()] == ["", "", ""]
     assert len(without_image["beta"].check("docker images --all --quiet").split()) == 1
     assert not list(without_image.cache.glob("*.part"))
 
@@ -189,7 +191,7 @@ def test_a_module_that_is_killed_while_it_loads_is_finished_by_the_next(without_
     process.communicate()
     assert "failed" not in beta.module("image_archive", options)
     assert not beta.module("image_archive", options)["changed"]
-    assert litter(beta) == ""
+    assert stale_files(beta) == ""
     assert len(beta.check("docker images --all --quiet").split()) == 1
     beta.check(f"rm {options['path']}")
 

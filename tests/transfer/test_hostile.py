@@ -1,4 +1,4 @@
-"""Archives that somebody crafted, held against the real daemon: refused, nothing loaded, nothing written."""
+"""Archives that another user crafted, held against the real daemon: refused, nothing loaded, nothing written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from crafted import BOMB, BOMB_ARCHIVE, ESCAPED, GOOD, IMAGE, LOWER, MISLEADING, TinyImage, hostile, layer, written
-from fleet import Fleet, images, litter
+from fleet import Fleet, images, stale_files
 from lab_host import LabHost
 
 NAME = "crafted:image"
@@ -30,7 +30,7 @@ def imported(host: LabHost, content: bytes, identity: str = IMAGE.id, **options:
 
 def nothing_of_it(host: LabHost, before: set[str]) -> None:
     assert images(host) == before
-    assert litter(host) == ""
+    assert stale_files(host) == ""
     assert host.run(f"ls {ESCAPED} {RECORDS}/image.json").stdout == ""
 
 
@@ -64,7 +64,7 @@ def test_layers_that_are_no_tar_are_refused_by_docker_and_nothing_stays(host):
     nothing_of_it(host, before)
 
 
-def test_what_the_archive_says_to_docker_load_is_not_believed(host):
+def test_what_the_archive_reports_to_docker_load_is_not_believed(host):
     answer = imported(host, MISLEADING)
     assert answer["actions"] == ["load", "tag"]
     try:

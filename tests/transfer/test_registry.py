@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fleet import IMAGE, Fleet, forget, image_id, images, litter
+from fleet import IMAGE, Fleet, forget, image_id, images, stale_files
 from lab_host import LabHost
 from registry import CA, HOST, REPOSITORY, Registry
 from secret_surfaces import needles, search
@@ -86,7 +86,7 @@ def test_every_host_has_the_same_image_by_digest(through: Fleet, registry: Regis
     assert through.archives() == []
     asked = registry.requests("0")
     assert any(f"/manifests/{registry.digest_of(identity)}" in line and '"GET' in line for line in asked)
-    # What is pulled is asked for by digest; the tag of the push says the image's id and is never read.
+    # What is pulled is asked for by digest; the tag of the push reports the image's id and is never read.
     assert not [line for line in asked if '"GET' in line and "/manifests/" in line and "/manifests/sha256:" not in line]
     for host in through.hosts.values():
         assert "registry.test" not in host.check("docker images --digests --format '{{.Repository}} {{.Digest}}'")
@@ -135,11 +135,11 @@ def lacking(through: Fleet, registry: Registry):
     """Take the image from beta."""
     forget(through["beta"])
     yield through
-    assert litter(through["beta"]) == ""
+    assert stale_files(through["beta"]) == ""
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "reported"),
     [
         ({"digest": WRONG}, "manifest unknown"),
         ({"digest": "hardened"}, "a digest"),
@@ -149,11 +149,11 @@ def lacking(through: Fleet, registry: Registry):
         ({"repository": REPOSITORY.replace("openclaw", "other")}, "found"),
     ],
 )
-def test_what_is_not_the_promised_image_is_refused_and_nothing_stays(lacking, registry, changes, said):
+def test_what_is_not_the_promised_image_is_refused_and_nothing_stays(lacking, registry, changes, output):
     before = images(lacking["beta"])
     answer = pull(lacking, registry, **changes)
     assert answer["failed"]
-    assert said in answer["msg"]
+    assert output in answer["msg"]
     assert registry.password not in json.dumps(answer)
     assert images(lacking["beta"]) == before
 

@@ -1,4 +1,6 @@
-"""Servers that hold whoever asks them, on loopback: each for a few seconds at most, and only while a test runs."""
+"""Servers that hold the process that asks them, on loopback: each for a few seconds at most, and only while a test
+runs.
+"""
 
 from __future__ import annotations
 

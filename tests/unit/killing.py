@@ -12,7 +12,7 @@ STEPS = ("link", "rename", "unlink", "fsync", "write", "open")
 
 
 def killed_at(step: int, work: Callable[[], object]) -> bool:
-    """Do the work in another process that is killed before its step of that number; say whether it was."""
+    """Do the work in another process that is killed before its step of that number; return whether it was."""
     child = os.fork()
     if child == 0:
         passed = 0

@@ -1,4 +1,5 @@
-"""Trials of refusals that need files, locks or stand-ins: the option that the message names, the refusal, the cure.
+"""Trials of refusals that need files, locks or stand-ins: the option that the message names, the refusal, the
+remediation.
 
 Each trial gets a folder of its own and returns the refused attempt and the same attempt with that option set.
 """
@@ -163,7 +164,7 @@ def a_pipe_in_the_sources(folder: Path) -> Any:
 
 @trial("checkout_path")
 def sources_that_change(folder: Path) -> Any:
-    """Somebody writes into the one tree while it is copied; the other one is at rest."""
+    """Another user writes into the one tree while it is copied; the other one is at rest."""
     moving, copy = checkout(folder), image_recipe._copy
 
     def attempt(path: Path) -> None:
@@ -198,7 +199,7 @@ def a_reference_that_nobody_reads(_folder: Path) -> Any:
 
 
 @trial("name")
-def the_name_of_somebody_elses_image(folder: Path) -> Any:
+def the_name_of_other_user_elses_image(folder: Path) -> Any:
     image = SimpleNamespace(id=IMAGE, created="2026-11-01", labels={})
     there = {"taken:here": image}
 
@@ -367,7 +368,7 @@ def no_room_for_a_candidate(_folder: Path) -> Any:
 
 
 @trial("project")
-def names_of_somebody_else(_folder: Path) -> Any:
+def names_of_other_user_else(_folder: Path) -> Any:
     """A container of another Compose project of that name."""
     there = {"openclaw": ["the container openclaw-app of the Compose project openclaw"]}
     return two(lambda project: ownership.refuse(there.get(project, []), project), "openclaw", "openclaw-two")
@@ -434,7 +435,7 @@ def a_shell_that_is_not_there(folder: Path) -> Any:
 
 @trial("uid")
 def no_free_number(_folder: Path) -> Any:
-    """Every number of the system's range, and the guide's, is somebody's."""
+    """Every number of the system's range, and the guide's, is another user's."""
     ranges = system_accounts.Ranges(uid_min=1000, sys_uid_min=900, sys_uid_max=999)
     accounts = {
         f"a{uid}": system_accounts.Account(f"a{uid}", "x", uid, uid, "", "/", "/usr/sbin/nologin")

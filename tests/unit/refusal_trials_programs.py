@@ -124,8 +124,8 @@ def an_image_that_runs_as_root(_folder: Path) -> Any:
         image: Any = SimpleNamespace(id="sha256:1", config={**CONFIG, "User": user})
         layers = {"RootFS": {"Layers": ["one"]}}
         api: Any = SimpleNamespace(api=SimpleNamespace(inspect_image=lambda _id: layers, history=lambda _id: []))
-        seen = build.image_verify.inspect(saved(layer(CONTENTS)), "/app", NOTHING)
-        with patch.object(build, "_contents", lambda *_: seen), patch.object(build, "discard", print):
+        observed = build.image_verify.inspect(saved(layer(CONTENTS)), "/app", NOTHING)
+        with patch.object(build, "_contents", lambda *_: observed), patch.object(build, "discard", print):
             build.verify(api, image, "/app", NOTHING)
 
     return two(attempt, "root", "1000:1000")
@@ -140,12 +140,12 @@ def a_configuration_that_openclaw_refuses(_folder: Path) -> Any:
 
     def attempt(bind: str) -> None:
         file = ManagedFile("/etc/openclaw/openclaw.json", json.dumps({"gateway": {"bind": bind}}).encode(), 0o400)
-        judge = SimpleNamespace(path=file.path, user="1:1", env=[], argv=["config", "validate"], option="config")
-        wanted: Any = SimpleNamespace(validation=judge, files=[file], container="openclaw-gateway", secrets=[])
+        check = SimpleNamespace(path=file.path, user="1:1", env=[], argv=["config", "validate"], option="config")
+        wanted: Any = SimpleNamespace(validation=check, files=[file], container="openclaw-gateway", secrets=[])
         valid = bind == "lan"
         issues = [] if valid else [{"path": "gateway.bind", "message": "Invalid input"}]
-        said = json.dumps({"valid": valid, "path": file.path, "issues": issues, "warnings": []})
-        answer = SimpleNamespace(rc=0 if valid else 1, stdout=said, stderr="")
+        output = json.dumps({"valid": valid, "path": file.path, "issues": issues, "warnings": []})
+        answer = SimpleNamespace(rc=0 if valid else 1, stdout=output, stderr="")
         with (
             patch.object(config_check, "run", lambda *_, **__: answer),
             patch.object(config_check, "allowed", lambda _module: 1),

@@ -32,11 +32,11 @@ def played(folder: Path, content: str, *, tasks: Sequence[dict[str, Any]] = (), 
 
     :param folder: for the playbook and what it writes.
     """
-    keep = {"ansible.builtin.copy": {"content": content, "dest": f"{folder}/said.json", "mode": "0600"}}
+    keep = {"ansible.builtin.copy": {"content": content, "dest": f"{folder}/reported.json", "mode": "0600"}}
     play["vars"] = {"ansible_python_interpreter": sys.executable, **play.get("vars", {})}
     play.update(hosts="localhost", connection="local", gather_facts=False, tasks=[*tasks, keep])
     (folder / "play.yml").write_text(json.dumps([play]))
     argv = [sys.executable, "-m", "ansible.cli.playbook", "-i", "localhost,", str(folder / "play.yml")]
     done = subprocess.run(argv, cwd=TOP, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    return json.loads((folder / "said.json").read_text())
+    return json.loads((folder / "reported.json").read_text())

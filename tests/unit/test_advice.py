@@ -1,4 +1,6 @@
-"""Every remediation can be followed to the letter, and a definition that the gate refuses is healed by what it says."""
+"""Every remediation can be followed to the letter, and a definition that the gate refuses is healed by what it
+reports.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.gate import refuse
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import from_compose
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
-from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import BY_SITE, RULES, judge_definition
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import BY_SITE, RULES, check_definition
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import OR, SITE, Rule
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "seeded_faults"))
@@ -26,13 +28,13 @@ RECORDED = Path(__file__).parent / "recorded"
 SEEDED_FAULTS = [fault for area in everything().values() for fault in area]
 BY_RULE = {rule.id: rule for rule in RULES}
 TODAY = date(2026, 11, 28)
-ASKED = [fault for fault in SEEDED_FAULTS if fault.compose and BY_RULE[fault.expected].asked]
+ASKED = [fault for fault in SEEDED_FAULTS if fault.compose and BY_RULE[fault.expected].declared]
 # Their definition passes the gate: it is the world that differs (a link, an address that the audit alone resolves).
 WORLD = {"link to Docker's socket", "link to /etc of the host, read-only"}
 
 
-def cure(rule: Rule) -> str:
-    return rule.cure(rule.id in BY_SITE)
+def fix(rule: Rule) -> str:
+    return rule.fix(rule.id in BY_SITE)
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.remediation], ids=lambda rule: rule.id)
@@ -48,7 +50,7 @@ def test_a_run_of_the_playbook_is_shown_where_a_seeded_fault_tries_it(identity: 
     assert any(fault.way == "site" for fault in SEEDED_FAULTS if fault.expected == identity)
 
 
-def test_only_a_person_judges_so_only_a_person_knows_what_to_do() -> None:
+def test_only_a_person_checks_so_only_a_person_knows_what_to_do() -> None:
     """What to look at (``expected``) is no remediation."""
     assert [rule.id for rule in RULES if rule.manual and rule.remediation] == []
 
@@ -58,18 +60,18 @@ def test_the_words_of_the_trial_are_those_of_the_rules() -> None:
 
 
 @pytest.mark.parametrize("fault", [fault for fault in ASKED if fault.name not in WORLD], ids=lambda fault: fault.name)
-def test_a_definition_that_the_gate_refuses_is_healed_by_what_the_refusal_says(fault: SeededFault) -> None:
+def test_a_definition_that_the_gate_refuses_is_healed_by_what_the_refusal_reports(fault: SeededFault) -> None:
     whole = json.loads((RECORDED / "compose-hardened.json").read_text())
     definition = Definition(
         copy.deepcopy(whole), {"address": "192.0.2.7", "docker": "991", "token": "0123456789abcdef" * 4}
     )
     fault.compose(definition)
-    said = refusal(definition, fault.expected)
-    if not said:
+    output = refusal(definition, fault.expected)
+    if not output:
         pytest.skip("the gate does not see it, the audit does")
     definition.whole["networks"] = {"default": None, **definition.whole.get("networks", {})}
     patient = advice.Patient(definition.gateway, {"UID": "1000", "GID": "1000", **fault.values})
-    way = advice.ways(said)[int(fault.way or 0)]
+    way = advice.ways(output)[int(fault.way or 0)]
     advice.follow(way, patient)
     assert refusal(definition, fault.expected) == ""
 
@@ -90,13 +92,13 @@ def resolve(service: dict) -> None:
 
 
 def refusal(definition: Definition, identity: str) -> str:
-    """Return the cure of a rule out of the gate's own message, or nothing."""
+    """Return the remediation of a rule out of the gate's own message, or nothing."""
     resolve(definition.gateway)
     services = [found for found in from_compose(definition.whole) if found.name == "openclaw-gateway"]
     try:
-        refuse(judge_definition(services, Baseline(), (), TODAY))
+        refuse(check_definition(services, Baseline(), (), TODAY))
     except HardeningError as error:
         for line in str(error).splitlines():
             if line.startswith(f"- {identity} "):
-                return line.partition("; cure: ")[2]
+                return line.partition("; remediation: ")[2]
     return ""

@@ -78,7 +78,7 @@ def calls(source: str) -> Iterator[tuple[str, str, ast.Call]]:
 
 
 def has(call: ast.Call, *names: str) -> bool:
-    """Say whether one of these keywords is given, and is not None."""
+    """Return whether one of these keywords is given, and is not None."""
     return any(
         keyword.arg in names and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is None)
         for keyword in call.keywords
@@ -379,7 +379,7 @@ def tasks(node: object) -> Iterator[dict]:
 
 
 @pytest.mark.parametrize("path", TASKS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_task_that_waits_says_how_long(path):
+def test_a_task_that_waits_reports_how_long(path):
     for task in tasks(yaml.safe_load(path.read_text())):
         for module, option in ENDING.items():
             given = task.get(f"ansible.builtin.{module}", {})

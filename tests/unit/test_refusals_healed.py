@@ -81,16 +81,16 @@ def advises(call: ast.Call) -> bool:
 @pytest.fixture
 def raised(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Place]]:
     """Write down where each HardeningError is made."""
-    seen: list[Place] = []
+    observed: list[Place] = []
     init = HardeningError.__init__
 
     def watched(self: HardeningError, *args: Any, **details: Any) -> None:
         frame = sys._getframe(1)
-        seen.append((place(Path(frame.f_code.co_filename)), frame.f_lineno))
+        observed.append((place(Path(frame.f_code.co_filename)), frame.f_lineno))
         init(self, *args, **details)
 
     monkeypatch.setattr(HardeningError, "__init__", watched)
-    yield seen
+    yield observed
 
 
 def message(attempt: Callable[[], object]) -> str:
@@ -132,9 +132,9 @@ def option(
     return name, lambda: read_options({**before, name: bad}), lambda: read_options({**before, name: well or good[name]})
 
 
-def value(judge: Callable[..., object], name: str, bad: Any, well: Any) -> Any:
+def value(check: Callable[..., object], name: str, bad: Any, well: Any) -> Any:
     """A refusal of one value."""
-    return name, lambda: judge(name, bad), lambda: judge(name, well)
+    return name, lambda: check(name, bad), lambda: check(name, well)
 
 
 def deployment(name: str, bad: Any, well: Any = None, **more: Any) -> Any:
@@ -233,11 +233,11 @@ OPTIONS = [
     unit_set("enabled", ["b.service"], ["a.service"]),
     unit_set("run", ["a.timer"], ["a.service"], units=[*UNIT_SET["units"], A_TIMER]),
     unit_set("exposure_limits", {"a.service": 11}, {"a.service": 2}),
-    ("shell", lambda: service_user.judge_shell("/bin/bash"), lambda: service_user.judge_shell("/usr/sbin/nologin")),
-    ("uid", lambda: service_user.judge_uid("root"), lambda: service_user.judge_uid("auto")),
-    ("uid", lambda: service_user.judge_uid("65534"), lambda: service_user.judge_uid("980")),
-    ("home", lambda: service_user.judge_home("/srv/a:b"), lambda: service_user.judge_home("/srv/a")),
-    ("comment", lambda: service_user.judge_comment("a:b"), lambda: service_user.judge_comment("a")),
+    ("shell", lambda: service_user.check_shell("/bin/bash"), lambda: service_user.check_shell("/usr/sbin/nologin")),
+    ("uid", lambda: service_user.check_uid("root"), lambda: service_user.check_uid("auto")),
+    ("uid", lambda: service_user.check_uid("65534"), lambda: service_user.check_uid("980")),
+    ("home", lambda: service_user.check_home("/srv/a:b"), lambda: service_user.check_home("/srv/a")),
+    ("comment", lambda: service_user.check_comment("a:b"), lambda: service_user.check_comment("a")),
     recipe("dockerfile", "dockerfile", "", "FROM a\n"),
     recipe("dockerfile", "dockerfile", "# syntax=x\nFROM a\n", "FROM a\n"),
     recipe("context", "context", {"../a": ""}, {"a": ""}),
@@ -275,8 +275,8 @@ OPTIONS = [
      lambda: service_user.refuse_homes(with_account(), "other", [])),
     ("rotate", lambda: gateway_token.decide(TOKEN_FILE, None, STRONG, True),
      lambda: gateway_token.decide(TOKEN_FILE, None, STRONG, False)),
-    ("directories", lambda: service_user.judge_directories("/var/lib/x", [{**FOLDER, "path": "/etc"}]),
-     lambda: service_user.judge_directories("/var/lib/x", [{**FOLDER, "path": "/var/lib/x/y"}])),
+    ("directories", lambda: service_user.check_directories("/var/lib/x", [{**FOLDER, "path": "/etc"}]),
+     lambda: service_user.check_directories("/var/lib/x", [{**FOLDER, "path": "/var/lib/x/y"}])),
 ]  # fmt: skip
 
 
@@ -370,8 +370,8 @@ def test_a_file_without_one_password(tmp_path, as_root, content):
     for name, text in (("bad", content), ("good", b"secret\n")):
         (tmp_path / name).write_bytes(text)
         (tmp_path / name).chmod(0o400)
-    said = message(lambda: registry.login("me", "", str(tmp_path / "bad")))
-    assert said.endswith("; set 'password_file'")
+    output = message(lambda: registry.login("me", "", str(tmp_path / "bad")))
+    assert output.endswith("; set 'password_file'")
     registry.login("me", "", str(tmp_path / "good"))
 
 
@@ -394,10 +394,10 @@ def test_a_tag_that_was_moved(tmp_path, monkeypatch):
         found = SimpleNamespace(image_id=(tmp_path / "openclaw:hardened").read_text())
         deploy_plan._refuse_other_image(wanted, found)
 
-    said = message(lambda: deploy(IMAGE))
-    assert said.endswith("; set 'image_id'")
+    output = message(lambda: deploy(IMAGE))
+    assert output.endswith("; set 'image_id'")
     deploy(OTHER_IMAGE)
-    run(said)
+    run(output)
     deploy(IMAGE)
 
 
@@ -415,7 +415,7 @@ def test_a_unit_that_nothing_enables(tmp_path):
             {**UNIT_SET, "units": [{"name": "a.service", "content": content}], "enabled": ["a.service"]}
         )
         status = manager.UnitStatus(unit_file_state=state, fragment=wanted.path("a.service"))
-        systemd_install._judge_installed(None, wanted, {"a.service": status})
+        systemd_install._check_installed(None, wanted, {"a.service": status})
 
     plain = "[Service]\nExecStart=/bin/true\n"
     assert message(lambda: install(plain)).endswith("; set 'units'")
@@ -427,11 +427,10 @@ def test_a_token_with_a_second_name(tmp_path):
     file = tmp_path / "gateway token"
     file.write_text(STRONG)
     os.link(file, tmp_path / "copy")
-    said = message(lambda: gateway_token.current_token(str(file), managed.look(str(file))))
+    output = message(lambda: gateway_token.current_token(str(file), managed.look(str(file))))
     folder, name = shlex.quote(str(tmp_path)), shlex.quote(str(file))
-    alone = (
-        f"mount -t tmpfs none {folder}; echo > {name}; ln {name} {folder}/copy; {commands(said)[0]}; stat -c %h {name}"
-    )
+    alone = f"mount -t tmpfs none {folder}; echo > {name}; ln {name} {folder}/copy; {commands(output)[0]}"
+    alone += f"; stat -c %h {name}"
     done = subprocess.run(["unshare", "--mount", "sh", "-euc", alone], check=True, capture_output=True, text=True)
     assert done.stdout == "1\n"
 
@@ -451,7 +450,7 @@ def test_every_place_that_advises_has_a_trial(raised: list[Place], tmp_path: Pat
     tried = {
         name
         for (file, first), (name, last) in there.items()
-        if any(file == seen and first <= line <= last for seen, line in raised)
+        if any(file == observed and first <= line <= last for observed, line in raised)
     }
     names = {name for name, _last in there.values()}
     untried = names - tried - set(ELSEWHERE)
@@ -463,9 +462,9 @@ def test_every_place_that_advises_has_a_trial(raised: list[Place], tmp_path: Pat
 ELSEWHERE = {
     "_deploy/plan.py _refuse_other_image f'{wanted.image_id}, the image that was verified; ": test_a_tag_that_was_moved,
     "_docker/registry.py _password 'one line of text'": test_a_file_without_one_password,
-    "_systemd/install.py _judge_installed 'a unit that [Install] enables'": test_a_unit_that_nothing_enables,
-    "_system/accounts.py _judge f'no privileged group; run `{cure}`'": test_privileged_groups,
-    "_system/accounts.py _judge needed": test_a_persons_account,
+    "_systemd/install.py _check_installed 'a unit that [Install] enables'": test_a_unit_that_nothing_enables,
+    "_system/accounts.py _check f'no privileged group; run `{remediation}`'": test_privileged_groups,
+    "_system/accounts.py _check needed": test_a_persons_account,
     "_files/safe_path.py _vet f'a directory that only its owner may write; run `": test_a_shared_directory,
     "modules/gateway_token.py current_token needed": test_a_token_with_a_second_name,
 }

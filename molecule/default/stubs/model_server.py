@@ -21,7 +21,7 @@ def text_of(message: dict) -> str:
 
 
 def answer(messages: list[dict]) -> dict:
-    """Decide what the model says: a call of the tool `exec`, or text.
+    """Decide what the model reports: a call of the tool `exec`, or text.
 
     OpenClaw appends a user message after each tool result, so the tool is asked for only while there is no result.
     """

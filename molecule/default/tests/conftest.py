@@ -73,7 +73,7 @@ def playbook(inventory, tmp_path_factory):
             "RECORDER_DIR": str(records),
         }
         # Not what is tested here, and done many times: each start of the real OpenClaw takes 20 s of a processor.
-        settings = {"openclaw_gateway_settle_seconds": 2, "openclaw_gateway_candidate": "never", **variables}
+        settings = {"openclaw_gateway_stabilize_seconds": 2, "openclaw_gateway_candidate": "never", **variables}
         argv = ["ansible-playbook", "--inventory", inventory, *options, "--extra-vars", json.dumps(settings),
                 str(CHECKOUT / "playbooks" / name)]  # fmt: skip
         result = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
@@ -107,7 +107,7 @@ def own_deployment(request, left_behind) -> None:
 
 @pytest.fixture(scope="module")
 def ssh(host) -> list[str]:
-    """Return the command that runs something on the host, as the inventory says."""
+    """Return the command that runs something on the host, as the inventory reports."""
     names = host.ansible.get_variables()
     return [
         "ssh",
@@ -151,12 +151,12 @@ def token(host) -> str:
 
 
 def ended_or_listening(process: subprocess.Popen, port: int) -> bool:
-    """Say whether it is known how it went."""
+    """Return whether it is known how it went."""
     return process.poll() is not None or listening(port)
 
 
 def listening(port: int) -> bool:
-    """Say whether the controller's own port answers."""
+    """Return whether the controller's own port answers."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

@@ -37,7 +37,7 @@ def http(port: int, path: str, token: str | None = None, body: dict | None = Non
 
 
 class Refused(Exception):
-    """The gateway said no; ``error`` is what it said."""
+    """The gateway reported no; ``error`` is what it reported."""
 
     def __init__(self, error: dict) -> None:
         super().__init__(error.get("message"))

@@ -100,12 +100,12 @@ def forget_logins(host) -> None:
     delete = "DELETE FROM config_machine_state WHERE state_key = 'authProfiles.store'"
     code = f"import sqlite3; {database}.execute({delete!r})"
     host.check_output(f"setpriv --reuid=openclaw --regid=openclaw --clear-groups python3 -c {shlex.quote(code)}")
-    host.run("rm -rf /var/lib/private/openclaw-auth-notifier/told.json %s", RECORD)
+    host.run("rm -rf /var/lib/private/openclaw-auth-notifier/reported.json %s", RECORD)
 
 
 @pytest.fixture(autouse=True)
 def afresh(host):
-    """No login, and nobody was told anything."""
+    """No login, and nobody was reported anything."""
     forget_logins(host)
 
 
@@ -153,13 +153,13 @@ def test_no_login_is_missing(host):
     assert len(received(host, "alerts")) == 1
 
 
-def test_a_login_with_time_left_is_ok_and_nobody_is_told(host):
+def test_a_login_with_time_left_is_ok_and_nobody_is_reported(host):
     log_in(host, "30d")
     assert check(host) == "ok"
     assert received(host, "alerts") + received(host, "sendMessage") == []
 
 
-def test_an_expiring_login_is_told_on_both_channels_once_an_hour(host):
+def test_an_expiring_login_is_reported_on_both_channels_once_an_hour(host):
     log_in(host, "1h")
     assert [check(host), check(host)] == ["expiring", "expiring"]
     [alert], [message] = received(host, "alerts"), received(host, "sendMessage")
@@ -170,7 +170,7 @@ def test_an_expiring_login_is_told_on_both_channels_once_an_hour(host):
     assert LOGIN not in host.check_output(f"cat {STATUS} {RECORD}") + journal(host, READER) + journal(host, NOTIFIER)
 
 
-def test_an_expired_login_is_told_and_so_is_its_renewal(host):
+def test_an_expired_login_is_reported_and_so_is_its_renewal(host):
     log_in(host, "1s")
     time.sleep(2)
     assert check(host) == "expired"
@@ -193,7 +193,7 @@ def test_an_unreadable_store_is_a_failed_unit_and_an_alert(host):
         host.run(f"rm -rf {STATE}/agents/spoilt; systemctl reset-failed {READER}")
 
 
-def test_an_alert_that_nobody_takes_is_an_error_and_is_sent_when_somebody_does(host, receiver):
+def test_an_alert_that_nobody_takes_is_an_error_and_is_sent_when_other_user_does(host, receiver):
     receiver(False)
     try:
         assert check(host) == "missing"

@@ -1,4 +1,4 @@
-"""Deployments that somebody made by hand: each finding was checked once, and they are frozen here."""
+"""Deployments that another user made by hand: each finding was checked once, and they are frozen here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROJECTS = {
 
 @pytest.fixture(scope="module")
 def projects(host):
-    """Start the three as somebody would by hand, and wait until each is healthy to Docker, or has ended."""
+    """Start the three as another user would by hand, and wait until each is healthy to Docker, or has ended."""
     try:
         for port, (project, (bind, files)) in enumerate(PROJECTS.items(), 18911):
             home = f"/srv/{project}"
@@ -45,7 +45,7 @@ def projects(host):
 
 
 def settled(host, project: str) -> bool:
-    """Say whether Docker calls the gateway healthy, or its container has ended."""
+    """Return whether Docker calls the gateway healthy, or its container has ended."""
     look = "docker inspect -f '{{.State.Status}} {{.State.Health.Status}}' %s"
     state, health = host.check_output(look, f"{project}-openclaw-gateway-1").split()
     return state == "exited" or health == "healthy"
@@ -53,9 +53,9 @@ def settled(host, project: str) -> bool:
 
 @pytest.fixture
 def audit(projects, playbook, tmp_path):
-    """Return a function that judges a project and says which rules fail and which could not be proven."""
+    """Return a function that checks a project and reports which rules fail and which is inconclusive."""
 
-    def judge(project: str) -> dict[str, list[str]]:
+    def check(project: str) -> dict[str, list[str]]:
         run = playbook(
             "verify.yml",
             openclaw_verify_containers=[],
@@ -72,7 +72,7 @@ def audit(projects, playbook, tmp_path):
         print(*(f"{check['id']} {check['status']}: {check['actual']}" for check in checks), sep="\n")
         return {word: sorted(check["id"] for check in checks if check["status"] == word) for word in ("fail", "error")}
 
-    return judge
+    return check
 
 
 def named(text: str) -> list[str]:
@@ -91,12 +91,12 @@ def test_upstreams_compose_file(audit):
 
 def test_the_guides_compose_file_does_not_start(audit):
     """Without a place for .cache it ends with exit code 78: next to nothing can be proven, nothing passes for it."""
-    unproven = """ACC 01 02 03 04
+    inconclusive = """ACC 01 02 03 04
 CTR 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16 19 24 26 27 28 29 30
 IMG 05 06 09
 NET 01 02 03 04 06 07 08 09 10 11 12 13 14
 SEC 03"""
-    assert audit("guide") == {"fail": named(f"{COMMON}\nCTR 01"), "error": named(unproven)}
+    assert audit("guide") == {"fail": named(f"{COMMON}\nCTR 01"), "error": named(inconclusive)}
 
 
 def test_the_guides_compose_file_with_a_place_for_the_cache_is_falsely_healthy(audit):

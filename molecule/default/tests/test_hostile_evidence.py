@@ -1,4 +1,4 @@
-"""A container that says hostile things about itself is judged, shown safely and never evaluated."""
+"""A container that reports hostile things about itself is checked, shown safely and never evaluated."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_hostile_evidence_is_shown_and_nothing_of_it_happens(host, hostile, play
     assert {check["status"] for check in checks if check["id"] in ("OCH-CTR-02", "OCH-CTR-10", "OCH-SEC-02")} == {
         "fail"
     }
-    assert not [check for check in checks if "the judge failed" in check["actual"]]
+    assert not [check for check in checks if "the check failed" in check["actual"]]
     # It is there, word for word where it is harmless, and nowhere as something that acts.
     assert any("{{ lookup(" in check["actual"] or "<img" in check["actual"] for check in checks)
     assert "<img src=x" not in reports[".html"]

@@ -1,4 +1,4 @@
-"""What the kernel says about every process of the container: not what a file asks for, but what is in force."""
+"""What the kernel reports about every process of the container: not what a file asks for, but what is in force."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import pytest
 from conftest import CONTAINER, on_host
 
-# Prints what /proc says, sampled for as long as a command runs beside the gateway.
+# Prints what /proc reports, sampled for as long as a command runs beside the gateway.
 # Processes are found by their control group, so `docker exec` is included; runc is not yet what it is going to start.
 LOOK = r"""
 import errno, glob, json, os, pathlib, subprocess, sys
@@ -104,14 +104,14 @@ def test_scratch_space_is_small_and_not_executable(mounts, path, size):
 
 
 def test_nothing_else_can_be_written(mounts):
-    """Docker's own /dev, /proc and /sys aside, what is mounted read-write is what was granted."""
+    """Docker's own /dev, /proc and /sys aside, what is mounted read-write is what was allowed."""
     writable = {path for path, mount in mounts.items() if "rw" in mount["options"]}
     own = {path for path in writable if path.split("/")[1] in ("dev", "proc", "sys")}
     assert writable - own == {STATE, *TMPFS}
 
 
 def test_a_program_in_scratch_space_does_not_run(host):
-    """The flag does what it says: a copy of a program that works cannot be run from there."""
+    """The flag does what it reports: a copy of a program that works cannot be run from there."""
     copy = "cp /bin/true {0}/probe && {0}/probe; code=$?; rm -f {0}/probe; exit $code"
     assert host.run("docker exec %s sh -c /bin/true", CONTAINER).rc == 0
     for path in TMPFS:

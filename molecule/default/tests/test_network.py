@@ -59,7 +59,7 @@ def test_a_container_on_another_network_does_not_reach_it(host, elsewhere):
         assert elsewhere(address) in ("timeout", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH"), address
 
 
-def test_the_api_says_no_without_the_token_and_yes_with_it(tunnel, token):
+def test_the_api_reports_no_without_the_token_and_yes_with_it(tunnel, token):
     """By the guide's SSH tunnel, so that the tunnel is shown, too."""
     assert http(tunnel, "/readyz")[0] == 200
     assert http(tunnel, "/tools/invoke", None, INVOKE)[0] == 401

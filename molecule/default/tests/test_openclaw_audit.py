@@ -1,4 +1,4 @@
-"""What OpenClaw says about itself, asked through the command on the host."""
+"""What OpenClaw reports about itself, asked through the command on the host."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_lan_a_capability_and_a_writable_root(host, ssh, deployed):
     [
         [],
         [{"id": "OCH-CTR-06", "reason": "it was meant for a while", "expires": "2026-01-31"}],
-        [{"id": "OCH-CTR-06", "reason": "another container", "target": "somebody-else"}],
+        [{"id": "OCH-CTR-06", "reason": "another container", "target": "someone-else"}],
     ],
     ids=["none", "ended", "elsewhere"],
 )
@@ -107,9 +107,9 @@ def test_one_address_and_one_more_place_to_write(host, ssh, deployed):
     assert sorted(address for address, answer in answers.items() if answer == "open") == sorted(["127.0.0.1", wanted])
     assert len(answers) > 2
     script = "cp /bin/true /opt/scratch/ && ! /opt/scratch/true 2>&1; touch /opt/other 2>&1"
-    said = host.run("docker exec %s sh -c %s", CONTAINER, script).stdout
-    assert "Permission denied" in said  # noexec
-    assert "Read-only file system" in said
+    output = host.run("docker exec %s sh -c %s", CONTAINER, script).stdout
+    assert "Permission denied" in output  # noexec
+    assert "Read-only file system" in output
 
 
 def test_stopped_and_back(host, playbook, deployed):

@@ -1,4 +1,4 @@
-"""Check mode tells exactly what a run then changes, and a second run changes nothing."""
+"""Check mode reports exactly what a run then changes, and a second run changes nothing."""
 
 from __future__ import annotations
 

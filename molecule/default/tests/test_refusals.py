@@ -1,6 +1,6 @@
-"""Bad input is refused before any change, with one message that names option, value and cure.
+"""Bad input is refused before any change, with one message that names option, value and remediation.
 
-One playbook run judges all cases: each is an alias of the host with one bad variable, and must fail by its own message.
+One playbook run checks all cases: each is an alias of the host with one bad variable, and must fail by its own message.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ COMPANIONS = {
     "base-unpinned": {"openclaw_image_base": "registry"},
     "uid-of-another-account": {"openclaw_instance": "other", "openclaw_gateway_port": 18790},
 }
-# Hosts that cannot be a target: how the same host is made to look to Ansible's Python, and what its refusal says.
+# Hosts that cannot be a target: how the same host is made to look to Ansible's Python, and what its refusal reports.
 ELSEWHERE = 'exec unshare --mount sh -c \'%s && exec /usr/bin/python3 "$@"\' python "$@"'
 HOSTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "no-systemd": (ELSEWHERE % "mount -t tmpfs none /run/systemd", ("systemd", "another PID 1", "make sandbox")),
@@ -83,8 +83,8 @@ def world(host):
         place, text = f"/root/{case}", f"#!/bin/sh\n{script}\n"
         host.check_output("printf '%%s' %s > %s && chmod 0755 %s", text, place, place)
     before = host.run(WORLD).stdout
-    seen = {"before": before, "look": lambda: host.run(WORLD).stdout}
-    yield seen
+    observed = {"before": before, "look": lambda: host.run(WORLD).stdout}
+    yield observed
     host.check_output(f"userdel sync-like; rm -f /tmp/os-release {' '.join(f'/root/{case}' for case in HOSTS)}")
 
 

@@ -70,7 +70,7 @@ def test_the_search_finds_what_is_planted(ssh, planted):
 
 @pytest.fixture(scope="module")
 def past(host, ssh, playbook, bridge, own_deployment):
-    """Return what deployments with canaries said and left: two that work, one that is refused, one that fails."""
+    """Return what deployments with canaries reported and left: two that work, one that is refused, one that fails."""
     canaries = {"first token": host.check_output(f"cat {TOKEN_FILE}")}
     canaries["operator's token"] = secrets.token_hex(40)
     canaries["weak token"] = f"weak{secrets.token_hex(8)}"
@@ -106,8 +106,8 @@ def test_the_runs_did_what_they_should(past):
 
 def test_ansible_shows_no_secret(past):
     """Not at -vvv, not in a diff, not when a run is refused or fails."""
-    shown = [(run, name) for run, said in past["runs"].items()
-             for name, canary in past["canaries"].items() if shows(canary, said.output)]  # fmt: skip
+    shown = [(run, name) for run, output in past["runs"].items()
+             for name, canary in past["canaries"].items() if shows(canary, output.output)]  # fmt: skip
     assert shown == []
 
 

@@ -1,4 +1,4 @@
-"""The audit of the real deployment: nothing to find, what is planted is found, and no secret is told."""
+"""The audit of the real deployment: nothing to find, what is planted is found, and no secret is reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def verify(playbook, tmp_path):
 
 
 def findings(report: dict) -> list[str]:
-    """Return the ids of what is wrong or could not be proven, of all hosts."""
+    """Return the ids of what is wrong or is inconclusive, of all hosts."""
     return sorted(
         check["id"] for host in report["hosts"] for check in host["checks"] if check["status"] in ("fail", "error")
     )
@@ -47,12 +47,12 @@ def test_check_mode_finds_the_same_and_writes_nothing(verify, tmp_path):
     assert not (tmp_path / "report").exists()
 
 
-def test_no_secret_is_told(host, verify, token, tmp_path):
+def test_no_secret_is_reported(host, verify, token, tmp_path):
     run, _report = verify("-vvv", "--diff")
     assert run.rc == 0
-    told = run.output + "".join(path.read_text() for path in (tmp_path / "report").iterdir())
-    assert "OCH-SEC-01" in told
-    assert token not in told
+    reported = run.output + "".join(path.read_text() for path in (tmp_path / "report").iterdir())
+    assert "OCH-SEC-01" in reported
+    assert token not in reported
 
 
 def test_a_root_process_beside_the_gateway_is_found_waived_and_gone(host, verify):

@@ -58,7 +58,7 @@ def paired(host, tunnel):
 
 
 def test_gateway_startup(host):
-    """From nothing to ready within the time that the health check allows, and Docker says so, too."""
+    """From nothing to ready within the time that the health check allows, and Docker reports so, too."""
     host.check_output("docker restart --time 30 %s", CONTAINER)
     wait_until(lambda: host.run("curl -sf -m 3 http://127.0.0.1:18789/readyz").rc == 0, "readiness", 120)
     state = "docker inspect -f '{{.State.Status}} {{.State.Health.Status}}' %s"
@@ -107,21 +107,21 @@ def test_the_agent_runs_a_command_in_the_hardened_container(host):
     command = (
         "id; hostname; grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status; touch /trace; touch /tmp/trace"
     )
-    said = turn(host, f"run: {command} && echo scratch-works")
+    output = turn(host, f"run: {command} && echo scratch-works")
     uid, gid = host.check_output("id -u openclaw"), host.check_output("id -g openclaw")
-    assert f"uid={uid}(node) gid={gid}(node)" in said
-    assert host.check_output("docker inspect -f '{{.Config.Hostname}}' %s", CONTAINER).strip() in said
+    assert f"uid={uid}(node) gid={gid}(node)" in output
+    assert host.check_output("docker inspect -f '{{.Config.Hostname}}' %s", CONTAINER).strip() in output
     for line in ("CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"):
-        assert line in said
-    assert "touch: cannot touch '/trace': Read-only file system" in said
-    assert "scratch-works" in said
+        assert line in output
+    assert "touch: cannot touch '/trace': Read-only file system" in output
+    assert "scratch-works" in output
 
 
 def test_a_command_of_the_agent_does_not_reach_the_host(host):
     """What the agent runs sees the container: not the host's files, and it cannot rewrite its own rules."""
-    said = turn(host, "run: ls /var/lib/openclaw-hardening; echo x >>/etc/openclaw/openclaw.json; cat /etc/passwd")
-    assert "cannot access '/var/lib/openclaw-hardening'" in said
-    assert "/etc/openclaw/openclaw.json: Read-only file system" in said or "Permission denied" in said
-    assert "node:x:" in said
+    output = turn(host, "run: ls /var/lib/openclaw-hardening; echo x >>/etc/openclaw/openclaw.json; cat /etc/passwd")
+    assert "cannot access '/var/lib/openclaw-hardening'" in output
+    assert "/etc/openclaw/openclaw.json: Read-only file system" in output or "Permission denied" in output
+    assert "node:x:" in output
     accounts = host.check_output("cut -d: -f1 /etc/passwd").split()
-    assert [account for account in accounts if f"\n{account}:" in said and account not in ("root", "node")] == []
+    assert [account for account in accounts if f"\n{account}:" in output and account not in ("root", "node")] == []

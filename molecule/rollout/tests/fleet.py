@@ -27,7 +27,7 @@ DEAD_CHANNEL: dict[str, Any] = json.loads((Path(__file__).parents[1] / "dead_cha
 LIGHT = {
     "openclaw_image_source": "checkout",
     "openclaw_image_checkout_path": "/root/checkout",
-    "openclaw_gateway_settle_seconds": 3,
+    "openclaw_gateway_stabilize_seconds": 3,
 }
 GATEWAY = DEAD_CHANNEL["long"] if LONG else {**LIGHT, **DEAD_CHANNEL["light"]}
 # What makes another image of the same OpenClaw within a minute: one small package more.

@@ -18,15 +18,15 @@ BAD_GATEWAY = """export function run() { console.error("cannot start"); process.
 
 
 @pytest.fixture(scope="module")
-def seen() -> dict:
+def observed() -> dict:
     """Return what one test leaves for the next."""
     return {}
 
 
-def test_the_first_version_is_the_same_image_everywhere(hosts, builder, seen):
-    seen["first"] = images(hosts)
-    assert len(set(seen["first"].values())) == 1
-    assert builder.check("docker inspect -f '{{.Id}}' openclaw-hardening-build:openclaw") == seen["first"]["one"]
+def test_the_first_version_is_the_same_image_everywhere(hosts, builder, observed):
+    observed["first"] = images(hosts)
+    assert len(set(observed["first"].values())) == 1
+    assert builder.check("docker inspect -f '{{.Id}}' openclaw-hardening-build:openclaw") == observed["first"]["one"]
     # Built once: the targets have neither a base nor a build's log.
     assert all(host.run("test -e /var/lib/openclaw-hardening/build.log").returncode for host in hosts.values())
 
@@ -37,7 +37,7 @@ def test_files_and_units_are_the_same_byte_by_byte(hosts):
     assert all(other == first for other in others)
 
 
-def test_check_mode_says_what_would_be_and_changes_nothing(rollout, hosts):
+def test_check_mode_reports_what_would_be_and_changes_nothing(rollout, hosts):
     before = containers(hosts)
     made = rollout("--check", **SECOND)
     assert made.rc == 0, made.output[-3000:]
@@ -46,26 +46,29 @@ def test_check_mode_says_what_would_be_and_changes_nothing(rollout, hosts):
     assert all(probes.failed == 0 for probes in made.probes.values())
 
 
-def test_the_second_version_goes_to_the_canary_and_then_to_all(rollout, hosts, seen):
+def test_the_second_version_goes_to_the_canary_and_then_to_all(rollout, hosts, observed):
     made = rollout(openclaw_rollout_batches=[1, "100%"], **SECOND)
     assert made.rc == 0, made.output[-6000:]
     assert made.results() == dict.fromkeys(NAMES, "updated")
-    seen["second"] = images(hosts)
-    assert len(set(seen["second"].values())) == 1
-    assert seen["second"] != seen["first"]
+    observed["second"] = images(hosts)
+    assert len(set(observed["second"].values())) == 1
+    assert observed["second"] != observed["first"]
     assert "telegram" in made.output
-    for name, told in made.hosts.items():
-        assert (told["image_before"], told["image_after"]) == (seen["first"][name], seen["second"][name])
-        # One gap, that of the gateway's own start; its users saw about what the report says.
-        assert 0 < told["seconds_failed"] < 120
-        assert abs(made.probes[name].failed_seconds - told["seconds_failed"]) < 3
+    for name, reported in made.hosts.items():
+        assert (reported["image_before"], reported["image_after"]) == (
+            observed["first"][name],
+            observed["second"][name],
+        )
+        # One gap, that of the gateway's own start; its users saw about what the report reports.
+        assert 0 < reported["seconds_failed"] < 120
+        assert abs(made.probes[name].failed_seconds - reported["seconds_failed"]) < 3
     (CHECKOUT / "build/rollout-measured.json").write_text(
         json.dumps({"seconds": made.seconds, "hosts": made.hosts}, indent=2) + "\n"
     )
 
 
 def test_a_dead_channel_is_a_warning_that_names_it(command, environment, hosts):
-    """It was dead in every rollout here; the audit says so in a rule of its own, and nothing else is wrong."""
+    """It was dead in every rollout here; the audit reports so in a rule of its own, and nothing else is wrong."""
     ready = "curl --silent --output /dev/null --write-out '%{http_code}' http://127.0.0.1:18789/readyz"
     assert {host.check(ready) for host in hosts.values()} == {"503"}
     argv = command("verify.yml", openclaw_verify_fail_on="high", **SECOND)
@@ -75,7 +78,7 @@ def test_a_dead_channel_is_a_warning_that_names_it(command, environment, hosts):
     assert "telegram" in done.stdout
 
 
-def test_again_it_touches_nobody(rollout, hosts, seen):
+def test_again_it_touches_nobody(rollout, hosts, observed):
     before = containers(hosts)
     made = rollout(openclaw_rollout_batches=["100%"], **SECOND)
     assert made.rc == 0, made.output[-3000:]
@@ -84,35 +87,35 @@ def test_again_it_touches_nobody(rollout, hosts, seen):
     assert all(probes.failed == 0 for probes in made.probes.values())
 
 
-def test_a_bad_version_stops_at_the_canary(rollout, hosts, builder, seen):
+def test_a_bad_version_stops_at_the_canary(rollout, hosts, builder, observed):
     archive = ["tar", "--create", "--directory", str(CHECKOUT / "tests/stub_gateway"), "."]
     tree = subprocess.run(archive, capture_output=True, check=True).stdout
     unpack = f"rm -rf {BAD_TREE}; mkdir {BAD_TREE}; tar --extract --directory {BAD_TREE}"
     subprocess.run([*builder.ssh, unpack], input=tree, check=True)
     builder.write(f"{BAD_TREE}/src/gateway.mjs", BAD_GATEWAY)
     before = containers(hosts)
-    seen["bad"] = {"openclaw_image_source": "checkout", "openclaw_image_checkout_path": BAD_TREE}
-    made = rollout(openclaw_rollout_batches=[1, "100%"], **seen["bad"])
+    observed["bad"] = {"openclaw_image_source": "checkout", "openclaw_image_checkout_path": BAD_TREE}
+    made = rollout(openclaw_rollout_batches=[1, "100%"], **observed["bad"])
     assert made.rc != 0
     assert made.results() == {"one": "rolled back", **dict.fromkeys(NAMES[1:], "not reached")}
     assert "exit code 3" in made.hosts["one"]["message"]
     # The candidate fell through: not even the canary's users noticed.
     assert {name: probes.failed for name, probes in made.probes.items()} == dict.fromkeys(NAMES, 0)
     assert containers(hosts) == before
-    assert images(hosts) == seen["second"]
+    assert images(hosts) == observed["second"]
 
 
-def test_what_was_taken_back_once_is_not_tried_on_another_host(rollout, hosts, seen):
+def test_what_was_taken_back_once_is_not_tried_on_another_host(rollout, hosts, observed):
     before = containers(hosts)
-    made = rollout(openclaw_rollout_batches=["100%"], **seen["bad"])
+    made = rollout(openclaw_rollout_batches=["100%"], **observed["bad"])
     assert made.rc != 0
-    assert "was taken back" in made.output
+    assert "was rolled back" in made.output
     assert "openclaw_rollout_retry_rejected" in made.output
     assert containers(hosts) == before
     assert {name: probes.failed for name, probes in made.probes.items()} == dict.fromkeys(NAMES, 0)
 
 
-def test_a_controller_that_is_killed_is_followed_by_a_run_that_finishes(command, environment, rollout, hosts, seen):
+def test_a_controller_that_is_killed_is_followed_by_a_run_that_finishes(command, environment, rollout, hosts, observed):
     """Killed while the second batch is under way; the run after it brings every host to the same end."""
     changed = {"openclaw_gateway_log_max_file": 4, **SECOND}
     argv = command("rollout.yml", openclaw_rollout_batches=[1, "100%"], **changed)

@@ -23,7 +23,7 @@ def escaped(text: str, kept: str = "") -> str:
 class HardeningError(Exception):
     """A refusal or failure that an operator can act on.
 
-    :param what: the thing that was judged (an option's name, a path, a unit).
+    :param what: the thing that was checked (an option's name, a path, a unit).
     :param found: what is there.
     :param needed: what is required instead.
     :param option: the module option that fixes it, or an empty string.
@@ -31,7 +31,9 @@ class HardeningError(Exception):
     """
 
     def __init__(self, what: str, found: str, needed: str, option: str = "", **details: object) -> None:
-        """Compose the message: what, found, needed, cure; whatever a program said, nothing in it moves a cursor."""
-        cure = f"; set {option!r}" if option else ""
-        super().__init__(escaped(f"{what}: found {found}, needed {needed}{cure}", kept="\n"))
+        """Compose the message: what, found, needed, remediation; whatever a program reported, nothing in it moves a
+        cursor.
+        """
+        fix = f"; set {option!r}" if option else ""
+        super().__init__(escaped(f"{what}: found {found}, needed {needed}{fix}", kept="\n"))
         self.details = details

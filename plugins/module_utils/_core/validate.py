@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Judges of text from outside: each returns its value, or refuses it with a message that an operator can act on."""
+"""Checks of text from outside: each returns its value, or refuses it with a message that an operator can act on."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def harmless(value: str, limit: int = 300) -> str:
 
 
 def spoken(text: str, limit: int = 800) -> str:
-    """What a program said at last, on one line; it may repeat anything that it was given."""
+    """What a program reported at last, on one line; it may repeat anything that it was given."""
     lines = " | ".join(filter(None, (line.strip() for line in text.splitlines())))
     return harmless(lines if len(lines) <= limit else f"… {lines[-limit:]}", limit + 2)
 

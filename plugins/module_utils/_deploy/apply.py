@@ -17,7 +17,13 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import history
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import journal as deploy_journal
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure import Explained, Explainer
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import Health, Probe, ask, settle, wait
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import (
+    Health,
+    Probe,
+    ask,
+    stabilize,
+    wait,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.journal import (
     Deployment,
     Journal,
@@ -26,7 +32,12 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.journal
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.liveness import Watch
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.logins import Logins
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Found, Plan, Wanted, published_at
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import (
+    Current,
+    Desired,
+    Plan,
+    published_at,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import Port, start_when_free
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.recovery import (
     CLEANUP_PENDING,
@@ -58,13 +69,13 @@ _LEASE_PATIENCE = 50.0
 
 
 @dataclass(frozen=True)
-class Rollout:
+class Deployer:
     """The acting half of a deployment."""
 
     service: Service
     places: Places
-    wanted: Wanted
-    found: Found
+    wanted: Desired
+    found: Current
     explainer: Explainer
     warnings: list[str] = field(default_factory=list)
 
@@ -152,7 +163,7 @@ class Rollout:
     def _probe_before(self, container: Container | None) -> Probe:
         """Return how the replaced deployment is asked: at its own port, and nothing that its gateway does not know."""
         port = published_port(container, self.wanted.probe.port)
-        probe = replace(self.wanted.probe, port=port, settle=0, essential=(), require_dependencies=False)
+        probe = replace(self.wanted.probe, port=port, stabilize=0, essential=(), require_dependencies=False)
         return probe.without(self.found.health.unknown)
 
     def _saved(self, path: str, secret: bool) -> SavedFile:
@@ -165,7 +176,7 @@ class Rollout:
         return self.found.files[path] if path in self.found.files else look(path)
 
     def _moves_state(self) -> bool:
-        """Say whether the state of before is needed to go back: another image migrates it, a way back exchanges it.
+        """Return whether the state of before is needed to go back: another image migrates it, a rollback exchanges it.
 
         Where no container is left to tell, the image may be another one, too.
         """
@@ -175,7 +186,7 @@ class Rollout:
 
     @property
     def _copies_state(self) -> bool:
-        """Say whether the state may be copied; a way back always does it."""
+        """Return whether the state may be copied; a rollback always does it."""
         return bool(self.wanted.state_dir) and (self.wanted.copy_state or self.wanted.rolling_back)
 
     def _snapshot(self) -> Mirror:
@@ -186,13 +197,13 @@ class Rollout:
     # --- the candidate --------------------------------------------------------------------------------------------
 
     def _wants_candidate(self, plan: Plan) -> bool:
-        """Say whether there is something to protect, and room for a second one."""
+        """Return whether there is something to protect, and room for a second one."""
         if plan.container != "recreate" or not self.found.health.up or self.wanted.candidate == "never":
             return False
         if self.wanted.state_dir and not self._copies_state:
             self.warnings.append(
                 f"{self.wanted.state_dir} was not copied: no candidate was tried, and when another image migrates the "
-                "state there is no way back; set 'copy_state' to true as soon as there is room again"
+                "state there is no rollback; set 'copy_state' to true as soon as there is room again"
             )
             return False
         free = proc.memory("MemAvailable")
@@ -239,7 +250,7 @@ class Rollout:
         container = self.found.container
         if self.wanted.state_source or container is None:
             mirror.run()
-        elif not mirror.run_live():  # it never rests: it has to hold its breath for the last changes
+        elif not mirror.run_live():  # it never rests: it has to pause for the last changes
             self.service.pause(container)
             try:
                 mirror.run()
@@ -319,7 +330,7 @@ class Rollout:
         progress.step("waiting until the gateway is ready")
         seconds = wait(probe, Watch(find), self._port).seconds
         progress.step("watching that it stays ready")
-        settle(probe, Watch(find, steady=True), self._port)
+        stabilize(probe, Watch(find, steady=True), self._port)
         container = find()
         expected = self.wanted.image_id
         if container is None or (expected and container.image_id != expected):
@@ -364,13 +375,13 @@ class Rollout:
         else:
             failure = self.explainer.plain(error)
         restorer = self._restorer
-        guilty = isinstance(error, Explained) or journal.phase == deploy_journal.STARTING
+        image_at_fault = isinstance(error, Explained) or journal.phase == deploy_journal.STARTING
         try:
             serves, outcome = restorer.undo(journal, well=self.found.health.ok)
-            if guilty and journal.before.image_id not in ("", journal.image_id):
+            if image_at_fault and journal.before.image_id not in ("", journal.image_id):
                 history.reject(self.places.record_dir, journal.image_id, failure.what)
         except Exception as second:
-            serves = f"the way back failed, too: {second}. {restorer.by_hand(journal.before)}"
+            serves = f"the rollback failed, too: {second}. {restorer.by_hand(journal.before)}"
             outcome = ROLLBACK_FAILED
         return failure.error(serves, outcome)
 

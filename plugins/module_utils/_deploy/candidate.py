@@ -87,7 +87,7 @@ def definition(
 def _given(
     resolved: Mapping[str, Any], mine: Mapping[str, Any], kind: str, places: Mapping[str, str]
 ) -> dict[str, dict[str, Any]]:
-    """Return the secrets or configs that are used, from their stand-ins; Compose derives their names anew."""
+    """Return the secrets or configs that are used, from their stand-ins; Compose derives their names again."""
     used = {entry.get("source") for entry in mine.get(kind) or []}
     found: dict[str, dict[str, Any]] = {}
     for name, entry in (resolved.get(kind) or {}).items():
@@ -167,7 +167,7 @@ class Candidate:
         label = {"label": f"{LABEL_PROJECT}={self.project}"}
         remove_networks(self.api, self.project, [found["Id"] for found in client.networks(filters=label)])
         for volume in client.volumes(filters=label)["Volumes"] or []:
-            with suppress(*daemon_errors()):  # somebody uses it
+            with suppress(*daemon_errors()):  # another user uses it
                 client.remove_volume(volume["Name"])
 
     def _containers(self) -> list[Container]:

@@ -28,7 +28,7 @@ def read(places: Places, project: str, container: str, definition: str) -> Claim
 
 
 def write(places: Places, project: str) -> None:
-    """Say that nothing foreign was in the way when we deployed here first, before anything is written."""
+    """Report that nothing foreign was in the way when we deployed here first, before anything is written."""
     write_json(_path(places), {"project": project})
 
 

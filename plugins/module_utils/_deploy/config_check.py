@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Let the application judge its configuration, in a container that can do nothing else."""
+"""Let the application check its configuration, in a container that can do nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Wanted
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Desired
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import cli
 from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.redact import LONG_HEX, Redactor
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import (
@@ -30,32 +30,32 @@ _CAGE = [
     *("--log-driver", "none", "--tmpfs", "/tmp:noexec,nosuid,nodev,size=100m,mode=1777"),  # noqa: S108
 ]
 
-# On the check's container: the second after boot at which whoever started it has given it up.
+# On the check's container: the second after boot at which the process that started it has given it up.
 _LABEL = "io.openclaw.hardening.check-ends"
 _REMOVAL = 30.0
 _LONG = 86400
 
 
-def validate(module: AnsibleModule, docker_host: str, wanted: Wanted, image_id: str) -> list[str]:
-    """Judge the file that ``wanted.validation`` names, before anything is touched; return the warnings."""
-    judge = wanted.validation
-    if judge is None:
+def validate(module: AnsibleModule, docker_host: str, wanted: Desired, image_id: str) -> list[str]:
+    """Check the file that ``wanted.validation`` names, before anything is touched; return the warnings."""
+    check = wanted.validation
+    if check is None:
         return []
-    text = next(file.content for file in wanted.files if file.path == judge.path).decode()
+    text = next(file.content for file in wanted.files if file.path == check.path).decode()
     _remove_forgotten(module, docker_host)
     hidden = Redactor(wanted.secrets, LONG_HEX)
     name = f"{wanted.container}-check-{secrets.token_hex(4)}"
     ends = _after_boot() + int(allowed(module)) + 60
-    argv = [*cli(docker_host), *_CAGE, "--name", name, "--label", f"{_LABEL}={ends}", "--user", judge.user]
-    for setting in judge.env:
+    argv = [*cli(docker_host), *_CAGE, "--name", name, "--label", f"{_LABEL}={ends}", "--user", check.user]
+    for setting in check.env:
         argv += ["--env", setting]
     try:
         answer = run(
             module,
-            [*argv, "--", image_id, *judge.argv],
+            [*argv, "--", image_id, *check.argv],
             data=text,
             check=False,
-            waits_for=f"OpenClaw's check of {judge.path}",
+            waits_for=f"OpenClaw's check of {check.path}",
         )
     except DeadlinePassedError as error:
         # Its client alone was ended; the container does not end with it.
@@ -66,12 +66,12 @@ def validate(module: AnsibleModule, docker_host: str, wanted: Wanted, image_id: 
         raise
     issues, warnings = ([hidden(text) for text in texts] for texts in read_verdict(answer.stdout))
     if answer.rc != 0 or issues:
-        said = "; ".join(issues) or hidden(answer.stderr or answer.stdout).strip()[-800:]
+        output = "; ".join(issues) or hidden(answer.stderr or answer.stdout).strip()[-800:]
         raise HardeningError(
-            judge.option or judge.path,
-            said,
-            f"what OpenClaw accepts in {judge.path}",
-            judge.option,
+            check.option or check.path,
+            output,
+            f"what OpenClaw accepts in {check.path}",
+            check.option,
             rc=answer.rc,
             outcome="unchanged",
         )

@@ -53,7 +53,7 @@ class Explained(Exception):
 class Explainer:
     """Looks into failures.
 
-    :param hints: subject of a diagnosis to how its cure is done where the caller comes from.
+    :param hints: subject of a diagnosis to how its remediation is done where the caller comes from.
     :param secrets: what must not show.
     """
 
@@ -73,7 +73,7 @@ class Explainer:
         own: Probe | None = None,
         stand_ins: Mapping[str, str] | None = None,
     ) -> Failure:
-        """Look into the failure of a container; whatever goes wrong while looking, the way back has to be gone.
+        """Look into the failure of a container; whatever goes wrong while looking, the rollback has to be gone.
 
         :param own: how it is asked when its port is not published.
         :param stand_ins: what was mounted in place of the real things: path on the host to its stand-in.

@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Why a deployment failed, and what to change: the cases of the guide's troubleshooting, told from facts.
+"""Why a deployment failed, and what to change: the cases of the guide's troubleshooting, reported from facts.
 
 The texts are what OpenClaw 2026.9.6, Node.js and Docker were seen to write (``tests/unit/recorded/failure-*.txt``).
-A log may say anything: it picks the case, and a path only to look its owner up; what a cure names to be changed on the
+A log may say anything: it picks the case, and a path only to look its owner up; what a remediation names to be
+changed on the
 host comes from the definition.
 """
 
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless, printable
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import Listener
 
-# What a cure may be about; who deploys can say for each how it is done there.
+# What a remediation may be about; who deploys can say for each how it is done there.
 SUBJECTS = ("bind", "config", "image", "memory", "owner", "port", "secret", "tmpfs")
 EX_CONFIG = 78  # sysexits.h; OpenClaw's "fix the configuration, do not try again"
 _KILLED = 137
@@ -34,7 +35,7 @@ _READ_ONLY = (
     re.compile(rf"EROFS: read-only file system, \w+ {_QUOTED}"),
     re.compile(rf"{_NAMED}: read-only file system", re.I),
 )
-# Node.js says ENOENT when it may not make a directory's parent because the file system is read-only.
+# Node.js reports ENOENT when it may not make a directory's parent because the file system is read-only.
 _MISSING = (
     re.compile(rf"ENOENT: no such file or directory, mkdir {_QUOTED}"),
     re.compile(r"Unable to create fallback OpenClaw temp dir: (?P<path>/[^\s|;,]+)"),
@@ -51,7 +52,7 @@ _NO_PROVIDER = re.compile(r"Secret provider \"(?P<provider>[\w.-]+)\" is not con
 _MISMATCH = re.compile(r"\bunauthorized\b.*\breason=(?:token|password)_mismatch\b")
 _TAKEN = re.compile(r"port is already allocated|address already in use|EADDRINUSE|Ports are not available", re.I)
 _REFUSED = re.compile(r"Gateway failed to start: |Gateway start blocked: |Refusing to |Invalid config at ")
-# What OpenClaw says after the reason, and what helps on a desktop only.
+# What OpenClaw reports after the reason, and what helps on a desktop only.
 _ADVICE = re.compile(
     r"Run \"openclaw|Config write audit|If startup|Container environment|Set OPENCLAW|Automatic triage|$"
 )
@@ -104,7 +105,7 @@ class Facts:
     taken_by: tuple[str, ...] = ()
     # Whether the host got any HTTP answer there.
     answered: bool = False
-    # What it listens on in its own network, and what Docker's health check says.
+    # What it listens on in its own network, and what Docker's health check reports.
     inside: tuple[Listener, ...] = ()
     inside_port: int = 0
     healthy_inside: bool = False
@@ -116,12 +117,13 @@ class Diagnosis:
 
     subject: str
     cause: str
-    cure: str
+    fix: str
 
     def text(self, hints: Mapping[str, str]) -> str:
-        """Put both in one line; a hint says how the cure is done where the caller comes from."""
+        """Put both in one line; a hint reports how the remediation is done where the caller comes from."""
         hint = hints.get(self.subject, "")
-        return f"diagnosis: {harmless(self.cause, 900)}; cure: {harmless(self.cure, 600)}{f' ({hint})' if hint else ''}"
+        fix = f"{harmless(self.fix, 600)}{f' ({hint})' if hint else ''}"
+        return f"diagnosis: {harmless(self.cause, 900)}; remediation: {fix}"
 
 
 def hints_from(values: Mapping[str, str] | None) -> dict[str, str]:
@@ -142,10 +144,10 @@ def diagnose(facts: Facts) -> Diagnosis | None:
 
 
 def _port_taken(facts: Facts) -> Diagnosis | None:
-    said = [facts.failure, *(facts.log if facts.exit_code else ())]
-    if not _first(said, [_TAKEN]):
+    output = [facts.failure, *(facts.log if facts.exit_code else ())]
+    if not _first(output, [_TAKEN]):
         return None
-    who = " and ".join(facts.taken_by) or "somebody who is gone by now"
+    who = " and ".join(facts.taken_by) or "another user who is gone by now"
     cause = f"port {facts.port} of the host is taken by {who}"
     return Diagnosis("port", cause, "stop that one, or change 'published' in `ports:` of the service")
 
@@ -166,20 +168,20 @@ def _old_node(facts: Facts) -> Diagnosis | None:
         return None
     needed = match["range"] or match["use"]
     cause = f"the image has Node.js {match['found']}, OpenClaw needs {needed}"
-    return Diagnosis("image", cause, "build the image anew on a base with such a Node.js, and name it in `image:`")
+    return Diagnosis("image", cause, "build the image again on a base with such a Node.js, and name it in `image:`")
 
 
 def _not_writable(facts: Facts) -> Diagnosis | None:
     path = _path_in(facts.log, _READ_ONLY)
     if not path:
         path = _path_in(facts.log, _MISSING) if facts.read_only else ""
-        # On a place that can be written, ENOENT is what it says.
+        # On a place that can be written, ENOENT is what it reports.
         if not path or at(path, facts.mounts) or any(_below(path, place) for place in facts.tmpfs):
             return None
     mount = at(path, facts.mounts)
     if mount:
-        cure = f"leave out `read_only:` of the volume {mount.target}, unless it is OpenClaw that should not write there"
-        return Diagnosis("", f"it has to write {path}, but {mount.target} is mounted read-only", cure)
+        fix = f"leave out `read_only:` of the volume {mount.target}, unless OpenClaw is meant not to write there"
+        return Diagnosis("", f"it has to write {path}, but {mount.target} is mounted read-only", fix)
     place = _scratch(path)
     cause = f"it has to write {path} in a read-only root file system"
     if place in ("/", "/app", "/bin", "/etc", "/home", "/home/node", "/lib", "/opt", "/sbin", "/usr", "/var"):
@@ -197,17 +199,17 @@ def _not_allowed(facts: Facts) -> Diagnosis | None:
     mount = at(path, facts.mounts)
     user = facts.user
     if scratch and user and not (mount and len(mount.target) > len(scratch)):
-        cure = f'add "uid={user[0]},gid={user[1]}" to the line of {scratch} in `tmpfs:` of the service'
-        return Diagnosis("tmpfs", f"user {user[0]} may not use {path}: that tmpfs is not its own", cure)
+        fix = f'add "uid={user[0]},gid={user[1]}" to the line of {scratch} in `tmpfs:` of the service'
+        return Diagnosis("tmpfs", f"user {user[0]} may not use {path}: that tmpfs is not its own", fix)
     if mount is None or user is None:
-        cure = f"mount a place of its own there (`volumes:` or `tmpfs:`), or build the image so that {path} is readable"
-        return Diagnosis("image", f"{path} of the image denies access to the container's user", cure)
+        fix = f"mount a place of its own there (`volumes:` or `tmpfs:`), or build the image so that {path} is readable"
+        return Diagnosis("image", f"{path} of the image denies access to the container's user", fix)
     place, owner = (facts.denied[1], facts.denied[2]) if facts.denied else (mount.source, mount.owner)
     # The mount first: what lies below it most often has the same wrong owner.
     if mount.owner and mount.owner.uid != user[0]:
         place, owner = mount.source, mount.owner
     if owner is None:
-        return Diagnosis("owner", f"{path} is denied and {mount.source} is not there", f"make {mount.source} anew")
+        return Diagnosis("owner", f"{path} is denied and {mount.source} is not there", f"make {mount.source} again")
     return _wrong_owner(path, place, owner, user, mount)
 
 
@@ -257,16 +259,16 @@ def _readable_secret(mount: Mount, user: tuple[int, int] | None) -> bool:
 
 
 def _refused_configuration(facts: Facts) -> Diagnosis | None:
-    said = _own_words(facts.log)
+    output = _own_words(facts.log)
     if facts.exit_code != EX_CONFIG and not any("Invalid config at " in line for line in facts.log):
         return None
-    return Diagnosis("config", f"OpenClaw refuses its configuration: {said}", "correct openclaw.json")
+    return Diagnosis("config", f"OpenClaw refuses its configuration: {output}", "correct openclaw.json")
 
 
 def _other_token(facts: Facts) -> Diagnosis | None:
     if not _first(facts.log, [_MISMATCH]):
         return None
-    cause = "somebody shows another token than the gateway's"
+    cause = "another user shows another token than the gateway's"
     return Diagnosis("secret", cause, "give the client the value of the file in `secrets:`; after a change recreate")
 
 
@@ -277,8 +279,10 @@ def _not_reachable(facts: Facts) -> Diagnosis | None:
     here = [found.address for found in facts.inside if found.port == facts.inside_port]
     if here and all(address.startswith(_LOOPBACK) for address in here):
         cause = f"inside its container it listens on {' and '.join(here)} only, which not even the host can reach"
-        cure = 'set "gateway.bind" to "lan" in openclaw.json; who gets in from outside is said by host_ip in `ports:`'
-        return Diagnosis("bind", cause, cure)
+        fix = (
+            'set "gateway.bind" to "lan" in openclaw.json; who gets in from outside is reported by host_ip in `ports:`'
+        )
+        return Diagnosis("bind", cause, fix)
     others = sorted({found.port for found in facts.inside if not found.address.startswith(_LOOPBACK)})
     if facts.inside_port and others and not here:
         cause = f"it listens on port {', '.join(map(str, others))} in its container, {facts.inside_port} is published"
@@ -313,7 +317,7 @@ def _first(lines: Iterable[str], patterns: Iterable[re.Pattern[str]]) -> re.Matc
 
 
 def denied_path(lines: Iterable[str]) -> str:
-    """Return the path in the container that somebody was denied, or nothing."""
+    """Return the path in the container that another user was denied, or nothing."""
     return _path_in(lines, _DENIED)
 
 
@@ -327,7 +331,7 @@ def _own_words(lines: tuple[str, ...]) -> str:
     plain = [_START.sub("", line, count=1).strip() for line in lines]
     start = next((number for number, line in enumerate(plain) if _REFUSED.match(line)), None)
     if start is None:
-        return next((line for line in reversed(plain) if line), "(it says nothing)")
+        return next((line for line in reversed(plain) if line), "(it reports nothing)")
     reason = [plain[start]]
     for line in plain[start + 1 : start + 6]:
         if _ADVICE.match(line):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless, shown
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Wanted
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Desired
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import find_image
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import (
     Settings,
@@ -26,7 +26,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine 
     WAIVER_ARGUMENTS,
     Finding,
     Waiver,
-    judge_definition,
+    check_definition,
     waivers_from,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import EVERYWHERE
@@ -48,7 +48,7 @@ POLICY_ARGUMENTS: dict[str, Any] = {
 }
 
 _CAPABILITY = re.compile(r"[A-Z][A-Z_]{2,39}")
-# What a definition may leave to its image, and the rule that then cannot be judged without that.
+# What a definition may leave to its image, and the rule that then cannot be checked without that.
 _FROM_IMAGE = {
     "OCH-CTR-02": "user",
     "OCH-IMG-01": "user",
@@ -59,7 +59,7 @@ _FROM_IMAGE = {
 
 @dataclass(frozen=True)
 class Gate:
-    """What the operator grants, and the rules that need not hold."""
+    """What the operator allows, and the rules that need not hold."""
 
     allowed: Baseline
     waivers: tuple[Waiver, ...]
@@ -73,11 +73,11 @@ def gate_from(params: dict[str, Any]) -> Gate:
             raise HardeningError(
                 "policy.addresses", shown(address), f"addresses of the host, or {EVERYWHERE}", "policy"
             )
-    granted = capabilities(policy["capabilities"])
-    for name in granted:
+    permitted = capabilities(policy["capabilities"])
+    for name in permitted:
         if not _CAPABILITY.fullmatch(name) or name == "ALL":
             raise HardeningError("policy.capabilities", shown(name), "capabilities such as NET_BIND_SERVICE", "policy")
-    return Gate(Baseline(tuple(policy["addresses"]), granted), waivers_from("waivers", params["waivers"]))
+    return Gate(Baseline(tuple(policy["addresses"]), permitted), waivers_from("waivers", params["waivers"]))
 
 
 def _is_address(text: str) -> bool:
@@ -88,15 +88,15 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def judge(
-    gate: Gate, compose: Compose, api: DockerClient | None, wanted: Wanted, *, predicting: bool, today: date
+def check(
+    gate: Gate, compose: Compose, api: DockerClient | None, wanted: Desired, *, predicting: bool, today: date
 ) -> list[Finding]:
-    """Judge each service of a definition, with what its image adds.
+    """Check each service of a definition, with what its image adds.
 
     A waiver for the container that is deployed is one for its helpers, too: they are made from the same definition, and
     nobody audits them.
 
-    :param predicting: the image may still be missing: what the definition leaves to it is not judged then.
+    :param predicting: the image may still be missing: what the definition leaves to it is not checked then.
     """
     services: list[Settings] = []
     helpers: list[Settings] = []
@@ -110,13 +110,13 @@ def judge(
     wider = tuple(
         replace(waiver, target="") if waiver.target == wanted.container else waiver for waiver in gate.waivers
     )
-    findings = judge_definition(services, gate.allowed, gate.waivers, today)
-    findings += judge_definition(helpers, gate.allowed, wider, today)
+    findings = check_definition(services, gate.allowed, gate.waivers, today)
+    findings += check_definition(helpers, gate.allowed, wider, today)
     return [found for found in findings if not _left_open(found, guesses)]
 
 
 def _left_open(found: Finding, guesses: dict[str, Settings]) -> bool:
-    """Say whether only the missing image could tell."""
+    """Return whether only the missing image could tell."""
     settings, field = guesses.get(found.target), _FROM_IMAGE.get(found.rule.id)
     return found.bad and settings is not None and field is not None and not getattr(settings, field)
 
@@ -128,13 +128,13 @@ def refuse(findings: Iterable[Finding], secrets: Collection[str] = ()) -> None:
         if found.bad:
             late = f" (its waiver ended on {found.waiver.expires})" if found.expired and found.waiver else ""
             change = found.rule.change
-            key = (found.rule.id, found.rule.title, found.actual, late, f"; cure: {change}" if change else "")
+            key = (found.rule.id, found.rule.title, found.actual, late, f"; remediation: {change}" if change else "")
             broken.setdefault(key, []).append(found.target)
     if not broken:
         return
     lines = [
-        f"- {number} ({title}): {_clean(', '.join(targets), secrets)}: {_clean(actual, secrets)}{late}{cure}"
-        for (number, title, actual, late, cure), targets in broken.items()
+        f"- {number} ({title}): {_clean(', '.join(targets), secrets)}: {_clean(actual, secrets)}{late}{fix}"
+        for (number, title, actual, late, fix), targets in broken.items()
     ]
     count = len({number for number, *_rest in broken})
     raise HardeningError(

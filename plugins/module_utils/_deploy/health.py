@@ -4,7 +4,7 @@
 
 *Started*: start-up is over; gates a candidate and a swap. *Alive*: the process answers. *Serving*: a request with the
 token is answered, and one without it is refused. *Dependencies*: what the service needs elsewhere (channels) is ready;
-never a fault of the service, unless the operator says so.
+never a fault of the service, unless the operator asks for it.
 
 Docker calls a gateway healthy that only its own container can reach, and a TCP connect proves the port proxy alone:
 only an HTTP answer through the published port counts, and only from Docker's listener (``_port``).
@@ -44,7 +44,7 @@ class Probe:
     port: int
     timeout: float
     # Seconds that it has to stay well after it was ready.
-    settle: float = 0
+    stabilize: float = 0
     started: str = ""
     alive: str = ""
     # A POST there is only for who has the token of ``token_file``.
@@ -106,18 +106,20 @@ class Health:
 
     @property
     def probed(self) -> bool:
-        """Say whether anything was asked at all."""
+        """Return whether anything was asked at all."""
         return bool(self.replies)
 
     @property
     def ok(self) -> bool:
-        """Say whether the service itself is healthy: something was asked, one answer was yes, and none was no."""
+        """Return whether the service itself is healthy: something was asked, one answer was yes, and none was no."""
         asked = [reply.ok for question, reply in self.replies.items() if question != DEPENDENCIES or self.strict]
         return not self.impostor and any(asked) and False not in asked
 
     @property
     def up(self) -> bool:
-        """Say whether it is started and alive, whomever it serves: a token that was just rotated is not known there."""
+        """Return whether it is started and alive, whomever it serves: a token that was just rotated is not known
+        there.
+        """
         asked = [reply.ok for question, reply in self.replies.items() if question in (STARTED, ALIVE)]
         return not self.impostor and any(asked) and False not in asked
 
@@ -192,7 +194,7 @@ def _serving(probe: Probe, vet: gateway_probe.Vet | None) -> tuple[Reply, str]:
     token = state.content.decode("utf-8", "replace").strip() if state and state.type == "file" else ""
     if not token:
         return Reply(False, f"no token in {probe.token_file}"), ""
-    found = gateway_probe.knock(probe.host, probe.port, token, vet, path=probe.serving, wrong=False)
+    found = gateway_probe.probe_auth(probe.host, probe.port, token, vet, path=probe.serving, wrong=False)
     ok, text = gateway_probe.serves(found)
     unknown = any(answer.unknown or answer.status == 405 for answer in found.values()) and not ok
     known = found.get(WITH, Answer())
@@ -232,9 +234,9 @@ def wait(probe: Probe, hopeless: Callable[[], str], port: Port | None = None, po
         time.sleep(poll)
 
 
-def settle(probe: Probe, hopeless: Callable[[], str], port: Port | None = None, poll: float = _POLL) -> None:
+def stabilize(probe: Probe, hopeless: Callable[[], str], port: Port | None = None, poll: float = _POLL) -> None:
     """Go on asking for the settling time; one wrong answer may be a pause, several in a row are a fault."""
-    end = time.monotonic() + probe.settle
+    end = time.monotonic() + probe.stabilize
     wrong = 0
     while time.monotonic() < end:
         time.sleep(min(poll, max(0.0, end - time.monotonic())))
@@ -244,7 +246,7 @@ def settle(probe: Probe, hopeless: Callable[[], str], port: Port | None = None, 
             f"it was ready, and then {wrong} times in a row not" if wrong >= _WRONG_IN_A_ROW else ""
         )
         if reason:
-            needed = f"a service that stays started, alive and serving for {probe.settle:g} seconds"
+            needed = f"a service that stays started, alive and serving for {probe.stabilize:g} seconds"
             raise HardeningError(probe.base, f"{reason} ({health})", needed)
 
 
@@ -254,7 +256,7 @@ def _alive(health: Health) -> bool:
 
 
 def _not_known(probe: Probe, health: Health) -> str:
-    """Say which questions this gateway cannot answer: an older one sends a web page with 200, or 404."""
+    """Return which questions this gateway cannot answer: an older one sends a web page with 200, or 404."""
     paths = ", ".join(probe.path(question) for question in health.unknown)
     options = ", ".join(f"health.{question}" for question in health.unknown)
     return f"its gateway does not know {paths}; deploy a version that does, or set {options} to a path that it knows"

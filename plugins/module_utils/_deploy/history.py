@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a host remembers of its deployments: the one that was proven last, and the images that had to be taken back."""
+"""What a host remembers of its deployments: the one that was proven last, and the images that had to be rolled back."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def now() -> str:
 
 
 def fingerprint(state: FileState | None) -> str:
-    """Return what tells a file from another one: content, owner and mode."""
+    """Return what reports a file from another one: content, owner and mode."""
     if state is None:
         return "absent"
     if state.type != "file":
@@ -92,7 +92,7 @@ def record_of(project: str, image_ref: str, image_id: str, files: Mapping[str, s
 
 
 def differs(deployed: Deployed | None, true: Deployed) -> str:
-    """Say why a record is not the true one; pure. Nothing when it is; its time does not count."""
+    """Return why a record is not the true one; pure. Nothing when it is; its time does not count."""
     if deployed is None:
         return "there was none"
     same = (deployed.image_ref, deployed.image_id) == (true.image_ref, true.image_id)
@@ -105,7 +105,7 @@ def differs(deployed: Deployed | None, true: Deployed) -> str:
 
 
 def save_deployed(record_dir: str, true: Deployed) -> None:
-    """Write down what was proven; a record that says so already stays."""
+    """Write down what was proven; a record that has it already stays."""
     before, fault = look_deployed(record_dir, true.project)
     if fault:
         set_aside(deployed_path(record_dir))
@@ -114,14 +114,14 @@ def save_deployed(record_dir: str, true: Deployed) -> None:
 
 
 def host_id() -> str:
-    """Return what tells this host from another one, without its machine-id, which is confidential (machine-id(5))."""
+    """Return what reports this host from another one, without its machine-id, which is confidential (machine-id(5))."""
     path = "/etc/machine-id"
     try:
         with open(path, "rb") as file:
             text = file.read(64).strip()
     except OSError:
         return ""
-    # One that is mounted is made anew at each boot.
+    # One that is mounted is made again at each boot.
     if len(text) != 32 or os.path.ismount(path):
         return ""
     return hashlib.sha256(b"openclaw.hardening " + text).hexdigest()[:32]
@@ -154,7 +154,7 @@ def damaged(record_dir: str, project: str = "") -> list[str]:
     return [f"{path} is damaged: {harmless(fault, 200)}" for path, fault in faults.items() if fault]
 
 
-# --- images that were taken back ----------------------------------------------------------------------------------
+# --- images that were rolled back ----------------------------------------------------------------------------------
 
 
 def _rejected_path(record_dir: str) -> str:
@@ -172,26 +172,26 @@ def _look_rejected(record_dir: str) -> tuple[list[dict[str, str]], str]:
 
 
 def read_rejected(record_dir: str) -> list[dict[str, str]]:
-    """Return the images that were tried here and taken back, the latest last."""
+    """Return the images that were tried here and rolled back, the latest last."""
     return _look_rejected(record_dir)[0]
 
 
-def mend_rejected(record_dir: str) -> None:
-    """Begin the list anew when what is there is damaged, which is kept aside."""
+def fix_rejected(record_dir: str) -> None:
+    """Begin the list again when what is there is damaged, which is kept aside."""
     if _look_rejected(record_dir)[1]:
         set_aside(_rejected_path(record_dir))
 
 
 def reject(record_dir: str, image_id: str, why: str) -> None:
-    """Remember an image that had to be taken back."""
-    mend_rejected(record_dir)
+    """Remember an image that had to be rolled back."""
+    fix_rejected(record_dir)
     others = [entry for entry in read_rejected(record_dir) if entry["image_id"] != image_id]
     entry = {"image_id": image_id, "at": now(), "why": harmless(why, 500)}
     write_json(_rejected_path(record_dir), {"images": [*others, entry][-_MOST_REJECTED:]})
 
 
-def absolve(record_dir: str, image_id: str) -> None:
-    """Forget that an image was taken back: it was proven now."""
+def clear_rejection(record_dir: str, image_id: str) -> None:
+    """Forget that an image was rolled back: it was proven now."""
     entries = read_rejected(record_dir)
     if any(entry["image_id"] == image_id for entry in entries):
         write_json(

@@ -56,7 +56,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
-def _judge_needs(needs: dict[str, Any]) -> None:
+def _check_needs(needs: dict[str, Any]) -> None:
     for path in needs["files"]:
         absolute_path("refuse_foreign.files", path)
     for network in needs["networks"]:
@@ -71,16 +71,16 @@ def _judge_needs(needs: dict[str, Any]) -> None:
 
 
 class DeploymentInfo:
-    """Looks, and says what it saw."""
+    """Reads what is deployed, and reports it."""
 
     def __init__(self, params: dict[str, Any]) -> None:
-        """Judge the options."""
+        """Check the options."""
         names = ("project", "service", "container_name")
         self.project, self.service, self.container = [plain(option, params[option]) for option in names]
         self.definition = absolute_path("definition", params["definition"]) if params.get("definition") else ""
         self.needs: dict[str, Any] | None = params.get("refuse_foreign")
         if self.needs is not None:
-            _judge_needs(self.needs)
+            _check_needs(self.needs)
         self.places = deploy_journal.Places(own_path("record_dir", params["record_dir"]))
         self.docker_host = client.docker_host(params["docker_host"])
         self.image_ref = client.reference("image_ref", params["image_ref"]) if params.get("image_ref") else ""

@@ -36,7 +36,7 @@ STOPPING = "stopping"
 STARTING = "starting"
 # The new one is proven; what is left is to keep what it replaced.
 COMMITTING = "committing"
-# The way back has begun.
+# The rollback has begun.
 RESTORING = "restoring"
 PHASES = (PREPARING, STOPPING, STARTING, COMMITTING, RESTORING)
 _FORMAT = 1
@@ -44,7 +44,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class SavedFile:
-    """A file as it was, or that there was none (``there``); its content lies beside the journal under its number."""
+    """A file as it was, or that there was none (``there``); its content is beside the journal under its number."""
 
     path: str
     there: bool
@@ -69,7 +69,7 @@ class Deployment:
     state_dir: str = ""
     # Names in it that are neither copied nor brought back.
     state_excludes: tuple[str, ...] = ()
-    # Whether a copy of it lies beside the journal.
+    # Whether a copy of it is beside the journal.
     state_saved: bool = False
     replaced_at: str = ""
     # Whether it gave way to the one before on purpose.
@@ -158,7 +158,7 @@ def begin(places: Places, journal: Journal, contents: Iterable[FileState | None]
 
 
 def advance(places: Places, journal: Journal) -> Journal:
-    """Say in which phase the deployment is now."""
+    """Report in which phase the deployment is now."""
     content = json.dumps({"format": _FORMAT, **asdict(journal)}, indent=1).encode() + b"\n"
     write(ManagedFile(f"{places.attempt}/journal.json", content, 0o600))
     return journal
@@ -232,7 +232,7 @@ def load_previous(places: Places) -> Deployment | None:
         return _deployment(found.record)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         why = f"a damaged record ({type(error).__name__}: {harmless(str(error), 200)})"
-        needed = "the record of the deployment before; there is no way back to it: the next change replaces the record"
+        needed = "the record of the deployment before; there is no rollback to it: the next change replaces the record"
         raise HardeningError(path, why, needed) from None
 
 
@@ -241,6 +241,8 @@ def load_previous(places: Places) -> Deployment | None:
 
 def _deployment(found: dict[str, Any]) -> Deployment:
     probe = {**found["probe"], "essential": tuple(found["probe"]["essential"])}
+    if "settle" in probe:  # written before the option was renamed
+        probe["stabilize"] = probe.pop("settle")
     return Deployment(
         image_ref=_text(found["image_ref"]),
         image_id=_text(found["image_id"]),

@@ -15,18 +15,18 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc im
 _LOOPBACK = ("127.", "::1")
 # A program may listen on loopback first and on its interface a moment later.
 _PATIENCE = 5.0
-# Docker starts it five more times; whoever waits for all of them is without the service for seconds more.
+# Docker starts it five more times; waiting for all of them leaves it without the service for seconds more.
 _ENOUGH_RESTARTS = 2
 
 
 class Watch:
-    """Says why there is no hope for a container, or nothing; it remembers what it saw."""
+    """Reports why there is no hope for a container, or nothing; it remembers what it saw."""
 
     def __init__(self, find: Callable[[], Container | None], port: int = 0, *, steady: bool = False) -> None:
         """Watch the container that ``find`` returns.
 
         :param port: where it should listen, inside; 0 does not look.
-        :param steady: it was ready: from now on a restart is a fault, too, which Docker would otherwise mend.
+        :param steady: it was ready: from now on a restart is a fault, too, which Docker would otherwise fix.
         """
         self._find = find
         self._port = port
@@ -71,7 +71,7 @@ class Watch:
 
 
 def ended(container: Container) -> str:
-    """Say how a container ended."""
+    """Return how a container ended."""
     why = ", it ran out of memory" if container.oom_killed else ""
     why = ", it refuses its configuration" if container.exit_code == EX_CONFIG else why
     return f"the container ended with exit code {container.exit_code}{why}"

@@ -71,13 +71,13 @@ class Logins:
             pass
 
     def report(self) -> str:
-        """Say what was kept, without any value of it."""
+        """Return what was kept, without any value of it."""
         files = [ascii(path) for path in self.files()]
         everything = [*self.kept, *files[:_NAMED]] + ([f"{len(files) - _NAMED} more"] if len(files) > _NAMED else [])
         return f"the present logins were kept: {', '.join(everything) or 'there are none'}"
 
     def files(self) -> list[str]:
-        """Return the paths, from the top, that the way back has to leave alone.
+        """Return the paths, from the top, that the rollback has to leave alone.
 
         :raises HardeningError: the two states do not keep them in the same place.
         """
@@ -176,7 +176,7 @@ def _stores(top: int) -> list[str]:
 
 
 def _accounts(top: int) -> list[str]:
-    """Return each account of each channel, and what lies beside the channels."""
+    """Return each account of each channel, and what is beside the channels."""
     found: list[str] = []
     for channel in _names(top, "credentials"):
         accounts = _names(top, "credentials", channel)
@@ -210,7 +210,7 @@ def _store_version(top: int, path: str) -> int:
 
 
 def _fetch(top: int, path: str, target: str) -> bool:
-    """Copy a database and its log to where nobody else is; say whether there is one."""
+    """Copy a database and its log to where nobody else is; return whether there is one."""
     for suffix in ("", "-wal"):
         with ExitStack() as stack:
             try:

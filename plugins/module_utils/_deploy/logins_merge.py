@@ -63,7 +63,7 @@ def confine(uid: int, gid: int) -> None:
 
 
 def opened(path: str) -> sqlite3.Connection:
-    """Open a database of a stranger."""
+    """Open a database of a foreign container."""
     database = sqlite3.connect(path, isolation_level=None)
     for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0", "temp_store=MEMORY", "foreign_keys=OFF"):
         database.execute(f"PRAGMA {pragma}")
@@ -98,7 +98,7 @@ def rows(database: sqlite3.Connection, table: str, where: str) -> list[tuple[obj
 
 
 def documents_fit(names: Sequence[object], column: str, *both: list[tuple[object, ...]]) -> bool:
-    """Say whether every document is of the version that is known."""
+    """Return whether every document is of the version that is known."""
     for row in (row for found in both for row in found):
         try:
             document = json.loads(str(row[list(names).index(column)]))

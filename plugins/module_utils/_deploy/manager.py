@@ -44,7 +44,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._system.lock im
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
     from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.ownership import Claim
-    from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Found, Plan, Wanted
+    from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Current, Desired, Plan
     from docker import DockerClient
 
 
@@ -52,7 +52,7 @@ class DeployManager:
     """Hands a wanted deployment to ``_deploy`` and, when it is to be acted upon, to ``_rollout``."""
 
     def __init__(self, module: AnsibleModule) -> None:
-        """Judge every option before the world is looked at."""
+        """Check every option before the world is looked at."""
         self.module = module
         self.wanted = wanted_from(module.params)
         self.gate = gate.gate_from(module.params)
@@ -152,7 +152,7 @@ class DeployManager:
         found = find(self.wanted, api, compose, claim)
         wanted = self.wanted = with_image(self.wanted, found)
         self._refuse_in_the_way(api, compose, found, claim)
-        waived = self._judge(compose, api)
+        waived = self._check(compose, api)
         plan = decide(wanted, found)
         if found.taken and (plan.changed or plan.container):
             raise taken_by(
@@ -173,7 +173,7 @@ class DeployManager:
                     self.module.warn(f"{wanted.validation.path if wanted.validation else ''}: {warning}")
             if not checking and (plan.changed or plan.container):
                 # Only now: compiling what acts takes a tenth of a second, and most runs find nothing to do.
-                from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.apply import Rollout
+                from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.apply import Deployer
                 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.downtime import Prober
                 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure import Explainer
 
@@ -181,16 +181,16 @@ class DeployManager:
                     deploy_claim.write(self.places, wanted.project)
                 service = self._service(api)
                 explainer = Explainer(service, wanted.probe, self.hints, wanted.secrets)
-                rollout = Rollout(service, self.places, wanted, found, explainer)
+                deployer = Deployer(service, self.places, wanted, found, explainer)
                 prober = Prober(wanted.probe)
                 try:
                     with prober:
-                        health = rollout.apply(plan)
+                        health = deployer.apply(plan)
                 except HardeningError as error:
                     error.details["probes"] = prober.result if found.health.up else {}
                     raise
                 finally:
-                    for warning in rollout.warnings:
+                    for warning in deployer.warnings:
                         self.module.warn(warning)
                 probes = prober.result if found.health.up else {}  # who had nothing lost nothing
                 container = service.find()
@@ -208,7 +208,7 @@ class DeployManager:
         return result
 
     def _warn_of(self, health: Health) -> None:
-        """Say what does not make a deployment fail: a dependency that is not ready, a question without an answer."""
+        """Return what does not make a deployment fail: a dependency that is not ready, a question without an answer."""
         for question, reply in health.replies.items():
             if question == DEPENDENCIES and reply.ok is False:
                 names = ", ".join(health.not_ready) or "it does not name them"
@@ -235,7 +235,7 @@ class DeployManager:
         """Write what is true; a deployment that was just proven has done so already."""
         folder = self.places.record_dir
         history.save_deployed(folder, self._true())
-        history.mend_rejected(folder)
+        history.fix_rejected(folder)
         deploy_claim.write(self.places, self.wanted.project)
 
     def _true(self) -> history.Deployed:
@@ -243,8 +243,8 @@ class DeployManager:
         files = {file.path: history.fingerprint(look(file.path)) for file in wanted.everything}
         return history.record_of(wanted.project, wanted.image_ref, wanted.image_id, files)
 
-    def _previous(self) -> Wanted | None:
-        """Return what has to be there after the way back; nothing when it was gone already."""
+    def _previous(self) -> Desired | None:
+        """Return what has to be there after the rollback; nothing when it was gone already."""
         deployment = deploy_journal.load_previous(self.places)
         if deployment is None:
             needed = "the record of a deployment that was replaced; there is none before the second deployment"
@@ -286,7 +286,7 @@ class DeployManager:
         foreign = [*ownership.foreign_containers(claim, there), *ownership.foreign_candidate(claim, there)]
         ownership.refuse(foreign, self.wanted.project)
 
-    def _refuse_in_the_way(self, api: DockerClient | None, compose: Compose, found: Found, claim: Claim) -> None:
+    def _refuse_in_the_way(self, api: DockerClient | None, compose: Compose, found: Current, claim: Claim) -> None:
         """Refuse what would be overwritten, and what holds a name that the deployment needs."""
         wanted = self.wanted
         if wanted.state != "present" and not wanted.remove_files:
@@ -305,12 +305,12 @@ class DeployManager:
         named = {name: client.find_image(api, name) for name in names}
         return ownership.foreign_images(named, claim.images)
 
-    def _judge(self, compose: Compose, api: DockerClient | None) -> list[str]:
+    def _check(self, compose: Compose, api: DockerClient | None) -> list[str]:
         """Refuse a definition that breaks the policy; return the rules that are waived."""
         if self.wanted.state != "present" or (api is None and not compose.available()):
             return []
         today = datetime.now(timezone.utc).date()
-        findings = gate.judge(self.gate, compose, api, self.wanted, predicting=self.module.check_mode, today=today)
+        findings = gate.check(self.gate, compose, api, self.wanted, predicting=self.module.check_mode, today=today)
         gate.refuse(findings, self.wanted.secrets)
         return gate.waived(findings)
 

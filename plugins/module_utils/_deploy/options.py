@@ -21,7 +21,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import Probe
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.journal import Deployment, Places, saved_files
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.ownership import SUFFIX
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Validation, Wanted
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Desired, Validation
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import reference
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import ManagedFile, look
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.options import FILE, PATH, SECRET, managed_files
@@ -56,7 +56,7 @@ HEALTH: dict[str, Any] = {
     "essential": {"type": "list", "elements": "str", "default": []},
     "require_dependencies": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 180},
-    "settle": {"type": "int", "default": 10},
+    "stabilize": {"type": "int", "default": 10},
 }
 # Where to change a thing, which is no secret where the thing is one.
 _HINT: dict[str, Any] = {"type": "str", "default": "", "no_log": False}
@@ -102,19 +102,19 @@ def _probe(health: dict[str, Any] | None) -> Probe:
         question: _path(question, health[question]) for question in ("started", "alive", "serving", "dependencies")
     }
     if not paths["started"]:
-        raise HardeningError("health.started", "nothing", "the path that says whether start-up is over", "health")
+        raise HardeningError("health.started", "nothing", "the path that reports whether start-up is over", "health")
     token_file = absolute_path("health.token_file", health["token_file"]) if health["token_file"] else ""
     if not token_file:
         paths["serving"] = ""  # nobody could be shown to be let in
     port = integer("health.port", health["port"], 1, 65535)
     timeout = integer("health.timeout", health["timeout"], 1, 3600)
-    settle = integer("health.settle", health["settle"], 0, 3600)
+    stabilize = integer("health.stabilize", health["stabilize"], 0, 3600)
     essential = tuple(plain("health.essential", name) for name in health["essential"])
     return Probe(
         host=plain("health.host", health["host"]),
         port=port,
         timeout=timeout,
-        settle=settle,
+        stabilize=stabilize,
         token_file=token_file,
         essential=essential,
         require_dependencies=health["require_dependencies"],
@@ -150,7 +150,7 @@ def _validation(spec: dict[str, Any] | None, files: tuple[ManagedFile, ...]) -> 
     return Validation(spec["path"], tuple(spec["argv"]), spec["user"], env, spec["option"])
 
 
-def wanted_from(params: dict[str, Any]) -> Wanted:
+def wanted_from(params: dict[str, Any]) -> Desired:
     """Turn the options into one deployment, or refuse them."""
     if params["state"] == "present":
         for option in ("definition", "image_ref", "health"):
@@ -164,7 +164,7 @@ def wanted_from(params: dict[str, Any]) -> Wanted:
     directory = absolute_path("directory", params["directory"])
     name = plain("definition_name", params["definition_name"])
     files = managed_files(params)
-    return Wanted(
+    return Desired(
         state=params["state"],
         project=_name("project", params["project"]),
         service=_name("service", params["service"]),
@@ -189,7 +189,7 @@ def wanted_from(params: dict[str, Any]) -> Wanted:
     )
 
 
-def back_to(wanted: Wanted, places: Places, deployment: Deployment) -> Wanted:
+def back_to(wanted: Desired, places: Places, deployment: Deployment) -> Desired:
     """Return the deployment that was replaced, as one that is wanted.
 
     A secret that is there keeps its present value: one that was exchanged since must not come back.

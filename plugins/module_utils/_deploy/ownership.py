@@ -58,19 +58,19 @@ class Claim:
     images: frozenset[str] = frozenset()
 
     def made_here(self, labels: Mapping[str, str]) -> bool:
-        """Say whether Compose made a container from one of our definitions."""
+        """Return whether Compose made a container from one of our definitions."""
         files = made_from(labels)
         if labels.get(LABEL_PROJECT) == self.project:
             return not files.isdisjoint(self.definitions)
         return labels.get(LABEL_PROJECT) == f"{self.project}{SUFFIX}" and self.candidate in files
 
     def owns(self, labels: Mapping[str, str]) -> bool:
-        """Say whether a container is ours: made here, and proven by a record or a label."""
+        """Return whether a container is ours: made here, and proven by a record or a label."""
         proven = self.recorded or any(name.startswith(LABEL_OURS) for name in labels)
         return proven and self.made_here(labels)
 
     def wrote(self, path: str, content: bytes) -> bool:
-        """Say whether a file is ours: named by a record, or with our header."""
+        """Return whether a file is ours: named by a record, or with our header."""
         named = self.recorded if self.files is None else path in self.files
         return named or has_header(content)
 
@@ -134,7 +134,7 @@ def foreign_candidate(claim: Claim, there: Lists) -> list[str]:
 
 
 def foreign_needs(claim: Claim, needs: Needs, there: Lists) -> list[str]:
-    """Describe whoever holds a network, a bridge, a volume or a port that the deployment needs."""
+    """Describe the process that holds a network, a bridge, a volume or a port that the deployment needs."""
     found: list[str] = []
     for name, bridge in needs.networks.items():
         found += _network_in_the_way(claim, name, bridge, there)
@@ -152,7 +152,7 @@ def foreign_needs(claim: Claim, needs: Needs, there: Lists) -> list[str]:
 
 
 def foreign_images(named: Mapping[str, Image | None], known: Collection[str]) -> list[str]:
-    """Describe the images that have a name which a deployment gives to those it replaces or takes back.
+    """Describe the images that have a name which a deployment gives to those it replaces or rolls back.
 
     :param known: ids of the images that the records name; those have no label of ours when they were made elsewhere.
     """
@@ -173,15 +173,15 @@ def _network_in_the_way(claim: Claim, name: str, bridge: str, there: Lists) -> l
         described = f"network {harmless(str(network.get('Name')), 80)}{_project(labels)}"
         since = f", since {harmless(str(network.get('Created') or 'an unknown time'), 40)}"
         if network.get("Name") == name:
-            strangers = [
+            foreign_ones = [
                 _names(other)[0]
                 for other in there.containers
                 if is_on(other, network) and not claim.owns(_labels(other))
             ]
             same = labels.get(LABEL_PROJECT) == claim.project and (not bridge or options.get(BRIDGE) == bridge)
-            ours = same and not strangers
-            if strangers:
-                found.append(f"{described} with {', '.join(harmless(one, 80) for one in strangers[:5])}{since}")
+            ours = same and not foreign_ones
+            if foreign_ones:
+                found.append(f"{described} with {', '.join(harmless(one, 80) for one in foreign_ones[:5])}{since}")
             elif not same:
                 found.append(f"{described}{since}")
         elif bridge and options.get(BRIDGE) == bridge:
@@ -221,7 +221,7 @@ def attached(container: Mapping[str, Any]) -> set[str]:
 
 
 def is_on(container: Mapping[str, Any], network: Mapping[str, Any]) -> bool:
-    """Say whether a container is on a network."""
+    """Return whether a container is on a network."""
     return not attached(container).isdisjoint({network.get("Id"), network.get("Name")})
 
 
@@ -267,7 +267,7 @@ def _held(port: Mapping[str, Any], needed: Collection[tuple[str, int]]) -> list[
 
 
 def _overlap(one: str, other: str) -> bool:
-    """Say whether two listeners on the same port exclude each other; no address is every one."""
+    """Return whether two listeners on the same port exclude each other; no address is every one."""
     first, second = _address(one), _address(other)
     if first is None or second is None:
         return True

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Validation:
-    """How the application itself judges one of the files: ``argv`` in a throw-away container, the file as stdin."""
+    """How the application itself checks one of the files: ``argv`` in a throw-away container, the file as stdin."""
 
     path: str
     argv: tuple[str, ...]
@@ -48,7 +48,7 @@ class Validation:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Desired:
     """One deployment: a definition, the files and secrets that it mounts, an image, and how to see that it is well."""
 
     state: str
@@ -68,13 +68,13 @@ class Wanted:
     state_dir: str = ""
     # Names in it that are neither copied nor brought back.
     state_excludes: tuple[str, ...] = ()
-    # Whether it is copied before another image starts; without, there is no way back for it.
+    # Whether it is copied before another image starts; without, there is no rollback for it.
     copy_state: bool = True
     # Whether a candidate has to prove itself first: auto, always, never.
     candidate: str = "auto"
     # What keeps one from acting elsewhere: variables of its environment alone.
     candidate_environment: Mapping[str, str] = field(default_factory=dict)
-    # On the way back on purpose: the state that matches the image, and the image is taken whatever its name means now.
+    # On the rollback on purpose: the state that matches the image, and the image is taken whatever its name means now.
     state_source: str = ""
     rolling_back: bool = False
     # Whether the present logins stay when an older state comes back.
@@ -92,7 +92,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Found:
+class Current:
     """What there is. Without Docker (check mode on a bare host) there is no container and no image."""
 
     files: dict[str, FileState | None]
@@ -121,12 +121,12 @@ class Plan:
 
     @property
     def changed(self) -> bool:
-        """Say whether anything on the host is going to be another afterwards."""
+        """Return whether anything on the host is going to be another afterwards."""
         return bool(self.write or self.remove or self.strays or self.container not in ("", "wait"))
 
     @property
     def replaces(self) -> bool:
-        """Say whether a deployment gives way that one may want to go back to."""
+        """Return whether a deployment is replaced that one may want to go back to."""
         return self.container == "recreate"
 
     def actions(self, name: str) -> list[str]:
@@ -142,7 +142,7 @@ class Plan:
 # --- look ---------------------------------------------------------------------------------------------------------
 
 
-def find(wanted: Wanted, api: DockerClient | None, compose: Compose, claim: Claim) -> Found:
+def find(wanted: Desired, api: DockerClient | None, compose: Compose, claim: Claim) -> Current:
     """Look at files, engine, image, our own containers and the published port."""
     files = {file.path: look(file.path) for file in wanted.everything}
     prunable = _below(wanted.prune, {file.path for file in wanted.everything})
@@ -167,7 +167,7 @@ def find(wanted: Wanted, api: DockerClient | None, compose: Compose, claim: Clai
     if api is not None and wanted.state == "present":
         taken = port.taken()
     health = ask(wanted.probe, port) if container and container.running and not taken else Health()
-    return Found(
+    return Current(
         files=files,
         prunable=prunable,
         image_id=image_id,
@@ -181,7 +181,7 @@ def find(wanted: Wanted, api: DockerClient | None, compose: Compose, claim: Clai
     )
 
 
-def _publisher(wanted: Wanted, api: DockerClient | None, claim: Claim) -> Container | None:
+def _publisher(wanted: Desired, api: DockerClient | None, claim: Claim) -> Container | None:
     """Return the container of the service that has the published port: its own, or what a killed recreate left."""
     if api is None:
         return None
@@ -190,7 +190,7 @@ def _publisher(wanted: Wanted, api: DockerClient | None, claim: Claim) -> Contai
     return next((found for found in strays if wanted.probe.port in ports[id(found)]), chosen)
 
 
-def published_at(wanted: Wanted, compose: Compose) -> set[str]:
+def published_at(wanted: Desired, compose: Compose) -> set[str]:
     """Return the addresses where the definition publishes the port that is asked; empty is every address."""
     service = compose.resolve(wanted.definition.content.decode())["services"][wanted.service]
     return {port.address for port in published(service) if port.port == wanted.probe.port}
@@ -226,8 +226,8 @@ def _same(one: str, other: str) -> bool:
         return False
 
 
-def foreign_files(wanted: Wanted, found: Found, claim: Claim) -> list[str]:
-    """Describe the files that would be overwritten or removed although somebody else wrote them; pure."""
+def foreign_files(wanted: Desired, found: Current, claim: Claim) -> list[str]:
+    """Describe the files that would be overwritten or removed although another user wrote them; pure."""
     result = []
     for file in wanted.everything:
         there = found.files[file.path]
@@ -241,7 +241,7 @@ def foreign_files(wanted: Wanted, found: Found, claim: Claim) -> list[str]:
 # --- decide -------------------------------------------------------------------------------------------------------
 
 
-def with_image(wanted: Wanted, found: Found) -> Wanted:
+def with_image(wanted: Desired, found: Current) -> Desired:
     """Return the deployment with the id of its image: the one that is asked for, or else what its name means now.
 
     In check mode before the first build there is none.
@@ -249,7 +249,7 @@ def with_image(wanted: Wanted, found: Found) -> Wanted:
     return replace(wanted, image_id=wanted.image_id or found.image_id)
 
 
-def decide(wanted: Wanted, found: Found) -> Plan:
+def decide(wanted: Desired, found: Current) -> Plan:
     """Return the steps from ``found`` to ``wanted``, whose image is known (``with_image``)."""
     if wanted.state == "absent":
         gone = [file.path for file in wanted.everything if found.files[file.path]] if wanted.remove_files else []
@@ -262,13 +262,13 @@ def decide(wanted: Wanted, found: Found) -> Plan:
     _refuse_other_image(wanted, found)
     write = tuple(file for file in wanted.everything if differences(found.files[file.path], file))
     step, reason = _container_step(wanted, found, {file.path for file in write})
-    judged = wanted.validation.path if wanted.validation else ""
+    checked = wanted.validation.path if wanted.validation else ""
     new_image = found.container is None or found.container.image_id != found.image_id
-    validate = bool(judged) and (new_image or any(file.path == judged for file in write))
+    validate = bool(checked) and (new_image or any(file.path == checked for file in write))
     return Plan(write, found.prunable, found.strays, step, reason, validate)
 
 
-def _container_step(wanted: Wanted, found: Found, written: set[str]) -> tuple[str, str]:
+def _container_step(wanted: Desired, found: Current, written: set[str]) -> tuple[str, str]:
     container = found.container
     if container is None:
         return "create", "there is none"
@@ -286,7 +286,7 @@ def _container_step(wanted: Wanted, found: Found, written: set[str]) -> tuple[st
     return ("restart", "it is unhealthy") if container.health == "unhealthy" else ("wait", "it is starting")
 
 
-def _refuse_other_image(wanted: Wanted, found: Found) -> None:
+def _refuse_other_image(wanted: Desired, found: Current) -> None:
     """Refuse a tag that has moved; in check mode before the first build there is no image to compare."""
     if wanted.image_id and found.image_id and wanted.image_id != found.image_id:
         raise HardeningError(
@@ -297,7 +297,7 @@ def _refuse_other_image(wanted: Wanted, found: Found) -> None:
         )
 
 
-def diff(wanted: Wanted, found: Found, plan: Plan) -> list[dict[str, str]]:
+def diff(wanted: Desired, found: Current, plan: Plan) -> list[dict[str, str]]:
     """Return one entry for each file that changes and one for the container."""
     entries = [diff_entry(found.files[file.path], file) for file in plan.write]
     entries += [

@@ -3,7 +3,8 @@
 """Who listens on the host's port of a service: Docker for it, or another process, whose answers count for nothing.
 
 While the service's container does not run, any local account can bind a port from 1024 on. Docker then cannot, and the
-other process answers whoever asks. Nobody can reserve the port for Docker: it binds it itself, when the container
+other process answers the requests. Nobody can reserve the port for Docker: it binds it itself, when the
+container
 starts. So it is seen to that nothing is believed of another process, and nothing shown to it; that it is named; and
 that the service is started as soon as the port is free.
 """
@@ -33,7 +34,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc im
 _POLL = 0.2
 _LOOKUP = 5.0
 _LINGERING = 1.0
-# What Docker says when it could not bind it, which another process may have left again.
+# What Docker reports when it could not bind it, which another process may have left again.
 _TAKEN = re.compile(r"port is already allocated|address already in use|EADDRINUSE|ports are not available", re.I)
 
 
@@ -53,7 +54,7 @@ class Port:
         return listening_at(self._addresses(), self.port, read_listeners("/proc/self/net"))
 
     def _addresses(self) -> set[str]:
-        with suppress(OSError, UnicodeError, ValueError):  # a name that is none is told by the connection
+        with suppress(OSError, UnicodeError, ValueError):  # a name that is none is reported by the connection
             found = system_http.addresses(self.host, self.port, _LOOKUP)
             return {str(address[0]).partition("%")[0] for _family, address in found}
         return set()
@@ -75,16 +76,16 @@ class Port:
     def rivals(self) -> tuple[Listener, ...]:
         """Return those that are not the service's and keep Docker from binding its addresses."""
         there = tuple(found for found in read_listeners("/proc/self/net") if found.port == self.port)
-        strangers = self.foreign(there)
-        if not strangers:
+        foreign_ones = self.foreign(there)
+        if not foreign_ones:
             return ()
         bound = set(self.published()) if self.published else self._addresses()
         # Beside a listener of the service, one on "::" takes IPv6 alone: else there could not be both.
-        beside = len(strangers) < len(there)
-        return tuple(found for found in strangers if any(self._in_the_way(found, own, beside) for own in bound))
+        beside = len(foreign_ones) < len(there)
+        return tuple(found for found in foreign_ones if any(self._in_the_way(found, own, beside) for own in bound))
 
     def _in_the_way(self, other: Listener, own: str, beside: bool) -> bool:
-        """Say whether another's listener keeps Docker from binding one of its addresses."""
+        """Return whether another's listener keeps Docker from binding one of its addresses."""
         if own in ("", other.address):
             return True
         if (":" in own) != (":" in other.address):
@@ -104,7 +105,7 @@ class Port:
         return " and ".join(dict.fromkeys(owners.values()))
 
     def vet(self, there: tuple[Listener, ...]) -> Callable[[], bool]:
-        """Return what says, once a connection is made, that it was made to one of these listeners.
+        """Return what reports, once a connection is made, that it was made to one of these listeners.
 
         Each socket has its own inode: one that was there before and is there afterwards was there all the time.
         """

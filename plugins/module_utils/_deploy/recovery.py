@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The way back from a deployment that failed or was cut off, and the end of one that is proven.
+"""The rollback from a deployment that failed or was cut off, and the end of one that is proven.
 
-Each step may be repeated: whoever is killed on the way is followed by a run that begins here again.
+Each step may be repeated: a run that is killed on the way is followed by one that begins here again.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _RUNS = 10.0
 
 @dataclass(frozen=True)
 class Restorer:
-    """Undoes or finishes what a journal tells of."""
+    """Undoes or finishes what a journal reports."""
 
     service: Service
     places: Places
@@ -73,7 +73,7 @@ class Restorer:
         except HardeningError as error:
             raise HardeningError(
                 "the deployment that was cut off",
-                f"no way back: {error}. {self.by_hand(journal.before)}",
+                f"no rollback: {error}. {self.by_hand(journal.before)}",
                 "the previous deployment to be healthy again",
                 outcome=ROLLBACK_FAILED,
             ) from error
@@ -89,7 +89,7 @@ class Restorer:
         """
         before = journal.before
         if journal.phase == deploy_journal.PREPARING:
-            self.dismiss_candidate()
+            self.remove_candidate()
             self.service.unpause()
             if self._as_before(before, well=well):
                 self.name_image(before.image_id, before.image_ref)
@@ -98,10 +98,10 @@ class Restorer:
             # It ended meanwhile, such as for want of memory: it is started again.
         progress.step("rolling back to the previous deployment")
         if journal.phase != deploy_journal.RESTORING:
-            # A full disk must not stand in the way: whoever finds the phase of before does the same.
+            # A full disk must not stand in the way: a run that finds the phase of before does the same.
             with suppress(HardeningError):
                 journal = deploy_journal.advance(self.places, replace(journal, phase=deploy_journal.RESTORING))
-        self.dismiss_candidate()
+        self.remove_candidate()
         self.service.stop_unit()
         if journal.restore_state:
             self.service.stop()
@@ -121,7 +121,7 @@ class Restorer:
         return serves, ROLLED_BACK
 
     def _as_before(self, before: Deployment, *, well: bool) -> bool:
-        """Say whether what served still does: the same container, and healthy when it was."""
+        """Return whether what served still does: the same container, and healthy when it was."""
         if not before.served:
             return True
         container = self.service.find()
@@ -138,7 +138,7 @@ class Restorer:
 
     def _serve(self, before: Deployment) -> str:
         if not before.served:
-            self.service.park()
+            self.service.stop_failed()
             return (
                 "nothing ran here before, and nothing runs now; the new container is stopped, the files are as before"
             )
@@ -174,7 +174,7 @@ class Restorer:
             self.service.name_image(image_id, ref)
             restore_record(self.places.record_dir, image_id, ref)
 
-    def dismiss_candidate(self) -> None:
+    def remove_candidate(self) -> None:
         """Take away whatever is there of a candidate, and its copies."""
         self.candidate().remove()
         if os.path.isdir(self.places.attempt):
@@ -185,7 +185,7 @@ class Restorer:
         return of_service(self.service.api, self.service.compose, self.service.name, self.places.attempt)
 
     def by_hand(self, before: Deployment) -> str:
-        """Say how an operator brings the previous deployment back."""
+        """Return how an operator brings the previous deployment back."""
         compose = self.service.compose
         steps = ["systemctl start docker.service"]
         if before.image_id:
@@ -195,8 +195,8 @@ class Restorer:
         steps.append(f"{compose_up} {self.service.name}")
         steps += [f"systemctl start {self.service.unit}"] if self.service.unit else []
         return (
-            "THE SERVICE IS NOT WELL. Mend what is said above and run the same playbook again: it goes on with the way "
-            f"back first (what was there before lies in {self.places.attempt}). By hand: {'; '.join(steps)}"
+            "THE SERVICE IS NOT WELL. Fix what is reported above and run the same playbook again: it goes on with the "
+            f"rollback first (what was there before is in {self.places.attempt}). By hand: {'; '.join(steps)}"
         )
 
     # --- the end --------------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ class Restorer:
     def finish(self, journal: Journal) -> None:
         """Keep what was replaced by a proven deployment, and leave the new one to its unit."""
         before = journal.before
-        self.dismiss_candidate()
+        self.remove_candidate()
         for path in journal.remove:
             remove(path)
         self.service.remove_strays()
@@ -212,15 +212,15 @@ class Restorer:
         if before.supervised and container is not None and container.status in ALIVE:
             self.service.start_unit()
         else:
-            self.service.forgive_unit()
+            self.service.reset_failed()
         proven = [file.path for file in before.files if file.path not in journal.remove]
         files = {path: history.fingerprint(look(path)) for path in proven}
         project = self.service.compose.project
         history.save_deployed(
             self.places.record_dir, history.record_of(project, before.image_ref, journal.image_id, files)
         )
-        history.mend_rejected(self.places.record_dir)
-        history.absolve(self.places.record_dir, journal.image_id)
+        history.fix_rejected(self.places.record_dir)
+        history.clear_rejection(self.places.record_dir, journal.image_id)
         if journal.keeps:
             self._name_replaced(before, journal.image_id)
             deploy_journal.keep(self.places, journal)

@@ -69,18 +69,18 @@ class Service:
             if container.status in ALIVE:
                 self._docker("stop", "--", container.id, extra=grace(container))
 
-    def park(self) -> None:
+    def stop_failed(self) -> None:
         """Stop what does not work: it keeps its log, and does not run in a loop."""
         container = self.find()
         if container is not None and container.status in ALIVE:
             self._docker("stop", "--time", "10", "--", container.id, extra=10)
 
     def pause(self, container: Container) -> None:
-        """Let it hold its breath."""
+        """Let it pause."""
         self._docker("pause", "--", container.id)
 
     def unpause(self) -> None:
-        """Let it go on, when it was made to hold its breath."""
+        """Let it go on, when it was made to pause."""
         container = self.find()
         if container is not None and container.status == "paused":
             self._docker("unpause", "--", container.id)
@@ -104,7 +104,7 @@ class Service:
         """Return its last log lines, both streams in the order of their time."""
         argv = [*cli(self.compose.docker_host), "logs", "--timestamps", "--tail", str(_LOG_SEARCHED), "--"]
         answer = run(self.module, [*argv, container.id], check=False)
-        return in_order(answer.stdout, answer.stderr) if answer.rc == 0 else ""
+        return merge_streams(answer.stdout, answer.stderr) if answer.rc == 0 else ""
 
     def name_image(self, image_id: str, ref: str) -> None:
         """Let ``ref`` mean this image; the one that it meant stays under another name, until the next one does."""
@@ -139,10 +139,10 @@ class Service:
 
     def start_unit(self) -> None:
         """Let the unit keep the container again."""
-        self.forgive_unit()
+        self.reset_failed()
         self._systemctl("start")
 
-    def forgive_unit(self) -> None:
+    def reset_failed(self) -> None:
         """Let a unit that gave up be started again."""
         if self.unit_state() == "failed":
             self._systemctl("reset-failed")
@@ -152,7 +152,7 @@ class Service:
 
 
 def grace(container: Container) -> float:
-    """Return the seconds that it may take to stop (docker container stop(1): 10 unless it says otherwise)."""
+    """Return the seconds that it may take to stop (docker container stop(1): 10 unless it reports otherwise)."""
     return float((container.attrs.get("Config") or {}).get("StopTimeout") or 10)
 
 
@@ -161,10 +161,10 @@ def look(
 ) -> tuple[Container | None, tuple[Container, ...]]:
     """Return the container of a service that bears ``name``, and the others of that service.
 
-    :param made_here: says by its labels whether a container is ours; any other one is left alone.
+    :param made_here: reports by its labels whether a container is ours; any other one is left alone.
     """
     labels = (f"{LABEL_PROJECT}={project}", f"{LABEL_SERVICE}={service}")
-    return sort_out([found for found in containers_by_label(api, *labels) if made_here(found.labels)], name)
+    return partition_containers([found for found in containers_by_label(api, *labels) if made_here(found.labels)], name)
 
 
 def remove_networks(api: DockerClient, project: str, networks: Collection[str]) -> list[str]:
@@ -189,14 +189,14 @@ def remove_networks(api: DockerClient, project: str, networks: Collection[str]) 
     return left
 
 
-def sort_out(containers: list[Container], name: str) -> tuple[Container | None, tuple[Container, ...]]:
+def partition_containers(containers: list[Container], name: str) -> tuple[Container | None, tuple[Container, ...]]:
     """Tell the service's container from what a killed recreate left; ``compose run`` containers are neither."""
     ours = [found for found in containers if found.labels.get(LABEL_ONEOFF) != "True"]
     chosen = next((found for found in ours if found.name == name), None)
     return chosen, tuple(found for found in ours if found is not chosen)
 
 
-def in_order(*streams: str) -> str:
+def merge_streams(*streams: str) -> str:
     """Bring what ``docker logs --timestamps`` wrote to two streams into one text, without the times of Docker."""
     lines = [line.partition(" ") for stream in streams for line in stream.split("\n") if line]
     return "\n".join(text for _time, _space, text in sorted(lines, key=lambda parts: parts[0])).strip()

@@ -54,7 +54,7 @@ class Mirror:
     :param excluded: names directly in both directories that are left alone.
     :param reuse: an earlier copy; a file that is the same there becomes one more hard link (copies are never changed).
     :param restoring: the target is the live state: what cannot be exchanged there is left and reported.
-    :param marks: what is left out leaves a mark in the copy, so that a way back leaves it alone.
+    :param marks: what is left out leaves a mark in the copy, so that a rollback leaves it alone.
     :param kept: paths, from the top, that are left alone in the target.
     """
 
@@ -211,8 +211,8 @@ class Mirror:
 
     def _file(self, descent: Descent, name: str, found: os.stat_result) -> None:
         here = descent.here
-        seen = self._seen.setdefault(here.found[1].st_ino, {})
-        known = seen.get(name)
+        observed = self._seen.setdefault(here.found[1].st_ino, {})
+        known = observed.get(name)
         if known and name in here.there and known == entry.signature(found, time.time_ns()):
             return
         handle = entry.from_source(open_here, name, READ, here.handles[0])
@@ -223,12 +223,12 @@ class Mirror:
             found = os.fstat(handle)
             if stat.S_ISREG(found.st_mode):
                 self._changed += self._put(here, handle, found, name)
-                seen[name] = entry.signature(found, since)
+                observed[name] = entry.signature(found, since)
         finally:
             os.close(handle)
 
     def _put(self, here: Level, handle: int, found: os.stat_result, name: str) -> bool:
-        """Let the target have this file; say whether it may have had another one."""
+        """Let the target have this file; return whether it may have had another one."""
         target = here.handles[1]
         if name in here.there:
             if entry.equals(handle, found, name, target):

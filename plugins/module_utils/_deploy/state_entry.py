@@ -71,7 +71,7 @@ def write_back(handle: int) -> None:
 
 
 def same_outside(one: os.stat_result, other: os.stat_result) -> bool:
-    """Say whether two files have the same size, time, mode and owner: needed, and never enough."""
+    """Return whether two files have the same size, time, mode and owner: needed, and never enough."""
     return _outside(one) == _outside(other)
 
 
@@ -80,7 +80,7 @@ def _outside(found: os.stat_result) -> tuple[int, ...]:
 
 
 def equals(handle: int, found: os.stat_result, name: str, folder: int) -> bool:
-    """Say whether ``name`` in a directory is in every respect the file that is open as ``handle``."""
+    """Return whether ``name`` in a directory is in every respect the file that is open as ``handle``."""
     try:
         other = open_here(name, READ, folder)
     except OSError:
@@ -125,7 +125,7 @@ def temporary_name() -> str:
 
 
 def is_temporary(name: str) -> bool:
-    """Say whether a name is one of those: never copied, and removed wherever a copy is made or brought back."""
+    """Return whether a name is one of those: never copied, and removed wherever a copy is made or brought back."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
@@ -212,7 +212,7 @@ def link(old: int, folder: int, name: str) -> None:
 
 
 def copy_link(source: int, name: str, found: os.stat_result, folder: int) -> bool:
-    """Let ``name`` be a symbolic link as in ``source``; say whether it was another one."""
+    """Let ``name`` be a symbolic link as in ``source``; return whether it was another one."""
     points_to = from_source(os.readlink, name, dir_fd=source)
     with suppress(OSError):
         there = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -239,7 +239,7 @@ def dress(handle: int, found: os.stat_result) -> None:
 
 
 def place_mark(folder: int, name: str) -> None:
-    """Mark, in a copy, what is not in it: a pipe, which a way back neither brings nor removes."""
+    """Mark, in a copy, what is not in it: a pipe, which a rollback neither brings nor removes."""
     os.mkfifo(name, 0o600, dir_fd=folder)
 
 

@@ -92,7 +92,7 @@ def elsewhere(docker_host: str) -> list[str]:
 
 
 def _connect(path: str) -> int:
-    """Return 0 when somebody accepts at a socket, or the error's number."""
+    """Return 0 when another user accepts at a socket, or the error's number."""
     try:
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(_CONNECT_SECONDS)

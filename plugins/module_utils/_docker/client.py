@@ -73,7 +73,7 @@ class Container:
 
     @property
     def running(self) -> bool:
-        """Say whether its main process runs (a paused or restarting one does not serve)."""
+        """Return whether its main process runs (a paused or restarting one does not serve)."""
         return self.status == "running"
 
 
@@ -120,7 +120,7 @@ def sdk() -> Any:
 
 
 def has_sdk() -> bool:
-    """Say whether the SDK is there; a folder of that name is no package."""
+    """Return whether the SDK is there; a folder of that name is no package."""
     found = importlib.util.find_spec("docker")
     return found is not None and found.origin is not None
 
@@ -235,7 +235,7 @@ def containers_by_label(api: DockerClient, *labels: str, everything: bool = True
 
 
 def settings(api: DockerClient) -> dict[str, Any]:
-    """Return what the daemon says about itself (``docker info``)."""
+    """Return what the daemon reports about itself (``docker info``)."""
     try:
         return dict(api.info())
     except sdk().errors.APIError as error:

@@ -37,7 +37,7 @@ class Compose:
     def config_hash(self, text: str, service: str) -> str:
         """Return the hash that a container of ``service`` carries when it was made from ``text``.
 
-        The text goes in by standard input, so that a definition is judged before it lies on the host.
+        The text goes in by standard input, so that a definition is checked before it is on the host.
         """
         answer = self._config(text, "--hash", service)
         for line in answer.stdout.splitlines():
@@ -47,7 +47,7 @@ class Compose:
         raise HardeningError("definition", f"no service {service!r}", "a definition of that service", "definition")
 
     def available(self) -> bool:
-        """Say whether Compose is there at all; it reads a definition without a daemon, too."""
+        """Return whether Compose is there at all; it reads a definition without a daemon, too."""
         # run_command ends the module when there is no such program.
         if find_program("docker") is None:
             return False
@@ -74,7 +74,7 @@ class Compose:
         self._run(argv, extra=self._grace())
 
     def _cli(self) -> list[str]:
-        # Whoever needs only the names of the labels does without the client.
+        # What needs only the names of the labels does without the client.
         from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import cli
 
         return cli(self.docker_host)
@@ -107,6 +107,6 @@ class Compose:
     def _run(self, argv: list[str], *, data: str | None = None, check: bool = True, extra: float = 0) -> Output:
         start = [*self._cli(), "compose", "--ansi", "never", "--project-name", self.project]
         start += ["--project-directory", self.directory]
-        # Empty values outrank what the caller's environment or a planted .env file says.
+        # Empty values outrank what the caller's environment or a planted .env file reports.
         env = {"OPENCLAW_IMAGE": "", "COMPOSE_FILE": "", "COMPOSE_PROFILES": "", "COMPOSE_ENV_FILES": ""}
         return run(self.module, start + argv, check=check, data=data, env=env, extra=extra)

@@ -48,7 +48,7 @@ class Settings:
     """Everything about one container that its definition decides.
 
     Names are the daemon's, values the meaning: capabilities without ``CAP_`` and in capitals, sizes in bytes, 0 for
-    "no limit", an empty string for "the daemon's default". ``source`` says where this was read, for the evidence.
+    "no limit", an empty string for "the daemon's default". ``source`` reports where this was read, for the evidence.
     ``environment`` holds values: never show them.
     """
 
@@ -312,7 +312,7 @@ def _service_devices(service: Mapping[str, Any], deploy: Mapping[str, Any]) -> t
     return tuple(found)
 
 
-def _service_mounts(name: str, config: Mapping[str, Any], seen: tuple[str, ...]) -> tuple[Mount, ...]:
+def _service_mounts(name: str, config: Mapping[str, Any], observed: tuple[str, ...]) -> tuple[Mount, ...]:
     service: Mapping[str, Any] = config["services"][name]
     found = [
         Mount("tmpfs", "", target, False, "", options) for target, options in parse.tmpfs_entries(service.get("tmpfs"))
@@ -327,7 +327,7 @@ def _service_mounts(name: str, config: Mapping[str, Any], seen: tuple[str, ...])
     if service.get("use_api_socket"):
         found.append(Mount("bind", "/var/run/docker.sock", "/var/run/docker.sock"))
     for text in service.get("volumes_from") or ():
-        found += _borrowed(str(text), config, (*seen, name))
+        found += _borrowed(str(text), config, (*observed, name))
     return tuple(found)
 
 
@@ -347,14 +347,14 @@ def _volume(mount: Mapping[str, Any], volumes: Mapping[str, Any]) -> Mount:
     return Mount(kind, source, target, bool(mount.get("read_only")), str(bind.get("propagation") or ""), options)
 
 
-def _borrowed(text: str, config: Mapping[str, Any], seen: tuple[str, ...]) -> list[Mount]:
+def _borrowed(text: str, config: Mapping[str, Any], observed: tuple[str, ...]) -> list[Mount]:
     """Return the mounts that ``volumes_from`` takes over; those of a container outside of the file nobody knows."""
     name, _colon, mode = text.partition(":")
     if name not in config["services"] or name == "container":
         return [Mount("volume", f"volumes_from {text}", "(unknown)", text.endswith(":ro"))]
-    if name in seen:
+    if name in observed:
         return []
-    mounts = _service_mounts(name, config, seen)
+    mounts = _service_mounts(name, config, observed)
     return [replace(mount, read_only=mount.read_only or mode == "ro") for mount in mounts if mount.kind != "tmpfs"]
 
 

@@ -40,7 +40,9 @@ def size(value: object) -> int:
 
 
 def swap(memory: int, both: int) -> int:
-    """Return the limit of memory and swap together; 0: none. Docker gives as much swap as memory when nobody says."""
+    """Return the limit of memory and swap together; 0: none. Docker gives as much swap as memory when nobody
+    reports.
+    """
     if both < 0 or not memory:
         return 0
     return both or 2 * memory

@@ -53,7 +53,9 @@ class Questions:
         return self._made
 
     def find(self, kind: str, identity: str) -> dict[str, Any] | None:
-        """Return what ``image`` or ``container`` is known by a name or id; None when the daemon says that none is."""
+        """Return what ``image`` or ``container`` is known by a name or id; None when the daemon reports that none
+        is.
+        """
         if identity:
             status, body = self._get(_about(kind, identity))
             if status == 404 and f"No such {kind}".encode() in body:
@@ -144,7 +146,7 @@ class QuestionsFirst:
         return getattr(self.api.sdk, name)
 
     def info(self) -> Any:
-        """Return what the daemon says about itself."""
+        """Return what the daemon reports about itself."""
         return self.api.info()
 
     def version(self) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def need_tls(api: DockerClient, where: Repository) -> None:
 
 
 def is_open(host: str, addresses: Collection[str], settings: dict[str, Any]) -> bool:
-    """Say whether the daemon's settings make a registry one without TLS; pure.
+    """Return whether the daemon's settings make a registry one without TLS; pure.
 
     :param addresses: what the name of the host means.
     """
@@ -185,7 +185,7 @@ def _addresses(host: str) -> list[str]:
 
 def push(api: DockerClient, image: client.Image, where: Repository, who: Login) -> tuple[str, int]:
     """Push an image; return its digest and how many layers the registry lacked."""
-    # A push needs a tag. This one says what it is and can only mean one image; nobody pulls by it.
+    # A push needs a tag. This one names what it is and can only mean one image; nobody pulls by it.
     tag = image.id.partition(":")[2]
     name = f"{where.name}:{tag}"
     found: list[str] = []

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whose number the container's user has on the host: accounts, locks, groups, sudoers and what lies in the home."""
+"""Whose number the container's user has on the host: accounts, locks, groups, sudoers and what is in the home."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._system.account
     read_accounts,
 )
 
-# What lets somebody in, or runs something for somebody who is not the owner (sshd(8), rlogind(8), ksu(1), aliases(5)).
+# What lets another user in, or runs something for another user who is not the owner (sshd(8), rlogind(8), ksu(1),
+# aliases(5)).
 LOGIN_FILES = (
     ".ssh/authorized_keys",
     ".ssh/authorized_keys2",
@@ -43,8 +44,8 @@ class Holder:
 
     :param locked: no password opens it; None: its password is kept by a directory service.
     :param groups: names of all its groups, the primary one included.
-    :param sudoers: file and line number of each rule that grants something to it.
-    :param login_files: files in its home that let somebody in.
+    :param sudoers: file and line number of each rule that allows something to it.
+    :param login_files: files in its home that let another user in.
     """
 
     name: str
@@ -58,7 +59,7 @@ class Holder:
 
     @property
     def refuses_logins(self) -> bool:
-        """Say whether its shell lets nobody in."""
+        """Return whether its shell lets nobody in."""
         return posixpath.basename(self.shell) in REFUSING_SHELLS
 
 
@@ -160,7 +161,7 @@ def _sudoers(etc: str) -> tuple[list[tuple[str, set[str]]], list[str]]:
     rules, unread, asks_for_the_targets_password = [], [], False
     while waiting and len(known) < _MAX_INCLUDES:
         path = waiting.pop(0)
-        # sudo itself leaves out such names: backups and packages' leftovers.
+        # sudo itself leaves out such names: backups and packages' stale files.
         if path in known or posixpath.basename(path).endswith("~") or "." in posixpath.basename(path):
             continue
         known.add(path)
@@ -203,7 +204,7 @@ def _included(line: str, etc: str) -> list[str]:
 
 
 def rule_users(line: str) -> set[str]:
-    """Users and groups to whom a line grants something: those of a rule, and those of an alias that a rule may use."""
+    """Users and groups to whom a line allows something: those of a rule, and those of an alias that a rule may use."""
     line = re.sub(r"(^|\s)#(?!\d).*", "", line).strip()
     if line.startswith(("Defaults", "Host_Alias", "Cmnd_Alias", "Cmd_Alias", "Runas_Alias", "@")):
         return set()

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What lies in a container's own file system, and what was changed in it.
+"""What is in a container's own file system, and what was changed in it.
 
 Its owner may be an attacker: nothing but directories is opened, each relative to the one before it, and no link is
 followed. What was changed is read from the writable layer itself, because ``docker diff`` compares two whole file
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._image.verify import is_tool
 
-# Above it the walk stops and says so: about a second.
+# Above it the walk stops, and the result is inconclusive: about a second.
 MAX_ENTRIES = 300_000
 MAX_DEPTH = 100
 MAX_DRIFT = 1000
@@ -65,7 +65,7 @@ class _Walk:
         self.skipped = frozenset(skipped)
         self.later = later
         self.left: list[str] = []
-        self.seen = 0
+        self.observed = 0
         self.cut = ""
 
     def below(self, top: int, path: str = "") -> Iterator[_Directory]:
@@ -82,11 +82,11 @@ class _Walk:
                     if found.st_dev == device:
                         with os.scandir(handle) as scan:
                             entries = list(itertools.islice(scan, MAX_ENTRIES + 1))
-                        self.seen += len(entries)
+                        self.observed += len(entries)
                         yield _Directory(path, handle, found, entries)
                         inner = (entry for entry in entries if entry.is_dir(follow_symlinks=False))
                         levels[-1] = (handle, path, inner)
-                if self.seen > MAX_ENTRIES:
+                if self.observed > MAX_ENTRIES:
                     self.cut = f"there are more than {MAX_ENTRIES} entries"
                     return
                 parent, folder, directories = levels[-1]
@@ -115,7 +115,7 @@ class _Walk:
         try:
             return os.open(name, DIRECTORY, dir_fd=parent)
         except OSError as error:
-            # Gone or exchanged meanwhile: what is not seen is said.
+            # Gone or exchanged meanwhile: what is not seen is reported.
             self.cut = f"{path} could not be opened ({error.strerror})"
             return -1
 
@@ -129,7 +129,7 @@ def walk(top: int, skipped: Collection[str], workdir: str, root: int) -> Tree:
         for directory in everything.below(top):
             finder.take(directory)
         everything.later = ""
-        while everything.left and everything.seen <= MAX_ENTRIES:
+        while everything.left and everything.observed <= MAX_ENTRIES:
             path = everything.left.pop(0)
             handle = _beneath(again, path)
             if handle < 0:
@@ -140,7 +140,7 @@ def walk(top: int, skipped: Collection[str], workdir: str, root: int) -> Tree:
     finally:
         os.close(again)
     return Tree(
-        entries=everything.seen,
+        entries=everything.observed,
         cut=everything.cut,
         setuid=tuple(sorted(finder.setuid)[:_SHOWN]),
         tools=tuple(sorted(finder.tools)[:_SHOWN]),
@@ -164,7 +164,7 @@ def _beneath(top: int, path: str) -> int:
 
 
 class _Finder:
-    """Keeps what is worth telling of the directories that a walk comes by."""
+    """Keeps what is worth reporting of the directories that a walk comes by."""
 
     def __init__(self, workdir: str, root: int) -> None:
         self.setuid: list[str] = []
@@ -247,7 +247,7 @@ def changes(upper: int) -> tuple[tuple[str, str], ...]:
 
 
 def _kind(folder: int, entry: os.DirEntry[str]) -> str:
-    """Say what happened to an entry of a writable layer (overlayfs, "whiteouts" and "origin")."""
+    """Return what happened to an entry of a writable layer (overlayfs, "whiteouts" and "origin")."""
     found = entry.stat(follow_symlinks=False)
     if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
         return "D"

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the Docker daemon says about itself, what it was started with, where it listens, and who else may command it."""
+"""What the Docker daemon reports about itself, what it was started with, where it listens, and who else may command
+it.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +99,7 @@ class Daemon:
 
     @property
     def rootless(self) -> bool:
-        """Say whether it runs as an ordinary account (then its socket is that account's)."""
+        """Return whether it runs as an ordinary account (then its socket is that account's)."""
         return any("rootless" in str(option) for option in self.info.get("SecurityOptions") or ())
 
 
@@ -238,7 +240,7 @@ def _listeners(pid: int) -> tuple[Listener, ...] | None:
 
 
 def _probe(address: str, port: int) -> str:
-    """Ask for the API with nothing in the hand: what a stranger gets is the proof."""
+    """Ask for the API with nothing in the hand: what a foreign container gets is the proof."""
     # Compared, not bound; a socket for every IPv6 address takes IPv4, too, and not every host has ::1.
     loopback = {"0.0.0.0": ("127.0.0.1",), "::": ("127.0.0.1", "::1")}  # noqa: S104
     answers = [_ask(host, port) for host in loopback.get(address, (address,))]
@@ -254,7 +256,7 @@ def _ask(host: str, port: int) -> str:
     try:
         answered = _is_api(host, port, context)
     except ssl.SSLError as error:
-        # A server without TLS does not know the record; one with TLS says that it misses a certificate.
+        # A server without TLS does not know the record; one with TLS reports that it misses a certificate.
         return "tls" if "CERTIFICATE" in str(error.reason or "") else "other"
     return "anyone" if answered else "other"
 

@@ -39,18 +39,18 @@ class Folder:
 
     @property
     def replaceable(self) -> bool:
-        """Say whether others than its owner can exchange what lies in it (the sticky bit prevents that)."""
+        """Return whether others than its owner can exchange what is in it (the sticky bit prevents that)."""
         foreign = self.mode & 0o002 or (self.mode & 0o020 and self.gid != 0)
         return bool(foreign) and not self.mode & stat.S_ISVTX
 
 
 @dataclass(frozen=True)
 class Place:
-    """What lies at a path of the host; ``target``: where the container sees it.
+    """What is at a path of the host; ``target``: where the container sees it.
 
     :param kind: file, directory, link, special, or an empty string: nothing.
     :param link: the first link on the way; nothing behind it was looked at.
-    :param read_only: the container cannot write there, whoever owns it.
+    :param read_only: the container cannot write there, no matter who owns it.
     :param inside: no mount holds it; it was looked at in the container's own file system.
     :param holder: the uppermost directory here that the container sees as its own; below it, it may change names.
     :param trouble: why it could not be looked at or read.
@@ -76,7 +76,9 @@ class Place:
 
     @property
     def sealed(self) -> bool:
-        """Say whether a directory of root on the way keeps others out; one of the service's own can be opened again."""
+        """Return whether a directory of root on the way keeps others out; one of the service's own can be opened
+        again.
+        """
         return self.inside or any(folder.uid == 0 and not folder.mode & 0o001 for folder in self.folders)
 
     def shown(self) -> str:
@@ -92,14 +94,15 @@ class Place:
 class FileFacts:
     """All of them. ``uid`` and ``gid``: whom the container runs as, in the host's numbers; -1: not known.
 
-    :param strangers: name and owner of what lies directly in the state directory and is not the container's user's.
+    :param foreign containers: name and owner of what lies directly in the state directory and is not the container's
+    user's.
     :param configuration: the parsed configuration; None when it is there and could not be understood.
     """
 
     uid: int
     gid: int
     state: Place | None = None
-    strangers: tuple[tuple[str, int], ...] = ()
+    foreign_ones: tuple[tuple[str, int], ...] = ()
     entries: int = 0
     config: Place | None = None
     configuration: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -118,7 +121,7 @@ def look(settings: Settings, pid: int) -> FileFacts:
     home = (environment.get("OPENCLAW_HOME") or environment.get("HOME") or "/home/node").rstrip("/")
     state_path = _state_path(settings, environment, home)
     state = locate(settings, pid, state_path)
-    strangers, entries = _strangers(state, uid, _mount_points(settings, state_path), pid)
+    foreign_ones, entries = _foreign(state, uid, _mount_points(settings, state_path), pid)
     config_path = _in_container(environment.get("OPENCLAW_CONFIG_PATH") or f"{state_path}/openclaw.json", home)
     config = locate(settings, pid, config_path, read=True)
     configuration = _configuration(config)
@@ -129,7 +132,7 @@ def look(settings: Settings, pid: int) -> FileFacts:
         uid,
         gid,
         state,
-        strangers,
+        foreign_ones,
         entries,
         config,
         configuration,
@@ -250,23 +253,25 @@ def _within(path: str, folder: str) -> bool:
 
 def locate(settings: Settings, pid: int, target: str, *, read: bool = False) -> Place:
     """Look at a path of the container: on the host where a mount holds it, else in the container's own file system."""
-    seen = inspect(target, root=f"/proc/{pid}/root", read=read) if pid else Place(target, trouble="not running")
+    observed = inspect(target, root=f"/proc/{pid}/root", read=read) if pid else Place(target, trouble="not running")
     mount = _holder(settings, target)
     if mount is None or mount.kind == "tmpfs" or not mount.source.startswith("/"):
         sealed = settings.read_only and mount is None
         read_only = sealed or bool(mount and mount.read_only)
-        return replace(seen, target=target, inside=True, read_only=read_only, holder="/")
+        return replace(observed, target=target, inside=True, read_only=read_only, holder="/")
     path = posixpath.normpath(mount.source + target[len(mount.target.rstrip("/")) :])
     place = inspect(path, read=read)
     holders = [other.source for other in settings.mounts if _writes(settings, other, path)]
-    mounted = seen.text if seen.text != place.text else None
+    mounted = observed.text if observed.text != place.text else None
     return replace(
         place, target=target, read_only=not holders, holder=min(holders, key=len, default=""), mounted=mounted
     )
 
 
 def _writes(settings: Settings, mount: Mount, path: str) -> bool:
-    """Tell whether a path of the host can be reached for writing through a mount, no other one lying over it there."""
+    """Return whether a path of the host can be reached for writing through a mount, no other one lying over it
+    there.
+    """
     source = mount.source.rstrip("/")
     if mount.read_only or not source.startswith("/") or not _within(path, source):
         return False
@@ -338,12 +343,12 @@ def _last(path: str, folder: int, name: str, folders: tuple[Folder, ...], read: 
     return replace(place, text=text.decode("utf-8", "replace"))
 
 
-def _strangers(state: Place, uid: int, made: set[str], pid: int) -> tuple[tuple[tuple[str, int], ...], int]:
-    """Find what lies directly in the state directory and belongs to somebody else; at most 1000 entries."""
+def _foreign(state: Place, uid: int, made: set[str], pid: int) -> tuple[tuple[tuple[str, int], ...], int]:
+    """Find what lies directly in the state directory and belongs to another user; at most 1000 entries."""
     if state.kind != "directory":
         return (), 0
     root = f"/proc/{pid}/root" if state.inside else "/"
-    strangers, count = [], 0
+    foreign_ones, count = [], 0
     with suppress(FileNotFoundError):
         folder = _reopen(state.path, root)
         try:
@@ -355,10 +360,10 @@ def _strangers(state: Place, uid: int, made: set[str], pid: int) -> tuple[tuple[
                     with suppress(FileNotFoundError):
                         owner = entry.stat(follow_symlinks=False).st_uid
                         if owner != uid and not (owner == 0 and entry.name in made):
-                            strangers.append((entry.name, owner))
+                            foreign_ones.append((entry.name, owner))
         finally:
             os.close(folder)
-    return tuple(sorted(strangers)), count
+    return tuple(sorted(foreign_ones)), count
 
 
 def _reopen(path: str, root: str) -> int:

@@ -94,7 +94,7 @@ def look(module: AnsibleModule, api: DockerClient, network: Network) -> Forwarde
 def candidates(
     network: Network, addresses: Iterable[str], listening: Iterable[tuple[str, int]], foreign: Iterable[Place]
 ) -> list[Place]:
-    """Return where others could reach a listener; the gateway's own published places are judged elsewhere (pure)."""
+    """Return where others could reach a listener; the gateway's own published places are checked elsewhere (pure)."""
     outside = [found for found in addresses if not _loopback(found)]
     own = {(found.address, found.port) for found in network.published}
     wildcard = {port for address, port in own if address in EVERY_ADDRESS}
@@ -199,7 +199,7 @@ def _request(address: str, port: int, padding: int, *, secure: bool) -> tuple[in
             if secure:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
                 context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE  # whoever it is, nothing secret is sent
+                context.verify_mode = ssl.CERT_NONE  # whichever process it is, nothing secret is sent
                 peer = stack.enter_context(context.wrap_socket(plain))
             elif not padding and select.select([plain], [], [], _GREETING)[0]:
                 return 0, b""  # speaks first, or ended: the gateway does neither
@@ -233,7 +233,7 @@ def _response(peer: socket.socket, end: float) -> tuple[int, bytes] | None:
 
 
 def alike(answer: tuple[int, bytes] | None, reference: tuple[int, bytes]) -> bool:
-    """Say whether an answer could be the gateway's: the same status, and the same text or the same keys (pure)."""
+    """Return whether an answer could be the gateway's: the same status, and the same text or the same keys (pure)."""
     if answer is None or answer[0] != reference[0]:
         return False
     keys = _keys(reference[1])
@@ -253,7 +253,7 @@ def _keys(body: bytes) -> frozenset[str] | None:
 
 
 def from_this_gateway(place: Place, pid: int, end: float, count: Callable[[int], int] | None = None) -> bool | None:
-    """Say whether what is sent there comes in at this gateway; None: its other traffic hides it, or time is over."""
+    """Return whether what is sent there comes in at this gateway; None: its other traffic hides it, or time is over."""
     counted = count or octets
     hits = 0
     for _number in range(_TRIES):

@@ -70,12 +70,12 @@ class Answer:
 
     @property
     def page(self) -> bool:
-        """Say whether it is a web page, which OpenClaw answers for every path that it does not know."""
+        """Return whether it is a web page, which OpenClaw answers for every path that it does not know."""
         return self.kind == "text/html"
 
     @property
     def unknown(self) -> bool:
-        """Say whether the path is not known there."""
+        """Return whether the path is not known there."""
         return self.status == 404 or (self.status == 200 and self.page)
 
 
@@ -120,7 +120,9 @@ def together(jobs: Mapping[Key, Callable[[], Value]]) -> Callable[[], dict[Key, 
 
 
 def attempt(address: str, port: int) -> Attempt:
-    """Connect, and ask for /healthz when somebody takes it: a port proxy takes a connection that leads nowhere, too."""
+    """Connect, and ask for /healthz when another user takes it: a port proxy takes a connection that leads nowhere,
+    too.
+    """
     try:
         socket.create_connection((address, port), _CONNECT_TIMEOUT).close()
     except socket.timeout:  # its own class before Python 3.10
@@ -139,7 +141,7 @@ def ask(address: str, port: int, path: str, token: str = "", vet: Vet | None = N
     return secured if secured.status else answer
 
 
-def knock(
+def probe_auth(
     address: str, port: int, token: str, vet: Vet | None = None, *, path: str = INVOKE, wrong: bool = True
 ) -> dict[str, Answer]:
     """Ask for something that only the operator may have; the token goes only to who refuses without one.
@@ -207,9 +209,10 @@ def _request(
 
 
 def serves(found: Mapping[str, Answer]) -> tuple[bool | None, str]:
-    """Say whether a request with the token is answered and one without it is refused, and how that is shown.
+    """Return whether a request with the token is answered and one without it is refused, and how that is shown.
 
-    None: it cannot be known now. A lockout (429) is the gateway's own answer to somebody's wrong tokens; who can reach
+    None: it cannot be known now. A lockout (429) is the gateway's own answer to another user's wrong tokens; who can
+    reach
     the port can cause one, so it must not decide.
     """
     without, known = found.get(WITHOUT, LATE), found.get(WITH)

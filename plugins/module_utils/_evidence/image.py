@@ -87,7 +87,7 @@ class ImageFacts:
     # None: not to be seen, because of ``tree_problem``.
     tree: Tree | None
     tree_problem: str
-    # Kind (A: added, C: changed, D: deleted) and path, as ``docker diff`` says it.
+    # Kind (A: added, C: changed, D: deleted) and path, as ``docker diff`` reports it.
     drift: tuple[tuple[str, str], ...]
     now: float
 
@@ -105,7 +105,7 @@ def look(api: DockerClient, attrs: dict[str, Any], pid: int, record: str) -> Ima
     steps = api.api.history(identity)  # type: ignore[no-untyped-call]
     history = tuple(str(step.get("CreatedBy") or "") for step in reversed(steps))
     found, problem = read_record(record) if record else (None, "")
-    tree, unseen = _tree(attrs, pid)
+    tree, problem = _tree(attrs, pid)
     return ImageFacts(
         id=image.id,
         tags=image.tags,
@@ -121,7 +121,7 @@ def look(api: DockerClient, attrs: dict[str, Any], pid: int, record: str) -> Ima
         record=found,
         record_problem=problem,
         tree=tree,
-        tree_problem=unseen,
+        tree_problem=problem,
         drift=_drift(api, attrs, pid),
         now=time.time(),
     )
@@ -158,18 +158,18 @@ def secrets_of(
     found = [("environment", name) for entry in environment for name in _in_setting(*entry.partition("=")[::2])]
     found += [("label", name) for key, value in labels.items() for name in _in_setting(key, value)]
     for number, step in enumerate(history, start=1):
-        assigned = [name for name, value in _ASSIGNED.findall(step) if _telling(name, value)]
+        assigned = [name for name, value in _ASSIGNED.findall(step) if _decisive(name, value)]
         found += [(f"history, step {number}", name) for name in [*assigned, *_shapes(step)]]
     return tuple(dict.fromkeys(found))
 
 
 def _in_setting(name: str, value: str) -> list[str]:
-    if _SECRETIVE.search(name) and _telling(name, value):
+    if _SECRETIVE.search(name) and _decisive(name, value):
         return [name]
     return [f"{name} ({shape})" for shape in _shapes(value)]
 
 
-def _telling(name: str, value: str) -> bool:
+def _decisive(name: str, value: str) -> bool:
     return bool(value) and not _HARMLESS.fullmatch(value) and not (_PLACE.fullmatch(name) and value.startswith("/"))
 
 
@@ -224,8 +224,8 @@ def _drift(api: DockerClient, attrs: Mapping[str, Any], pid: int) -> tuple[tuple
             return changes(os.open(upper, DIRECTORY))
         except OSError:
             pass  # another mount namespace, a remote daemon: the daemon knows
-    told = api.api.diff(attrs.get("Id") or "") or []
-    return tuple((_CHANGES[change["Kind"]], str(change["Path"])) for change in told[: MAX_DRIFT + 1])
+    reported = api.api.diff(attrs.get("Id") or "") or []
+    return tuple((_CHANGES[change["Kind"]], str(change["Path"])) for change in reported[: MAX_DRIFT + 1])
 
 
 def upper_layer(attrs: Mapping[str, Any], pid: int) -> str:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a container logged in the last day, and which of it OpenClaw says for security's sake.
+"""What a container logged in the last day, and which of it OpenClaw reports for security's sake.
 
 The patterns are what OpenClaw 2026.9.6 was seen to write. Refused logins leave a line when they came by WebSocket, none
 when they came by HTTP; health checks and answers of 401 or 429 leave none at all. A client chooses its name and may
@@ -49,7 +49,7 @@ class Event:
 
 @dataclass(frozen=True)
 class LogFacts:
-    """The log of the last day; ``unreadable`` says why there is none to read."""
+    """The log of the last day; ``unreadable`` reports why there is none to read."""
 
     driver: str
     text: str = field(default="", repr=False)

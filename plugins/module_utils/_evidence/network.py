@@ -35,7 +35,7 @@ _PROJECT = "com.docker.compose.project"
 
 @dataclass(frozen=True)
 class Attached:
-    """A Docker network that the container is on; ``strangers``: running containers of somebody else on it."""
+    """A Docker network that the container is on; ``foreign containers``: running containers of another user on it."""
 
     name: str
     driver: str
@@ -46,7 +46,7 @@ class Attached:
     prefix6: int = 128
     default: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
-    strangers: tuple[str, ...] = ()
+    foreign_ones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Network:
     interfaces: tuple[str, ...] = ()
     # IP version to lines of iptables-save, where the container has such an address and they could be read.
     firewall: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    # What Docker 28 and newer says that it filters with: iptables, iptables+firewalld, nftables.
+    # What Docker 28 and newer reports that it filters with: iptables, iptables+firewalld, nftables.
     backend: str = ""
 
 
@@ -105,10 +105,10 @@ def look(
     port = gateway_port(settings)
     place = _place(mode, published, attrs, port)
     there = listening_at(place[:1], place[1], host) if place else ()
-    strangers = foreign(there, own)
-    names = socket_owner.name({found.inode: found.uid for found in strangers})
+    foreign_ones = foreign(there, own)
+    names = socket_owner.name({found.inode: found.uid for found in foreign_ones})
     # What is not Docker's or the container's own gets neither the token nor a say in how the gateway is.
-    asked_place = None if strangers else place
+    asked_place = None if foreign_ones else place
 
     def vet() -> bool:
         return place is None or listening_at(place[:1], place[1], read_listeners("/proc/self/net")) == there
@@ -151,7 +151,7 @@ def look(
 def _ask(place: tuple[str, int], path: str, token: str, vet: gateway_probe.Vet) -> dict[str, Answer]:
     if path != gateway_probe.INVOKE:
         return {path: gateway_probe.ask(*place, path, vet=vet)}
-    found = gateway_probe.knock(*place, token, vet)
+    found = gateway_probe.probe_auth(*place, token, vet)
     # What is not ready is named only to who has the token; that is shown only to who refuses without one.
     return {
         **found,
@@ -173,7 +173,7 @@ def network_mode(attrs: Mapping[str, Any]) -> str:
 
 
 def gateway_port(settings: Settings) -> int:
-    """Return the port that the gateway is told to listen on: ``--port``, else its variable, else OpenClaw's default."""
+    """Return the port that the gateway has to listen on: ``--port``, else its variable, else OpenClaw's default."""
     words = [*settings.entrypoint, *settings.command]
     given = [word.partition("=")[2] for word in words if word.startswith("--port=")]
     given += [after for word, after in zip(words, words[1:]) if word == "--port"]
@@ -242,7 +242,7 @@ def foreign(there: Iterable[Listener], own: frozenset[int] | None) -> tuple[List
     return tuple(found for found in there if (found.uid != 0 if own is None else found.inode not in own))
 
 
-# --- what the kernel says -----------------------------------------------------------------------------------------
+# --- what the kernel reports -----------------------------------------------------------------------------------------
 
 
 def read_links(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -293,7 +293,7 @@ def _networks(api: DockerClient, attrs: Mapping[str, Any]) -> Iterator[Attached]
             prefix6=endpoint.get("GlobalIPv6PrefixLen") or 128,
             default=options.get("com.docker.network.bridge.default_bridge") == "true",
             options=options,
-            strangers=tuple(sorted((found.get("Names") or [found["Id"][:12]])[0].lstrip("/") for found in others)),
+            foreign_ones=tuple(sorted((found.get("Names") or [found["Id"][:12]])[0].lstrip("/") for found in others)),
         )
 
 

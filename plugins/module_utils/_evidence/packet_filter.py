@@ -111,7 +111,7 @@ def own_table(listing: str, table: str) -> str | None:
 
 
 def _declared(container: str, allowed: Baseline) -> tuple[str, system_nft.Settings | None, str]:
-    """Read the settings file of this gateway's unit, where the operator says that there is such a unit."""
+    """Read the settings file of this gateway's unit, where the operator reports that there is such a unit."""
     unit = f"{container}-firewall.service"
     if unit not in {name for name, _limit in allowed.units} or not re.fullmatch(r"[a-z][a-z0-9-]{0,60}", container):
         return "", None, ""
@@ -161,7 +161,9 @@ def read_route(rc: int, stdout: str, stderr: str) -> Route:
 
 
 def _default_route(pid: int) -> bool:
-    """Say whether the container's own table has a default route (proc_pid_net(5)); True also when that is not known."""
+    """Return whether the container's own table has a default route (proc_pid_net(5)); True also when that is not
+    known.
+    """
     try:
         with open(f"/proc/{pid}/net/route", encoding="ascii") as file:
             rows = [line.split() for line in file.readlines()[1:]]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the kernel says about every process of a container: not what a file asks for, but what is in force.
+"""What the kernel reports about every process of a container: not what a file asks for, but what is in force.
 
 What is read may be written by a hostile process (its name, its command line, its environment, the moment at which it
 forks or ends); it decides nothing here but by numbers that the kernel gives.
@@ -88,9 +88,9 @@ class Kernel:
     engine_group: int = 0
 
 
-# A process that ends while it is read; reading a zombie's links says ENOENT, too.
+# A process that ends while it is read; reading a zombie's links reports ENOENT, too.
 _GONE = (FileNotFoundError, ProcessLookupError)
-# Version 1 says "no limit" with a number near 2^63.
+# Version 1 reports "no limit" with a number near 2^63.
 _UNLIMITED = 1 << 60
 _READ_AT_MOST = 1 << 20
 
@@ -167,7 +167,7 @@ class _Search:
                             continue
                     process = self.process(number, directory, [status for _directory, status in threads])
                 except _GONE:
-                    # Gone, or only the thread that was asked: the next list tells.
+                    # Gone, or only the thread that was asked: the next list reports.
                     waiting = True
                     continue
                 done.add(number)
@@ -177,7 +177,7 @@ class _Search:
                 return
 
     def belongs(self, number: int) -> bool:
-        """Say whether this is a process of the container; one that is gone is not."""
+        """Return whether this is a process of the container; one that is gone is not."""
         try:
             if self.id in _read(f"{PROC}/{number}/cgroup"):
                 return True
@@ -283,7 +283,7 @@ class _Label:
 
     def __init__(self, module: str) -> None:
         self.module = module
-        # AppArmor says the mode behind each profile; SELinux has one for all.
+        # AppArmor reports the mode behind each profile; SELinux has one for all.
         self.mode = " (permissive)" if module == "selinux" and _flag("fs/selinux/enforce") == "0" else ""
         # With several modules ``attr/current`` is that of one.
         own = module == "apparmor" and os.path.isdir(f"{PROC}/{INIT}/attr/apparmor")

@@ -39,7 +39,7 @@ _VARIABLE = re.compile(r"\$(?:\{([A-Z_][A-Z0-9_]*)\}|([A-Z_][A-Z0-9_]*))")
 
 @dataclass(frozen=True)
 class Credential:
-    """A token or password. ``kept``: file, configuration, environment, arguments; ``origin`` says it in words."""
+    """A token or password. ``kept``: file, configuration, environment, arguments; ``origin`` reports it in words."""
 
     kind: str
     kept: str
@@ -54,7 +54,7 @@ class SecretFacts:
     """What is known about secrets; names only, but for the fields that are never shown.
 
     :param mode: how the gateway is guarded: token, password, none, trusted-proxy.
-    :param credential: what guards it; None: nothing, or ``trouble`` says why it is not known.
+    :param credential: what guards it; None: nothing, or ``trouble`` reports why it is not known.
     :param surfaces: places beside its own file in which the credential's value was found; ``searched``: all of them.
     :param environment: where and name of the variables that hold a secret; ``arguments``: where and option.
     :param processes: how many were looked at.
@@ -180,7 +180,7 @@ def _credential(
     remote = gateway.get("remote") if isinstance(gateway, Mapping) else None
     if isinstance(remote, Mapping) and mode in ("", *_KINDS) and any(remote.get(kind) for kind in _KINDS):
         # OpenClaw's last resort, meant for clients; whether it guards depends on the version.
-        trouble = "only gateway.remote has a credential, and it was not judged"
+        trouble = "only gateway.remote has a credential, and it was not checked"
     if any(name == "$include" for _path, name, _value in leaves(files.configuration)):
         trouble = "the configuration includes other files, which were not read"
     return mode or "token", None, trouble
@@ -251,7 +251,7 @@ def _from_reference(
 
 
 def _is(place: Place, path: object) -> bool:
-    """Tell whether a path of the configuration, which may begin with ``~``, is this place."""
+    """Return whether a path of the configuration, which may begin with ``~``, is this place."""
     return isinstance(path, str) and (place.target == path or (path[:2] == "~/" and place.target.endswith(path[1:])))
 
 

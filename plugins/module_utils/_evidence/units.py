@@ -147,7 +147,7 @@ class UnitFacts:
 
     @property
     def loaded(self) -> bool:
-        """Say whether there is such a unit."""
+        """Return whether there is such a unit."""
         return self.get("LoadState") == "loaded"
 
     @property
@@ -157,7 +157,7 @@ class UnitFacts:
 
     @property
     def oneshot(self) -> bool:
-        """Say whether it is a job that ends."""
+        """Return whether it is a job that ends."""
         return self.kind == "service" and self.get("Type") == "oneshot"
 
     @property

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A file that takes the place of another in one step: completed beside it first, swept up after a killed run.
 
-An existing file is never changed in place, so that a hard link planted by somebody else keeps owner, mode and content.
+An existing file is never changed in place, so that a hard link planted by another user keeps owner, mode and content.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def completed(
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(temporary, flags, 0o600, dir_fd=folder)
     try:
-        # Says to sweep that its writer is alive. Who owns the directory could hold the file before, and us for ever.
+        # Reports to sweep that its writer is alive. Who owns the directory could hold the file before, and us for ever.
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         fill(handle)
         os.fchown(handle, uid, gid)
@@ -53,13 +53,13 @@ def completed(
 
 
 def take_place(folder: int, temporary: str, name: str, handle: int, path: str) -> None:
-    """Give a completed file its name; only a regular file may give way."""
+    """Give a completed file its name; only a regular file may be replaced."""
     if not _replaceable(folder, name):
         raise HardeningError(path, "something that is not a regular file", "a regular file; move it away")
     os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     # The owner of a user's directory could have put another file under the temporary name.
     if not os.path.samestat(os.fstat(handle), os.stat(name, dir_fd=folder, follow_symlinks=False)):
-        raise HardeningError(path, "a file exchanged by somebody while it was written", "nobody to interfere")
+        raise HardeningError(path, "a file exchanged by another user while it was written", "nobody to interfere")
 
 
 def _replaceable(folder: int, name: str) -> bool:

@@ -77,7 +77,7 @@ def look(name: str, folder: int) -> os.stat_result:
 
 
 def same_directory(one: os.stat_result, other: os.stat_result) -> bool:
-    """Say whether two results are of one directory."""
+    """Return whether two results are of one directory."""
     return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 
 
@@ -135,7 +135,7 @@ class Descent:
         return self._push(name, handles)
 
     def up(self) -> list[Level]:
-        """Leave the present directory; return the levels that were left: more than one when the way back is gone."""
+        """Leave the present directory; return the levels that were left: more than one when the rollback is gone."""
         left = [self.levels.pop()]
         while self.levels and not self.here.held:
             below = left[-1]
@@ -217,7 +217,7 @@ def _descend(descent: Descent, name: str) -> None:
 
 
 def _unlinked(name: str, folder: int) -> bool:
-    """Remove what is no directory; say whether nothing is there any more."""
+    """Remove what is no directory; return whether nothing is there any more."""
     try:
         os.unlink(name, dir_fd=folder)
     except FileNotFoundError:

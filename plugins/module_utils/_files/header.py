@@ -14,5 +14,5 @@ _WITHIN = 1024
 
 
 def has_header(content: bytes) -> bool:
-    """Say whether a file begins with the header of what this collection writes."""
+    """Return whether a file begins with the header of what this collection writes."""
     return _HEADER.search(content[:_WITHIN]) is not None

@@ -46,7 +46,7 @@ class ManagedFile:
 
 @dataclass(frozen=True)
 class FileState:
-    """What lies at a path; ``content`` is empty unless ``type`` is ``file``."""
+    """What is at a path; ``content`` is empty unless ``type`` is ``file``."""
 
     type: str
     content: bytes
@@ -69,7 +69,7 @@ class DirectoryState:
 
 
 def look(path: str, max_size: int = MAX_SIZE) -> FileState | None:
-    """Read what lies at ``path``, or ``None``; a link there or on the way is refused."""
+    """Read what is at ``path``, or ``None``; a link there or on the way is refused."""
     try:
         with parent(path) as (folder, name):
             found = lstat(folder, name, path)
@@ -131,7 +131,7 @@ def _state(found: os.stat_result, content: bytes) -> FileState:
 
 
 def differences(existing: FileState | None, wanted: ManagedFile) -> bool:
-    """Tell whether ``wanted`` has to be written; only a regular file may be replaced."""
+    """Return whether ``wanted`` has to be written; only a regular file may be replaced."""
     if existing is None:
         return True
     if existing.type != "file":
@@ -157,7 +157,7 @@ def diff_entry(existing: FileState | None, wanted: ManagedFile) -> dict[str, str
 
 
 def directory_differs(existing: DirectoryState | None, mode: int, uid: int, gid: int) -> bool:
-    """Tell whether a directory has to be created or corrected."""
+    """Return whether a directory has to be created or corrected."""
     return existing != DirectoryState(mode, uid, gid)
 
 
@@ -195,7 +195,7 @@ def write_large(wanted: ManagedFile, fill: Callable[[int], None], siblings: str,
 
 
 def remove(path: str) -> bool:
-    """Remove the regular file at ``path``; tell whether there was one."""
+    """Remove the regular file at ``path``; return whether there was one."""
     try:
         with parent(path) as (folder, name):
             if not stat.S_ISREG(lstat(folder, name, path).st_mode):
@@ -220,7 +220,7 @@ def remove_directory(path: str) -> None:
 
 
 def ensure_directory(path: str, mode: int, uid: int, gid: int) -> bool:
-    """Create or correct this one directory (its parent must exist); tell whether anything changed."""
+    """Create or correct this one directory (its parent must exist); return whether anything changed."""
     with failures(path), parent(path) as (folder, name):
         created = False
         with suppress(FileExistsError):

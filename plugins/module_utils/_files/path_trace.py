@@ -31,13 +31,13 @@ class Entry:
     uid: int = 0
     gid: int = 0
     # Who may write beside owner, group and others, by an access control list: ``uid 1000``.
-    granted: tuple[str, ...] = ()
+    permitted: tuple[str, ...] = ()
     # When content, owner or mode changed last, in seconds since 1970.
     changed: float = 0.0
 
     @property
     def there(self) -> bool:
-        """Say whether it exists."""
+        """Return whether it exists."""
         return self.kind not in ("missing", "unreadable")
 
 
@@ -50,8 +50,8 @@ def entry(path: str) -> Entry:
     except OSError as error:
         return Entry(path, "missing" if error.errno == errno.ENOTDIR else "unreadable")
     kind = _KINDS.get(stat.S_IFMT(found.st_mode), "other")
-    granted = () if kind == "link" else _granted(path)
-    return Entry(path, kind, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, granted, found.st_ctime)
+    permitted = () if kind == "link" else _permitted(path)
+    return Entry(path, kind, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, permitted, found.st_ctime)
 
 
 def trace(path: str) -> tuple[Entry, ...]:
@@ -80,7 +80,7 @@ def trace(path: str) -> tuple[Entry, ...]:
 
 
 def faults_of(way: Iterable[Entry], owners: Collection[int] = (0,)) -> list[str]:
-    """Say who beside root could change what is at the end of the way (pure)."""
+    """Return who beside root could change what is at the end of the way (pure)."""
     faults = []
     for found in way:
         if not found.there:
@@ -94,11 +94,11 @@ def faults_of(way: Iterable[Entry], owners: Collection[int] = (0,)) -> list[str]
                 for bit, who in ((0o020, f"gid {found.gid}"), (0o002, "everybody"))
                 if found.mode & bit
             ]
-        faults += [f"{found.path} can be written by {who} (access control list)" for who in found.granted]
+        faults += [f"{found.path} can be written by {who} (access control list)" for who in found.permitted]
     return faults
 
 
-def _granted(path: str) -> tuple[str, ...]:
+def _permitted(path: str) -> tuple[str, ...]:
     try:
         packed = os.getxattr(path, "system.posix_acl_access")
     except OSError:

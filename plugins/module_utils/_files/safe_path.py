@@ -33,7 +33,7 @@ _NEEDED = {
     errno.ENOSPC: "free space and free inodes on its file system (df, df -i)",
     errno.EDQUOT: "a quota that is not used up",
     errno.EROFS: "a file system that is mounted for writing",
-    errno.EIO: "a disk that works; dmesg tells more",
+    errno.EIO: "a disk that works; dmesg reports more",
 }
 
 
@@ -130,6 +130,6 @@ def failures(path: str) -> Iterator[None]:
 
 
 def failed(path: str, error: OSError) -> HardeningError:
-    """Say what the kernel refused, and what helps."""
+    """Return what the kernel refused, and what helps."""
     needed = _NEEDED.get(error.errno or 0, "a place that root can write")
     return HardeningError(path, f"{error.strerror} (errno {error.errno})", needed)

@@ -72,7 +72,7 @@ def kept(path: str) -> FileState | None:
     return managed.look(f"{folder}/{_names(name)[0]}")
 
 
-def litter(paths: Iterable[str]) -> tuple[str, ...]:
+def stale_files(paths: Iterable[str]) -> tuple[str, ...]:
     """Return those of ``paths`` beside which a killed run left something."""
     found = []
     for path in paths:
@@ -119,7 +119,7 @@ def exchange(
 
 
 def put_back(path: str) -> bool:
-    """Let lie at ``path`` what is kept of it, which stays kept; tell whether anything changed."""
+    """Let are at ``path`` what is kept of it, which stays kept; return whether anything changed."""
     with failures(path), parent(path, _ROOT) as (folder, name):
         before, nothing = _names(name)
         here, old = _stat(folder, name), _stat(folder, before)
@@ -135,7 +135,7 @@ def put_back(path: str) -> bool:
         return True
 
 
-def settle(records: Iterable[str], paths: Iterable[str]) -> None:
+def commit(records: Iterable[str], paths: Iterable[str]) -> None:
     """Forget these changes, then what was kept for them and what lies unfinished beside them."""
     for place in records:
         managed.remove(place)
@@ -147,7 +147,7 @@ def settle(records: Iterable[str], paths: Iterable[str]) -> None:
 
 
 def _keep(places: _Places, place: str, touched: list[str]) -> None:
-    """Keep what lies at these places and write the record, all of it on the disk before this returns."""
+    """Keep what is at these places and write the record, all of it on the disk before this returns."""
     try:
         for path, (folder, name) in places.items():
             before, nothing = _names(name)
@@ -185,7 +185,7 @@ def _beside(name: str) -> str:
 
 
 def _names(name: str) -> tuple[str, str]:
-    """Return the second name of a file that is kept, and that of an empty one which says that there was none."""
+    """Return the second name of a file that is kept, and that of an empty one which reports that there was none."""
     # A name may have 255 bytes.
     short = name if len(name.encode()) <= 200 else hashlib.sha256(name.encode()).hexdigest()
     return f".{short}.hardening-old", f".{short}.hardening-new"

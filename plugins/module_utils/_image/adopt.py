@@ -29,7 +29,7 @@ _LARGEST_RECORD = 64 << 10
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Desired:
     """Which image is to have which name, and what is written down about it (nothing: no record is wanted)."""
 
     name: str
@@ -66,7 +66,7 @@ class Plan:
     after: dict[str, str]
 
 
-def wanted(module: AnsibleModule, record_dir: str) -> Wanted:
+def wanted(module: AnsibleModule, record_dir: str) -> Desired:
     """Read which image is to have which name from the options that several modules share, or refuse them."""
     options = module.params
     identity = options["image_id"]
@@ -74,7 +74,7 @@ def wanted(module: AnsibleModule, record_dir: str) -> Wanted:
     if identity or not module.check_mode:
         archive.image_id("image_id", identity)
     name = client.reference("name", options["name"])
-    return Wanted(name, identity, record_dir, record_of("record", options["record"], identity))
+    return Desired(name, identity, record_dir, record_of("record", options["record"], identity))
 
 
 def record_of(option: str, value: dict[str, Any], image_id: str) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def record_of(option: str, value: dict[str, Any], image_id: str) -> dict[str, An
     return {name: part for name, part in record.items() if part or name != "base_current"}
 
 
-def look(api: DockerClient, wanted: Wanted) -> Existing:
+def look(api: DockerClient, wanted: Desired) -> Existing:
     """Read the images and the record that matter."""
     names = {name: client.find_image(api, name) for name in (wanted.name, wanted.previous)}
     others = {name: image for name, image in names.items() if image and image.id != wanted.image_id}
@@ -110,8 +110,8 @@ def look(api: DockerClient, wanted: Wanted) -> Existing:
     )
 
 
-def decide(wanted: Wanted, existing: Existing) -> Plan:
-    """Say what has to be done beside bringing the image; pure."""
+def decide(wanted: Desired, existing: Existing) -> Plan:
+    """Return what has to be done beside bringing the image; pure."""
     tagged, actions = existing.tagged, []
     if tagged is None or tagged.id != wanted.image_id:
         actions.append("tag")
@@ -127,7 +127,7 @@ def decide(wanted: Wanted, existing: Existing) -> Plan:
     return Plan(tuple(actions), before, after)
 
 
-def act(api: DockerClient, wanted: Wanted, existing: Existing, plan: Plan) -> None:
+def act(api: DockerClient, wanted: Desired, existing: Existing, plan: Plan) -> None:
     """Give the name and write the record; the caller holds the lock."""
     if "tag" in plan.actions:
         cleanup.take_name(api, wanted.name, wanted.image_id, existing.tagged, client.find_image(api, wanted.previous))
@@ -138,7 +138,7 @@ def act(api: DockerClient, wanted: Wanted, existing: Existing, plan: Plan) -> No
 class Adoption:
     """Makes one name belong to one image of which only the id is known."""
 
-    def __init__(self, module: AnsibleModule, wanted: Wanted, docker_host: str, timeout: int) -> None:
+    def __init__(self, module: AnsibleModule, wanted: Desired, docker_host: str, timeout: int) -> None:
         """Take what is wanted; nothing is looked at yet."""
         self.module = module
         self.wanted = wanted
@@ -190,7 +190,7 @@ def _result(
     return {"changed": changed, "missing": missing, "actions": actions, "diff": {"before": before, "after": after}}
 
 
-def announce(api: DockerClient, wanted: Wanted) -> None:
+def announce(api: DockerClient, wanted: Desired) -> None:
     """Write down which image comes in, and remove the one that a killed run brought in and nobody named."""
     path = wanted.coming_path
     left = managed.look(path, max_size=1024)
@@ -201,5 +201,5 @@ def announce(api: DockerClient, wanted: Wanted) -> None:
     managed.write(managed.ManagedFile(path, f"{wanted.image_id}\n".encode(), 0o600))
 
 
-def _written(wanted: Wanted) -> dict[str, Any]:
+def _written(wanted: Desired) -> dict[str, Any]:
     return {**wanted.record, "ref": wanted.name}

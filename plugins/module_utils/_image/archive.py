@@ -40,7 +40,7 @@ _CONTENT = re.compile(r"manifest\.json|[0-9a-f]{64}\.(?:json|tar\.gz)")
 
 @dataclass(frozen=True)
 class Member:
-    """Where the bytes of one part lie in the file."""
+    """Where the bytes of one part are in the file."""
 
     offset: int
     size: int
@@ -176,9 +176,9 @@ def read(file: IO[bytes], identity: str) -> Archive:
         raise _refused("a configuration that is not that of an image") from error
     if not 0 < len(layers) <= _MOST_LAYERS or not all(_DIGEST.fullmatch(layer) for layer in layers):
         raise _refused(f"a configuration with {len(layers)} layers or with names that are no hashes")
-    strangers = members.keys() - {MANIFEST, config_name(identity), *map(layer_name, layers)}
-    if strangers:
-        raise _refused(f"the part {min(strangers)}, which belongs to no layer of the image")
+    foreign_ones = members.keys() - {MANIFEST, config_name(identity), *map(layer_name, layers)}
+    if foreign_ones:
+        raise _refused(f"the part {min(foreign_ones)}, which belongs to no layer of the image")
     return Archive(identity, config, layers, platform, members)
 
 
@@ -213,7 +213,7 @@ def prove(file: IO[bytes], archive: Archive, max_size: int, known: int = 0) -> N
 
 
 def is_whole(path: str, identity: str, max_size: int) -> bool:
-    """Say whether a file is the whole archive of an image, by reading all of it."""
+    """Return whether a file is the whole archive of an image, by reading all of it."""
     try:
         with opened(path, "directory") as file:
             prove(file, read(file, identity), max_size)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From the daemon into an archive: the stream of ``docker save`` is told apart by content, not by its names."""
+"""From the daemon into an archive: the stream of ``docker save`` is reported apart by content, not by its names."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def tag(host: Distribution, names: tuple[str, ...]) -> str:
 
 
 def fresh(image: client.Image | None, max_age_days: int, now: float) -> bool:
-    """Say whether a base may be used as it is, or is due for security updates."""
+    """Return whether a base may be used as it is, or is due for security updates."""
     if image is None:
         return False
     # The daemon writes nanoseconds, which Python 3.9 cannot parse.
@@ -200,5 +200,5 @@ def _digest(path: str) -> str:
 
 
 def is_due(image: client.Image | None, max_age_days: int, refresh: bool) -> bool:
-    """Say whether a build has to make the base first."""
+    """Return whether a build has to make the base first."""
     return refresh or not fresh(image, max_age_days, time.time())

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a killed run left of an image: working folders, names that were not final, a base that lost its name.
 
-All of it can be told from what others have at work, and goes only under the lock of the image. A program that the
+All of it can be reported from what others have at work, and goes only under the lock of the image. A program that the
 killed run had started holds that lock until it ends, so that nothing is taken away from under it.
 """
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Leftovers:
+class StaleFiles:
     """Folders by path, and names of images."""
 
     folders: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
 
 
-def find(api: DockerClient, name: str, record_dir: str) -> Leftovers:
+def find(api: DockerClient, name: str, record_dir: str) -> StaleFiles:
     """Look for what the image of this name, with its records there, would not have if nothing had been killed."""
     folders = _folders(record_dir, build.CONTEXT)
     for place in image_base.PLACES:
@@ -44,10 +44,10 @@ def find(api: DockerClient, name: str, record_dir: str) -> Leftovers:
     candidates = {tag for image in built for tag in image.tags if tag.endswith(build.candidate_suffix(name))}
     if client.find_image(api, name) and client.find_image(api, retired(name)):
         candidates.add(retired(name))
-    return Leftovers(tuple(folders), tuple(sorted(candidates)))
+    return StaleFiles(tuple(folders), tuple(sorted(candidates)))
 
 
-def remove(api: DockerClient, name: str, found: Leftovers) -> None:
+def remove(api: DockerClient, name: str, found: StaleFiles) -> None:
     """Take it away; the caller holds the lock."""
     for folder in found.folders:
         shutil.rmtree(folder)
@@ -63,7 +63,7 @@ def remove(api: DockerClient, name: str, found: Leftovers) -> None:
 
 
 def foreign(image: client.Image | None, name: str, record_dir: str) -> bool:
-    """Say whether somebody else gave an image this name: it has no label of ours, and no record of ours names it."""
+    """Return whether another user gave an image this name: it has no label of ours, and no record of ours names it."""
     if image is None or recipe.CONTENT_LABEL in image.labels:
         return False
     names = (f"{record_dir}/verified/{image.id.partition(':')[2]}.json", f"{record_dir}/image.json")
@@ -71,7 +71,7 @@ def foreign(image: client.Image | None, name: str, record_dir: str) -> bool:
 
 
 def refuse_foreign(images: Mapping[str, client.Image | None], record_dir: str) -> None:
-    """Refuse to take a name away from an image of somebody else, before anything is built or moved."""
+    """Refuse to take a name away from an image of another user, before anything is built or moved."""
     for name, image in images.items():
         if image is not None and foreign(image, name, record_dir):
             raise HardeningError(
@@ -120,7 +120,7 @@ def _retire(api: DockerClient, name: str) -> None:
 
 
 def _folders(place: str, prefix: str) -> list[str]:
-    """Return root's folders of these names; what somebody else put there is not ours to remove."""
+    """Return root's folders of these names; what another user put there is not ours to remove."""
     found = []
     with suppress(FileNotFoundError):
         for name in sorted(name for name in os.listdir(place) if name.startswith(prefix)):

@@ -85,7 +85,7 @@ class ImageManager:
             return {**self._result(wanted, plan), **done}
 
     def _result(self, wanted: str, plan: image_recipe.Plan) -> dict[str, Any]:
-        """Say what the plan comes to."""
+        """Return what the plan comes to."""
         identity = plan.after["image_id"] if plan.after["image_id"].startswith("sha256:") else ""
         return {
             "changed": bool(plan.actions),
@@ -112,10 +112,10 @@ class ImageManager:
             for name, image in found.items()
             if image and not cleanup.foreign(image, name, self.settings.record_dir)
         ]
-        clean = ["clean"] if api and self._leftovers(api) != cleanup.Leftovers() else []
+        clean = ["clean"] if api and self._stale_files(api) != cleanup.StaleFiles() else []
         if api and not self.module.check_mode:
             with self._lock():
-                cleanup.remove(api, self.recipe.name, self._leftovers(api))
+                cleanup.remove(api, self.recipe.name, self._stale_files(api))
                 for name in there:
                     client.remove_unused(api, name)
                 managed.remove(self.settings.record)
@@ -162,10 +162,10 @@ class ImageManager:
         names = {self.recipe.name: tagged, self.recipe.previous: previous}
         cleanup.refuse_foreign(names, self.settings.record_dir)
         recorded = str(self._record().get("image_id", ""))
-        littered = self._leftovers(api) != cleanup.Leftovers()
-        return image_recipe.Existing(tagged, previous, image_recipe.choose(same, tagged), recorded, littered)
+        has_stale_files = self._stale_files(api) != cleanup.StaleFiles()
+        return image_recipe.Existing(tagged, previous, image_recipe.choose(same, tagged), recorded, has_stale_files)
 
-    def _leftovers(self, api: DockerClient) -> cleanup.Leftovers:
+    def _stale_files(self, api: DockerClient) -> cleanup.StaleFiles:
         return cleanup.find(api, self.recipe.name, self.settings.record_dir)
 
     def _act(
@@ -173,7 +173,7 @@ class ImageManager:
     ) -> dict[str, Any]:
         """Carry the plan out; returns what the prediction could not know."""
         started = time.monotonic()
-        cleanup.remove(api, self.recipe.name, self._leftovers(api))
+        cleanup.remove(api, self.recipe.name, self._stale_files(api))
         current = existing.same_content
         if current and "build" not in plan.actions:
             return self._reuse(api, existing, plan, current)
@@ -202,7 +202,7 @@ class ImageManager:
         return {"image_id": image.id, "report": report, "record": self._record(), "diff": diff}
 
     def _base(self, api: DockerClient) -> tuple[str, str]:
-        """Return reference and digest of the base, made anew when it is due."""
+        """Return reference and digest of the base, made again when it is due."""
         base = self.recipe.base
         if base.source == "registry":
             return base.ref, ""
@@ -237,7 +237,9 @@ class ImageManager:
     def _unchanged(
         self, api: DockerClient, existing: image_recipe.Existing, plan: image_recipe.Plan, current: client.Image
     ) -> dict[str, Any]:
-        """A refresh that found nothing newer: at most the name moves, and the record says that the base is current."""
+        """A refresh that found nothing newer: at most the name moves, and the record reports that the base is
+        current.
+        """
         settled = image_recipe.decide(replace(self.recipe, base=replace(self.recipe.base, refresh=False)), "", existing)
         self._reuse(api, existing, settled, current)
         self._save({**self._record(), "base_current": _now()})
@@ -302,6 +304,6 @@ def summary(evidence: verify.Evidence) -> dict[str, Any]:
 
 
 def _read(path: str) -> bytes:
-    """Read one of the builder's files; it was judged before."""
+    """Read one of the builder's files; it was checked before."""
     with regular(path) as file:
         return b"".join(pieces(file))

@@ -68,15 +68,14 @@ class Recipe:
 class Existing:
     """What the daemon has: the image of the name, the one before, and one of the wanted content under any name.
 
-    ``recorded`` is the id of the image that the record says was verified, ``littered`` whether a killed run left
-    something.
+    ``recorded`` is the id of the image that was verified last, ``has_stale_files`` whether a killed run left something.
     """
 
     tagged: client.Image | None = None
     previous: client.Image | None = None
     same_content: client.Image | None = None
     recorded: str = ""
-    littered: bool = False
+    has_stale_files: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ def choose(images: list[client.Image], tagged: client.Image | None) -> client.Im
 
 
 def decide(recipe: Recipe, wanted: str, existing: Existing) -> Plan:
-    """Say what has to be done so that ``recipe.name`` is an image of the content ``wanted``."""
+    """Return what has to be done so that ``recipe.name`` is an image of the content ``wanted``."""
     tagged, same = existing.tagged, existing.same_content
     before = {
         "image": recipe.name if tagged else "(absent)",
@@ -159,7 +158,7 @@ def decide(recipe: Recipe, wanted: str, existing: Existing) -> Plan:
         "image_id": tagged.id if tagged else "(none)",
         "base": tagged.labels.get(BASE_LABEL, "(unknown)") if tagged else "(none)",
     }
-    clean = ("clean",) if existing.littered else ()
+    clean = ("clean",) if existing.has_stale_files else ()
     if recipe.base.refresh or same is None:
         built = {"image_id": "(built)", "base": recipe.base.ref or "(made on this host)"}
         return Plan((*clean, "build", "verify", "tag"), before, {"image": recipe.name, "content_hash": wanted, **built})

@@ -88,7 +88,7 @@ class Chunks(io.RawIOBase):
 
 
 def secrets(contents: dict[str, bytes]) -> Secrets:
-    """Say what of the builder's secrets would be a leak, wherever it turned up."""
+    """Return what of the builder's secrets would be a leak, wherever it turned up."""
     texts = [content.decode(errors="replace") for content in contents.values()]
     found = {value for text in texts for value in [*_CREDENTIAL.findall(text), *_URL_LOGIN.findall(text)]}
     return Secrets(
@@ -124,9 +124,9 @@ def inspect(archive: IO[bytes], app: str, known: Secrets) -> Evidence:
 
 
 def findings(
-    config: dict[str, Any], history: list[dict[str, Any]], layers: int, seen: Evidence, known: Secrets
+    config: dict[str, Any], history: list[dict[str, Any]], layers: int, observed: Evidence, known: Secrets
 ) -> list[str]:
-    """Judge: every reason why this image must not get its name; pure."""
+    """Check: every reason why this image must not get its name; pure."""
     found = []
     user = str(config.get("User") or "").partition(":")[0]
     if user in ("", "0", "root"):
@@ -135,21 +135,21 @@ def findings(
     if not test or test[0] == "NONE":
         found.append("it has no HEALTHCHECK")
     # More layers than promised cannot hide anything; fewer means that one was not looked at.
-    if seen.layers < layers:
-        found.append(f"only {seen.layers} of its {layers} layers could be read")
-    if not seen.app_files:
+    if observed.layers < layers:
+        found.append(f"only {observed.layers} of its {layers} layers could be read")
+    if not observed.app_files:
         found.append("it holds no application")
-    found += _listed("setuid or setgid files", seen.setuid)
-    found += _listed("build tools", seen.tools)
-    found += _listed("apt package lists", seen.apt_lists)
-    found += _listed("application files that are not root's or are writable", seen.app_writable)
+    found += _listed("setuid or setgid files", observed.setuid)
+    found += _listed("build tools", observed.tools)
+    found += _listed("apt package lists", observed.apt_lists)
+    found += _listed("application files that are not root's or are writable", observed.app_writable)
     environment = [
         str(entry).partition("=")[0] for entry in config.get("Env") or [] if _SECRETIVE_ENV.fullmatch(str(entry))
     ]
     found += _listed("secrets in its environment", environment)
-    private = known.certificates - seen.public_certificates
-    found += _listed("the builder's CA", [path for value, path in seen.certificates.items() if value in private])
-    found += _listed("the builder's settings", seen.leaks)
+    private = known.certificates - observed.public_certificates
+    found += _listed("the builder's CA", [path for value, path in observed.certificates.items() if value in private])
+    found += _listed("the builder's settings", observed.leaks)
     metadata = json.dumps([config, history]).encode()
     if any(needle in metadata for needle in known.needles):
         found.append("a credential in its configuration or history")
@@ -157,7 +157,7 @@ def findings(
 
 
 def is_tool(path: str) -> bool:
-    """Say whether a path (without the first slash) is a compiler or a package manager."""
+    """Return whether a path (without the first slash) is a compiler or a package manager."""
     if path.endswith("node_modules/npm/package.json"):
         return True
     tool = _TOOL_FOLDER.fullmatch(path)
@@ -217,7 +217,7 @@ def _file(path: str, size: int, handle: IO[bytes], known: Secrets, evidence: Evi
     certificates = _certificates(whole) if name or path.endswith((".crt", ".pem", ".cer")) else set()
     if name and not certificates:
         evidence.leaks.append(f"/{path} (the file {name})")
-    # A bundle is judged by its certificates: the builder's may be the public one, which the image holds, too.
+    # A bundle is checked by its certificates: the builder's may be the public one, which the image holds, too.
     if path.startswith(_PUBLIC):
         evidence.public_certificates |= certificates
     elif certificates:

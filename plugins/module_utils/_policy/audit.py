@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The audit: look at every target once, judge it by the table, hand out what is fit to be printed anywhere."""
+"""The audit: look at every target once, check it by the table, hand out what is fit to be printed anywhere."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine 
     BY_SITE,
     RULES,
     Finding,
-    judge_evidence,
+    check_evidence,
     waivers_from,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import HOST_AREAS, STATUSES, Rule
@@ -57,7 +57,7 @@ _PARTS = frozenset(name for rule in RULES for name in ("settings", *rule.needs))
 
 
 def allowed_from(params: dict[str, Any]) -> Baseline:
-    """Turn options into what the operator grants, or refuse them."""
+    """Turn options into what the operator allows, or refuse them."""
     units = ((plain("units", name, max_length=255), limit) for name, limit in params["units"].items())
     return Baseline(
         addresses=tuple(plain("addresses", address) for address in params["addresses"]),
@@ -84,7 +84,7 @@ class Audit:
     """One audit of one host."""
 
     def __init__(self, module: AnsibleModule) -> None:
-        """Judge every option before the world is looked at."""
+        """Check every option before the world is looked at."""
         self.module = module
         params = module.params
         self.docker_host = docker_host(params["docker_host"])
@@ -99,13 +99,13 @@ class Audit:
         self.redactor = Redactor()
 
     def run(self) -> dict[str, Any]:
-        """Look, judge, show."""
+        """Look, check, show."""
         began = time.monotonic()
         api = _try(lambda: client(self.docker_host))
         host = look_at_host(self.module, api, self.allowed)
-        findings = self._judge(_HOST_RULES, "host", host)
+        findings = self._check(_HOST_RULES, "host", host)
         for name, container in self._targets(api).items():
-            findings += self._judge(_CONTAINER_RULES, name, self._parts(api, container, host))
+            findings += self._check(_CONTAINER_RULES, name, self._parts(api, container, host))
         self.redactor = Redactor(self.secrets)
         counts = Counter(finding.status for finding in findings)
         used = {finding.waiver for finding in findings}
@@ -148,8 +148,8 @@ class Audit:
         self.secrets.update(getattr(parts["secrets"], "values", ()))
         return parts
 
-    def _judge(self, rules: Iterable[Rule], target: str, parts: dict[str, Any]) -> list[Finding]:
-        return judge_evidence(rules, target, parts, self.allowed, self.waivers, self.today)
+    def _check(self, rules: Iterable[Rule], target: str, parts: dict[str, Any]) -> list[Finding]:
+        return check_evidence(rules, target, parts, self.allowed, self.waivers, self.today)
 
     def _shown(self, finding: Finding) -> dict[str, Any]:
         rule, waiver = finding.rule, finding.waiver
@@ -164,7 +164,7 @@ class Audit:
             "expected": rule.expected,
             "actual": self._safe(finding.actual),
             "evidence": [{"source": self._safe(source), "text": self._safe(text)} for source, text in finding.evidence],
-            "remediation": rule.cure(rule.id in BY_SITE),
+            "remediation": rule.fix(rule.id in BY_SITE),
             "refs": list(rule.refs),
             "waiver": waiver
             and {

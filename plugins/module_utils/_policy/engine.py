@@ -19,10 +19,10 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.basel
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.unavailable import Unavailable
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
     STATUSES,
-    Judgement,
+    Result,
     Rule,
+    inconclusive,
     skipped,
-    unproven,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import (
     account,
@@ -78,13 +78,13 @@ class Waiver:
     target: str = ""
 
     def covers(self, rule: Rule, target: str) -> bool:
-        """Say whether it is about this rule at this place."""
+        """Return whether it is about this rule at this place."""
         return self.id == rule.id and self.target in ("", target)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one rule says about one target."""
+    """What one rule reports about one target."""
 
     rule: Rule
     target: str
@@ -96,7 +96,7 @@ class Finding:
 
     @property
     def bad(self) -> bool:
-        """Say whether it is wrong, or could not be proven right, and is not waived."""
+        """Return whether it is wrong, or is inconclusive right, and is not waived."""
         return self.status in ("fail", "error")
 
 
@@ -123,19 +123,19 @@ def _day(place: str, option: str, text: str) -> date | None:
         raise HardeningError(f"{place}.expires", shown(text), "a day such as 2027-01-31, or nothing", option) from None
 
 
-def judge_definition(
+def check_definition(
     settings: Iterable[Settings], allowed: Baseline, waivers: tuple[Waiver, ...], today: date
 ) -> list[Finding]:
-    """Gate: judge what a definition asks for. A rule that only the running container can prove is not asked."""
+    """Gate: check what a definition asks for. A rule that only the running container can prove is not asked."""
     return [
-        _waived(rule, wanted.name, _called(rule.asked, ("settings",), {"settings": wanted}, allowed), waivers, today)
+        _waived(rule, wanted.name, _called(rule.declared, ("settings",), {"settings": wanted}, allowed), waivers, today)
         for wanted in settings
         for rule in RULES
-        if rule.asked is not None
+        if rule.declared is not None
     ]
 
 
-def judge_evidence(
+def check_evidence(
     rules: Iterable[Rule],
     target: str,
     evidence: Mapping[str, object],
@@ -143,42 +143,42 @@ def judge_evidence(
     waivers: tuple[Waiver, ...],
     today: date,
 ) -> list[Finding]:
-    """Audit: judge what is asked for and what is in force; the worse of both counts."""
-    return [_waived(rule, target, _judgement(rule, evidence, allowed), waivers, today) for rule in rules]
+    """Audit: check what is asked for and what is in force; the worse of both counts."""
+    return [_waived(rule, target, _result(rule, evidence, allowed), waivers, today) for rule in rules]
 
 
-def _judgement(rule: Rule, evidence: Mapping[str, object], allowed: Baseline) -> Judgement:
+def _result(rule: Rule, evidence: Mapping[str, object], allowed: Baseline) -> Result:
     if rule.manual:
-        return skipped("for a person to judge")
-    judges: list[tuple[Callable[..., Judgement] | None, tuple[str, ...]]] = [
-        (rule.asked, ("settings",)),
-        (rule.in_force, rule.needs),
+        return skipped("for a person to check")
+    checks: list[tuple[Callable[..., Result] | None, tuple[str, ...]]] = [
+        (rule.declared, ("settings",)),
+        (rule.effective, rule.needs),
     ]
-    return _worst([_called(judge, needs, evidence, allowed) for judge, needs in judges if judge is not None])
+    return _worst([_called(check, needs, evidence, allowed) for check, needs in checks if check is not None])
 
 
 def _called(
-    judge: Callable[..., Judgement], needs: tuple[str, ...], evidence: Mapping[str, object], allowed: Baseline
-) -> Judgement:
+    check: Callable[..., Result], needs: tuple[str, ...], evidence: Mapping[str, object], allowed: Baseline
+) -> Result:
     parts = [evidence.get(name, Unavailable(f"{name}: nobody looked")) for name in needs]
     missing = [part.why for part in parts if isinstance(part, Unavailable)]
     if missing:
-        return unproven("; ".join(dict.fromkeys(missing)))
+        return inconclusive("; ".join(dict.fromkeys(missing)))
     try:
-        return judge(*parts, allowed)
-    except Exception as error:  # what a hostile container makes of a judge is not a pass
-        return unproven(f"the judge failed: {type(error).__name__}: {error}")
+        return check(*parts, allowed)
+    except Exception as error:  # what a hostile container makes of a check is not a pass
+        return inconclusive(f"the check failed: {type(error).__name__}: {error}")
 
 
-def _worst(judgements: list[Judgement]) -> Judgement:
-    """Join the judgements of one rule. A part that does not apply never hides one that was proven."""
-    telling = [found for found in judgements if found.status != "skip"] or judgements
-    status = min((found.status for found in telling), key=STATUSES.index)
-    actual = "; ".join(dict.fromkeys(found.actual for found in telling if found.status == status))
-    return Judgement(status, actual, tuple(text for found in judgements for text in found.evidence))
+def _worst(results: list[Result]) -> Result:
+    """Join the results of one rule. A part that does not apply never hides one that was proven."""
+    decisive = [found for found in results if found.status != "skip"] or results
+    status = min((found.status for found in decisive), key=STATUSES.index)
+    actual = "; ".join(dict.fromkeys(found.actual for found in decisive if found.status == status))
+    return Result(status, actual, tuple(text for found in results for text in found.evidence))
 
 
-def _waived(rule: Rule, target: str, found: Judgement, waivers: tuple[Waiver, ...], today: date) -> Finding:
+def _waived(rule: Rule, target: str, found: Result, waivers: tuple[Waiver, ...], today: date) -> Finding:
     waiver = next((waiver for waiver in waivers if waiver.covers(rule, target)), None)
     if waiver is None or found.status not in ("fail", "error"):
         return Finding(rule, target, found.status, found.actual, found.evidence)

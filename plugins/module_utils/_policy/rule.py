@@ -1,10 +1,12 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a rule of the policy is, and what a judgement says.
+"""What a rule of the policy is, and what a result reports.
 
-A rule has up to two judges, both pure. ``asked`` judges what a definition asks for: the gate runs it over the resolved
-compose file before a deployment, the audit over ``docker inspect`` after it. ``in_force`` judges what is there: kernel,
-network, files, units. A rule without any is a manual one: it says what a person has to look at.
+A rule has up to two checks, both pure. ``declared`` checks what a definition asks for: the gate runs it over the
+resolved
+compose file before a deployment, the audit over ``docker inspect`` after it. ``effective`` checks what is there:
+kernel,
+network, files, units. A rule without any is a manual one: it lists what a person has to look at.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ if TYPE_CHECKING:
     from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
 
 AREAS = ("account", "image", "container", "network", "secrets", "systemd", "host", "upkeep")
-# Judged once a host; the others once a container.
+# Checked once a host; the others once a container.
 HOST_AREAS = ("systemd", "host")
 SEVERITIES = ("critical", "high", "medium", "low")
-# Worst first: what could not be proven is never better than what was proven to be wrong; what is waived would be one of
-# these two, if the operator did not answer for it. Only the engine says waived, a check of a rule never does.
+# Worst first: what is inconclusive is never better than what was proven to be wrong; what is waived would be one of
+# these two, if the operator did not answer for it. Only the engine reports waived, a check of a rule never does.
 STATUSES = ("fail", "error", "waived", "skip", "pass")
 
 EVERYWHERE = "any"
@@ -35,35 +37,35 @@ SITE = "run the playbook openclaw.hardening.site, where this collection deployed
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What a judge says: a status, what was found in a few words, and where that was seen (source and text)."""
+class Result:
+    """What a check reports: a status, what was found in a few words, and where that was seen (source and text)."""
 
     status: str
     actual: str
     evidence: tuple[tuple[str, str], ...] = ()
 
 
-def passed(actual: str, *evidence: tuple[str, str]) -> Judgement:
+def passed(actual: str, *evidence: tuple[str, str]) -> Result:
     """Proven to be as expected."""
-    return Judgement("pass", actual, evidence)
+    return Result("pass", actual, evidence)
 
 
-def failed(actual: str, *evidence: tuple[str, str]) -> Judgement:
+def failed(actual: str, *evidence: tuple[str, str]) -> Result:
     """Proven to be otherwise."""
-    return Judgement("fail", actual, evidence)
+    return Result("fail", actual, evidence)
 
 
-def skipped(why: str, *evidence: tuple[str, str]) -> Judgement:
+def skipped(why: str, *evidence: tuple[str, str]) -> Result:
     """Does not apply here, or is left to a person."""
-    return Judgement("skip", why, evidence)
+    return Result("skip", why, evidence)
 
 
-def unproven(why: str, *evidence: tuple[str, str]) -> Judgement:
+def inconclusive(why: str, *evidence: tuple[str, str]) -> Result:
     """Could not be found out; never as good as a pass."""
-    return Judgement("error", why, evidence)
+    return Result("error", why, evidence)
 
 
-def verdict(faults: list[str], good: str, *evidence: tuple[str, str]) -> Judgement:
+def verdict(faults: list[str], good: str, *evidence: tuple[str, str]) -> Result:
     """Failed with all the faults, or passed with what was found instead."""
     return failed("; ".join(faults), *evidence) if faults else passed(good, *evidence)
 
@@ -72,12 +74,12 @@ def verdict(faults: list[str], good: str, *evidence: tuple[str, str]) -> Judgeme
 class Rule:
     """One row of the policy.
 
-    :param needs: names of the parts of the evidence that ``in_force`` gets, in this order, before what is allowed.
+    :param needs: names of the parts of the evidence that ``effective`` gets, in this order, before what is allowed.
     :param remediation: what an operator types or sets, in words that the tests carry out (``tests/advice.py``); for a
-        rule with ``asked`` the change of the definition. Empty: none was ever tried, so none is shown.
+        rule with ``declared`` the change of the definition. Empty: none was ever tried, so none is shown.
     :param refs: guide section, CIS Docker Benchmark id with its version, OWASP rule, man page.
-    :param in_force: judges the evidence. ``Callable[[*parts, Baseline], Judgement]``.
-    :param asked: judges the settings of one container, wanted or existing.
+    :param effective: checks the evidence. ``Callable[[*parts, Baseline], Result]``.
+    :param declared: checks the settings of one container, wanted or existing.
     """
 
     id: str
@@ -88,16 +90,16 @@ class Rule:
     remediation: str
     refs: tuple[str, ...]
     needs: tuple[str, ...] = ()
-    in_force: Callable[..., Judgement] | None = None
-    asked: Callable[[Settings, Baseline], Judgement] | None = None
+    effective: Callable[..., Result] | None = None
+    declared: Callable[[Settings, Baseline], Result] | None = None
 
-    def cure(self, by_site: bool) -> str:
+    def fix(self, by_site: bool) -> str:
         """Return the remediation of what is there; the gate shows ``change``.
 
         :param by_site: whether a run of the playbook site puts it right, where this collection deployed the gateway.
         """
         ways = [way for way in self.remediation.split(OR) if way]
-        if self.asked is not None:
+        if self.declared is not None:
             ways = [way if way.startswith("run ") or RECREATE in way else f"{way}; {RECREATE}" for way in ways]
         return OR.join([SITE, *ways] if by_site else ways)
 
@@ -109,8 +111,8 @@ class Rule:
 
     @property
     def manual(self) -> bool:
-        """Say whether only a person can judge this; ``expected`` then says what to look at."""
-        return self.in_force is None and self.asked is None
+        """Return whether only a person can check this; ``expected`` then is what to look at."""
+        return self.effective is None and self.declared is None
 
 
 def cis(*ids: str) -> tuple[str, ...]:

@@ -63,7 +63,9 @@ SHAPED = "a value that is shaped like a secret"
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether a variable, option or key of this name holds a secret: ``BOT_TOKEN``, ``--password``, ``apiKey``."""
+    """Return whether a variable, option or key of this name holds a secret: ``BOT_TOKEN``, ``--password``,
+    ``apiKey``.
+    """
     words = [word.lower() for word in _WORDS.findall(name)]
     if not words:
         return False
@@ -73,7 +75,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_literal(value: str) -> bool:
-    """Tell whether a value is the secret itself: no switch, no number, no reference, no path of a file."""
+    """Return whether a value is the secret itself: no switch, no number, no reference, no path of a file."""
     value = value.strip()
     if _HARMLESS.fullmatch(value) or _REFERENCE.match(value):
         return False
@@ -81,7 +83,7 @@ def is_literal(value: str) -> bool:
 
 
 def is_shaped(value: str) -> bool:
-    """Tell whether a value gives itself away: a provider's key, a private key, a password in an address."""
+    """Return whether a value gives itself away: a provider's key, a private key, a password in an address."""
     return bool(SHAPE.search(value))
 
 

@@ -112,8 +112,8 @@ def _value_masked(match: re.Match[str]) -> str:
 def _assignment_masked(match: re.Match[str]) -> str:
     """Mask the value of ``TOKEN=value``, ``--token value``, ``--token=value``."""
     name, joint, value = match.groups()
-    told = joint == "=" or (name.startswith("-") and not value.startswith("-"))
-    if not (told and is_secret_name(name) and is_literal(value)):
+    reported = joint == "=" or (name.startswith("-") and not value.startswith("-"))
+    if not (reported and is_secret_name(name) and is_literal(value)):
         return match[0]
     end = match.end(3) - match.start()
     return f"{match[0][: end - len(value)]}{MASK}{match[0][end:]}"

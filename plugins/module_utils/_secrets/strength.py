@@ -63,7 +63,7 @@ def fingerprint(token: str) -> str:
 
 
 def strength(kind: str, value: str) -> tuple[bool, str]:
-    """Judge somebody else's ``token`` or ``password``, which need not be hexadecimal: strong or not, and its class."""
+    """Check another user's ``token`` or ``password``, which need not be hexadecimal: strong or not, and its class."""
     if re.sub(r"[\W_]", "", value.lower()) in DEFAULTS:
         return False, "weak: a known default"
     if re.fullmatch(r"[0-9a-fA-F]+", value) and (kind == "token" or len(value) >= SHORTEST):

@@ -38,7 +38,7 @@ PRIVILEGED_GROUPS = (
 )
 REFUSING_SHELLS = ("nologin", "false")
 NOLOGIN_PATHS = ("/usr/sbin/nologin", "/sbin/nologin", "/usr/bin/nologin")
-SHADOWED = "x"  # passwd says "look in shadow"; without a line there nobody gets in
+SHADOWED = "x"  # passwd reports "look in shadow"; without a line there nobody gets in
 GUIDE_UID = 1000  # the guide's "uid=1000(node)"
 STATIC_UIDS = range(100)  # the distribution's own accounts (Debian policy 9.2.2)
 RESERVED_UIDS = (65534, 65535)
@@ -105,7 +105,7 @@ class Accounts:
         return {group.name for group in self.groups.values() if group.gid in gids}
 
     def is_locked(self, account: Account) -> bool:
-        """Tell whether no password opens the account."""
+        """Return whether no password opens the account."""
         password = self.passwords.get(account.name, account.password)
         return password.startswith(("!", "*")) or password == SHADOWED
 
@@ -160,7 +160,7 @@ def read_accounts(etc: str = "/etc") -> Accounts:
 
 
 def add_foreign(known: Accounts, name: str, numbers: Iterable[int]) -> Accounts:
-    """Add what a directory service (LDAP, SSSD) says about ``name`` and ``numbers`` to the local databases."""
+    """Add what a directory service (LDAP, SSSD) reports about ``name`` and ``numbers`` to the local databases."""
     accounts, groups = dict(known.accounts), dict(known.groups)
     for look_up, key in ((pwd.getpwnam, name), *((pwd.getpwuid, number) for number in numbers)):
         with suppress(KeyError):
@@ -223,14 +223,14 @@ def plan(known: Accounts, wanted: ServiceAccount) -> Plan:
     account = known.accounts.get(wanted.name)
     if account is None:
         return _creation(known, wanted)
-    _judge(known, account, wanted)
+    _check(known, account, wanted)
     return _correction(known, account, wanted)
 
 
 def _creation(known: Accounts, wanted: ServiceAccount) -> Plan:
     group = known.groups.get(wanted.name)
     if group is not None:
-        _judge_group(known, group, [])
+        _check_group(known, group, [])
     uid = _choose_uid(known, wanted, group)
     gid = group.gid if group else _choose_gid(known, uid)
     actions = []
@@ -273,15 +273,15 @@ def _none_free(what: str) -> HardeningError:
     return HardeningError(what, "no free number in the system range of /etc/login.defs", "a free one", "uid")
 
 
-def _judge(known: Accounts, account: Account, wanted: ServiceAccount) -> None:
-    """Refuse to turn somebody else's account into the service's."""
+def _check(known: Accounts, account: Account, wanted: ServiceAccount) -> None:
+    """Refuse to turn another user's account into the service's."""
     who = f"account {account.name!r} with uid {account.uid}"
     if account.uid in STATIC_UIDS or account.uid in RESERVED_UIDS:
         raise HardeningError("name", f"{who}, which belongs to the system", "a name of its own for the service", "name")
     if account.uid >= known.ranges.uid_min and posixpath.basename(account.shell) not in REFUSING_SHELLS:
         found = f"{who} and login shell {account.shell!r}, which looks like a person's account"
-        cure = f"usermod --shell {wanted.shell} --lock {account.name}"
-        needed = f"a dedicated account: another name, or, if nobody logs in with it, first run `{cure}`"
+        fix = f"usermod --shell {wanted.shell} --lock {account.name}"
+        needed = f"a dedicated account: another name, or, if nobody logs in with it, first run `{fix}`"
         raise HardeningError("name", found, needed, "name")
     sharing = sorted(other.name for other in known.accounts.values() if other.uid == account.uid and other != account)
     if sharing:
@@ -295,15 +295,15 @@ def _judge(known: Accounts, account: Account, wanted: ServiceAccount) -> None:
         make = "" if account.name in known.groups else f"groupadd --system {account.name} && "
         needed = f"a group of its own; run `{make}usermod --gid {account.name} {account.name}`"
         raise HardeningError("name", found, needed, "name")
-    _judge_group(known, group, [account.name])
+    _check_group(known, group, [account.name])
     privileged = sorted(known.groups_of(account) & set(PRIVILEGED_GROUPS))
     if privileged:
         found = f"{who} in {', '.join(privileged)}"
-        cure = " && ".join(f"gpasswd --delete {account.name} {name}" for name in privileged)
-        raise HardeningError("name", found, f"no privileged group; run `{cure}`", "name")
+        fix = " && ".join(f"gpasswd --delete {account.name} {name}" for name in privileged)
+        raise HardeningError("name", found, f"no privileged group; run `{fix}`", "name")
 
 
-def _judge_group(known: Accounts, group: Group, owners: list[str]) -> None:
+def _check_group(known: Accounts, group: Group, owners: list[str]) -> None:
     if group.gid in STATIC_UIDS:
         raise HardeningError("name", f"group {group.name!r} with gid {group.gid}", "a group of its own", "name")
     others = [name for name in known.primary_users(group.gid) if name not in owners]

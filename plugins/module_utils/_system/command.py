@@ -25,7 +25,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._system.deadlin
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-# Seconds for a program that only asks or says something; also the module option that gives all programs more.
+# Seconds for a program that only answers a question; also the module option that gives all programs more.
 TIMEOUT = 120.0
 OPTION = "command_timeout"
 # Seconds between SIGTERM and SIGKILL, and for the kernel to take the program away after that.
@@ -168,7 +168,7 @@ def named(argv: list[str]) -> str:
 def late(
     what: str, argv: list[str], seconds: float, option: str, waits_for: str, stdout: str = "", stderr: str = ""
 ) -> DeadlinePassedError:
-    """Describe a program that did not end in time; what it said is in the details only."""
+    """Describe a program that did not end in time; what it reported is in the details only."""
     return DeadlinePassedError(
         what,
         f"no end after {seconds:g} seconds{f' of waiting for {waits_for}' if waits_for else ''}; it was ended",

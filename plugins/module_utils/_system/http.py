@@ -62,13 +62,13 @@ def request(
 ) -> Response:
     """Send one request and read its response.
 
-    :param unix_socket: path of a socket to connect to; host and port then are only what the request says.
+    :param unix_socket: path of a socket to connect to; host and port then are only what the request reports.
     :param timeout: seconds for all of it, whatever the server does.
     :param connect_timeout: seconds for the connection alone, when those are fewer.
     :param tls: speak TLS with this context.
     :param max_body: bytes of the response's body to read; by default it is not read.
     :param vet: asked when the connection is there and nothing is sent yet: whether it leads to the one that is meant.
-    :raises ChangedHands: ``vet`` says no.
+    :raises ChangedHands: ``vet`` reports no.
     :raises socket.timeout: the deadline passed.
     :raises OSError: no connection, or it broke (``ssl.SSLError`` included).
     :raises http.client.HTTPException: what came is no HTTP, or too long.
@@ -180,7 +180,7 @@ class _Channel(io.RawIOBase):
         try:
             count = self._connection.recv_into(buffer)
         except socket.timeout:
-            self._deadline.remaining()  # says how long it was in all
+            self._deadline.remaining()  # reports how long it was in all
             raise
         if self.head_left is not None:
             self.head_left -= count

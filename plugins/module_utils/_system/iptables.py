@@ -146,7 +146,7 @@ def let_in(tables: Mapping[str, Table], packet: Packet, others: Iterable[Station
 
 
 def held_back(tables: Mapping[str, Table], packet: Packet, others: Iterable[Station] = ()) -> bool:
-    """Say whether such packets are all dropped before NAT (-100) sees where they go."""
+    """Return whether such packets are all dropped before NAT (-100) sees where they go."""
     early = [found for found in others if found.hook == "prerouting" and found.priority < -100]
     named = [(name, tables.get(name, Table()), chain) for name, chain in _STATIONS if chain == "PREROUTING"]
     return not _through([*named, *((found.name, found.table, found.chain) for found in early)], packet)
@@ -215,7 +215,7 @@ def _walk(table: Table, chain: str, packet: Packet, known: dict[str, dict[str, s
 
 
 def _matches(rule: FilterRule, packet: Packet) -> bool | None:
-    """Say whether a rule is for all such packets, for none, or for some (None)."""
+    """Return whether a rule is for all such packets, for none, or for some (None)."""
     results = []
     for condition in rule.conditions:
         holds = _holds(condition, packet)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One run at a time: a kernel lock, so that a dead run leaves none behind; its file only says who holds it.
+"""One run at a time: a kernel lock, so that a dead run leaves none behind; its file only names who holds it.
 
 What a run starts holds the lock with it (:func:`held`). When the run is killed and its program goes on, the next run
 waits for that program, too, instead of working beside it.
@@ -59,7 +59,8 @@ def held() -> tuple[int, ...]:
 def lock(path: str, timeout: float, option: str = "lock_timeout") -> Iterator[None]:
     """Hold the exclusive lock on ``path`` (created when missing) while the block runs.
 
-    :param timeout: seconds to wait for another run; then this one is refused, and told who holds the lock since when.
+    :param timeout: seconds to wait for another run; then this one is refused, and informed who holds the lock since
+    when.
     :param option: what the operator sets to wait longer.
     """
     try:
@@ -89,7 +90,7 @@ def lock(path: str, timeout: float, option: str = "lock_timeout") -> Iterator[No
 
 
 def wait_for(handle: int, timeout: float) -> bool:
-    """Take the exclusive lock of an open file; say whether that was possible within ``timeout`` seconds.
+    """Take the exclusive lock of an open file; return whether that was possible within ``timeout`` seconds.
 
     The kernel gives it back when the last copy of the descriptor is closed, also that of a process that was killed.
     """
@@ -113,7 +114,8 @@ def _sign(handle: int) -> None:
 
 
 def _write(handle: int, line: bytes) -> None:
-    # Whether the name can be written (a full disk) has no say in who holds the lock. In this order, whoever reads
+    # Whether the name can be written (a full disk) has no say in who holds the lock. In this order, a process that
+    # reads
     # meanwhile finds one whole line first.
     with suppress(OSError):
         os.pwrite(handle, line, 0)
@@ -127,7 +129,7 @@ def _named(handle: int) -> str:
         return _NOT_KNOWN
     holder = read_holder(content)
     if holder is None:
-        return f"{_NOT_KNOWN} (the file says {shown(content.decode('ascii', 'replace'))})" if content else _NOT_KNOWN
+        return f"{_NOT_KNOWN} (the file reports {shown(content.decode('ascii', 'replace'))})" if content else _NOT_KNOWN
     left: list[str] = []
     if proc.started(holder.pid) != holder.start:
         left = _programs(handle)
@@ -137,13 +139,13 @@ def _named(handle: int) -> str:
 
 
 def read_holder(content: bytes) -> Holder | None:
-    """Read the first line of a lock file; None when it is torn or somebody else's."""
+    """Read the first line of a lock file; None when it is torn or another user's."""
     match = _LINE.match(content)
     return Holder(int(match[1]), int(match[2]), int(match[3]), match[4].decode()) if match else None
 
 
 def describe(holder: Holder, uptime: float, now: datetime, left: Sequence[str] = ()) -> str:
-    """Say who holds the lock and since when; counted after boot, so that a clock that was set does not matter.
+    """Return who holds the lock and since when; counted after boot, so that a clock that was set does not matter.
 
     :param left: programs that go on although the run that took the lock is gone.
     """
@@ -172,7 +174,7 @@ def _programs(handle: int) -> list[str]:
 
 
 def _locks(process: str, number: str, lock_file: os.stat_result) -> bool:
-    """Tell whether a descriptor holds the lock (proc_pid_fdinfo(5)); the file behind another one is not touched."""
+    """Return whether a descriptor holds the lock (proc_pid_fdinfo(5)); the file behind another one is not touched."""
     with suppress(OSError), open(f"{process}/fdinfo/{number}", "rb") as file:
         if re.search(rb"(?m)^lock:.* FLOCK .*:%d " % lock_file.st_ino, file.read()):
             return os.path.samestat(os.stat(f"{process}/fd/{number}"), lock_file)

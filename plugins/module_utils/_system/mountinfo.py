@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is mounted where, as the kernel tells it (proc_pid_mountinfo(5))."""
+"""What is mounted where, as the kernel reports it (proc_pid_mountinfo(5))."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class MountPoint:
 
     @property
     def writable(self) -> bool:
-        """Say whether the mount and its file system both take writes."""
+        """Return whether the mount and its file system both take writes."""
         return "ro" not in self.options and "ro" not in self.super_options
 
 

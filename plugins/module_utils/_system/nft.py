@@ -99,7 +99,8 @@ def objects(wanted: Settings) -> list[dict[str, Any]]:
         family = "ip6" if ":" in address else "ip"
         there = [] if address == ANY else [_ct(f"{family} daddr", _plain(address), direction="original")]
         rules.append(("published", [published[0], *there, published[1], {"return": None}]))
-    # Whoever began the connection: what the container began comes back in the other direction. A SYN never comes back.
+    # Who began the connection: what the container began comes back in the other direction. A SYN never
+    # comes back.
     syn = _match({"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, {"|": ["syn", "ack"]}]}, "syn")
     rules += [
         ("published", [_ct("direction", "original"), drop]),

@@ -34,7 +34,7 @@ INSTALL = "install the package nftables, on a kernel with nf_tables"
 
 
 @dataclass(frozen=True)
-class Found:
+class Current:
     """What is there. ``outdated``: the iptables rule of this collection before it had a table of its own."""
 
     table: str | None
@@ -74,10 +74,10 @@ def _address(text: str) -> str:
 
 
 def protects(version: str, options: Mapping[str, Any], environment: tuple[str, ...]) -> str:
-    """Say why Docker itself keeps neighbours away, or return an empty string. Pure.
+    """Return why Docker itself keeps neighbours away, or return an empty string. Pure.
 
     Docker 28 drops what is sent to a container's own address, and what is sent to a port on loopback by another host
-    (release notes 28.0.0), unless it must not touch the packet filter or was told to let such packets in.
+    (release notes 28.0.0), unless it must not touch the packet filter or was reported to let such packets in.
     """
     major = re.match(r"v?([0-9]{1,4})", version)
     if not major or int(major[1]) < 28:
@@ -109,15 +109,15 @@ def kernel_takes_it() -> bool:
 # --- look ---------------------------------------------------------------------------------------------------------
 
 
-def look(module: AnsibleModule, wanted: system_nft.Settings) -> Found:
+def look(module: AnsibleModule, wanted: system_nft.Settings) -> Current:
     """Read the table, and whether the rule that it replaces is still there."""
     iptables = module.get_bin_path("iptables")
     outdated = bool(iptables) and run(module, [iptables, *_rule("-C", wanted.bridge)], check=False).rc == 0
     nft = module.get_bin_path("nft")
     if not nft:
-        return Found(None, outdated)
+        return Current(None, outdated)
     answer = run(module, [nft, "-j", "list", "table", system_nft.FAMILY, wanted.table], check=False)
-    return Found(answer.stdout if answer.rc == 0 else None, outdated)
+    return Current(answer.stdout if answer.rc == 0 else None, outdated)
 
 
 def _rule(verb: str, bridge: str) -> list[str]:
@@ -128,7 +128,7 @@ def _rule(verb: str, bridge: str) -> list[str]:
 # --- decide (pure) ------------------------------------------------------------------------------------------------
 
 
-def decide(wanted: system_nft.Settings, found: Found, *, present: bool) -> Plan:
+def decide(wanted: system_nft.Settings, found: Current, *, present: bool) -> Plan:
     """Compare what the kernel has with what is declared."""
     if not present:
         return Plan(remove=found.table is not None, outdated=found.outdated)
@@ -149,8 +149,8 @@ def prove(module: AnsibleModule, wanted: system_nft.Settings) -> None:
         raise HardeningError("nft", "no such program", INSTALL)
     answer = run(module, [nft, "-j", "--check", "-f", "-"], check=False, data=system_nft.load(wanted))
     if answer.rc != 0:
-        said = spoken(answer.stderr or answer.stdout) or f"exit code {answer.rc}"
-        raise HardeningError("nft --check", said, f"a host that takes the gateway's table; {INSTALL}")
+        output = spoken(answer.stderr or answer.stdout) or f"exit code {answer.rc}"
+        raise HardeningError("nft --check", output, f"a host that takes the gateway's table; {INSTALL}")
 
 
 def act(module: AnsibleModule, wanted: system_nft.Settings, plan: Plan, unit: str = "") -> None:

@@ -47,7 +47,7 @@ def log(kind: str, subject: str) -> Iterator[None]:
 
 
 def step(text: str) -> None:
-    """Say what the run does from now on; without a log this does nothing."""
+    """Return what the run does from now on; without a log this does nothing."""
     for descriptor in _open:
         with suppress(OSError):
             os.write(descriptor, f"{int(time.clock_gettime(time.CLOCK_BOOTTIME))} {text}\n".encode("ascii", "replace"))

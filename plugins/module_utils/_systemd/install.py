@@ -22,7 +22,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._systemd.manage
     within,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd.unit_set import (
-    Found,
+    Current,
     ManagedDirectory,
     Plan,
     UnitSet,
@@ -50,19 +50,19 @@ def refuse_places(wanted: UnitSet, plan: Plan) -> None:
 
 
 def act(
-    module: AnsibleModule, wanted: UnitSet, found: Found, plan: Plan, judge: Callable[[], object]
+    module: AnsibleModule, wanted: UnitSet, found: Current, plan: Plan, check: Callable[[], object]
 ) -> tuple[dict[str, UnitStatus], dict[str, float], dict[str, str]]:
     """Carry out the plan; on any failure put back the files and the state that were confirmed last, and fail.
 
     A run that fails is reported and changes nothing of that: what it found wrong need not be the set's fault.
 
-    :param judge: refuses the set before anything changes.
+    :param check: refuses the set before anything changes.
     :return: the units, their exposures, and what is wrong with the runs of :attr:`Plan.run`.
     """
     begun: set[str] = set()
     try:
         refuse_places(wanted, plan)
-        judge()
+        check()
         units, measured = _apply(module, wanted, plan, begun)
     except BaseException as error:
         restored = _restore(module, wanted, found, plan, begun)
@@ -71,14 +71,14 @@ def act(
         raise
     failures = run_once(module, wanted, found, plan)
     records = {transaction.record(wanted.directory, wanted.names), *found.records}
-    transaction.settle(sorted(records), (*plan.touched, *plan.clean))
+    transaction.commit(sorted(records), (*plan.touched, *plan.clean))
     return show(module, wanted.names) if plan.run else units, measured, failures
 
 
 def _apply(
     module: AnsibleModule, wanted: UnitSet, plan: Plan, begun: set[str]
 ) -> tuple[dict[str, UnitStatus], dict[str, float]]:
-    """Carry out the plan; ``begun`` is told each step that may have an effect on systemd before it is taken."""
+    """Carry out the plan; ``begun`` gets each step that may have an effect on systemd before it is taken."""
 
     def step(verb: str, names: tuple[str, ...]) -> None:
         if names:
@@ -91,26 +91,26 @@ def _apply(
     step("disable", plan.disable)
     if plan.write or plan.remove:
         place = transaction.record(wanted.directory, wanted.names)
-        transaction.exchange(place, plan.write, plan.remove, unconfirmed=plan.settle)
+        transaction.exchange(place, plan.write, plan.remove, unconfirmed=plan.commit)
     if plan.reload:
         systemctl(module, "daemon-reload")
         begun.add("reload")  # a refused one has none
     step("enable", plan.enable)
     step("reenable", plan.reenable)
-    # Whatever can be judged is judged while the old set still runs.
+    # Whatever can be checked is checked while the old set still runs.
     units = show(module, wanted.names)
-    measured = _judge_installed(module, wanted, units)
+    measured = _check_installed(module, wanted, units)
     if plan.reset:
         systemctl(module, "reset-failed", plan.reset, check=False)
     step("restart", plan.restart)
     step("start", plan.start)
     if plan.restart or plan.start:
         units = show(module, wanted.names)
-    _judge_running(module, wanted, units)
+    _check_running(module, wanted, units)
     return units, measured
 
 
-def run_once(module: AnsibleModule, wanted: UnitSet, found: Found, plan: Plan) -> dict[str, str]:
+def run_once(module: AnsibleModule, wanted: UnitSet, found: Current, plan: Plan) -> dict[str, str]:
     """Run services once, each by what is installed now, and wait; return what is wrong with the runs, by unit."""
     end = time.monotonic() + wanted.run_timeout
     # A run that had begun before is waited for, and is not the one that counts.
@@ -141,12 +141,12 @@ def run_once(module: AnsibleModule, wanted: UnitSet, found: Found, plan: Plan) -
 
 def confirm(module: AnsibleModule, wanted: UnitSet, units: Mapping[str, UnitStatus]) -> dict[str, float]:
     """Refuse a set that is not in effect as installed; return the exposures in effect."""
-    measured = _judge_installed(module, wanted, units)
-    _judge_running(module, wanted, units)
+    measured = _check_installed(module, wanted, units)
+    _check_running(module, wanted, units)
     return measured
 
 
-def _judge_installed(module: AnsibleModule, wanted: UnitSet, units: Mapping[str, UnitStatus]) -> dict[str, float]:
+def _check_installed(module: AnsibleModule, wanted: UnitSet, units: Mapping[str, UnitStatus]) -> dict[str, float]:
     """Refuse units that systemd reads from elsewhere, that are not enabled, or that a drop-in exposes."""
     if not wanted.present:
         return {}
@@ -161,7 +161,7 @@ def _judge_installed(module: AnsibleModule, wanted: UnitSet, units: Mapping[str,
     return found
 
 
-def _judge_running(module: AnsibleModule, wanted: UnitSet, units: Mapping[str, UnitStatus]) -> None:
+def _check_running(module: AnsibleModule, wanted: UnitSet, units: Mapping[str, UnitStatus]) -> None:
     """Refuse a unit that does not run although it should."""
     for name in sorted(wanted.started) if wanted.present else ():
         status = units[name]
@@ -179,7 +179,7 @@ def _hint(units: Mapping[str, UnitStatus]) -> str:
 # --- put back -----------------------------------------------------------------------------------------------------
 
 
-def _restore(module: AnsibleModule, wanted: UnitSet, found: Found, plan: Plan, begun: set[str]) -> list[str]:
+def _restore(module: AnsibleModule, wanted: UnitSet, found: Current, plan: Plan, begun: set[str]) -> list[str]:
     """Put back the files and states that were confirmed last; report what did not work, and go on with the rest.
 
     Nothing is asked of systemd about a step that was not begun: a timer that was not touched keeps its next elapse.
@@ -226,7 +226,7 @@ def _restore(module: AnsibleModule, wanted: UnitSet, found: Found, plan: Plan, b
         same = {name for name in active if now[name].active and now[name].invocation == found.units[name].invocation}
         ask("restart", restarted & active - (set() if found.pending else same))
     if not report:
-        attempt(lambda: transaction.settle(changes, (*recorded, *plan.clean)))
+        attempt(lambda: transaction.commit(changes, (*recorded, *plan.clean)))
     return report or [_AS_CONFIRMED if found.pending else _AS_BEFORE]
 
 

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""systemd: judging unit files before they are installed, and the few calls of systemctl that make them true.
+"""systemd: checking unit files before they are installed, and the few calls of systemctl that make them true.
 
 ``systemd-analyze verify`` only logs a directive that it cannot parse, and the hardening behind it is silently lost:
-here every word that it prints is a refusal. It judges the set in a root directory of its own, where each unit and
+here every word that it prints is a refusal. It checks the set in a root directory of its own, where each unit and
 program that the set refers to is stood in for. So nothing touches the host, other units' faults do not count, and a
-set whose programs are not installed yet is judged like any other.
+set whose programs are not installed yet is checked like any other.
 """
 
 from __future__ import annotations
@@ -74,18 +74,18 @@ class Unit:
 
 @dataclass(frozen=True)
 class Directive:
-    """One assignment of a unit file; ``swallowed`` are the lines below it that a backslash made a part of its value."""
+    """One assignment of a unit file; ``continued`` are the lines below it that a backslash made a part of its value."""
 
     section: str
     key: str
     value: str
     line: int
-    swallowed: tuple[str, ...] = ()
+    continued: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class UnitStatus:
-    """What the service manager says about a unit; all of it has a value for a unit that does not exist.
+    """What the service manager reports about a unit; all of it has a value for a unit that does not exist.
 
     ``invocation`` is another one after each start.
     """
@@ -117,7 +117,7 @@ class UnitStatus:
         return self.unit_file_state == "enabled"
 
 
-# --- judging text (pure) ------------------------------------------------------------------------------------------
+# --- checking text (pure) ------------------------------------------------------------------------------------------
 
 
 def unit_name(option: str, value: object) -> str:
@@ -173,7 +173,7 @@ def install_section(content: str) -> list[str]:
 
 
 def directives(text: str) -> list[Directive]:
-    """Read a unit file as systemd.syntax(7) says: without comments, lines joined where one ends in a backslash."""
+    """Read a unit file as systemd.syntax(7) reports: without comments, lines joined where one ends in a backslash."""
     found: list[Directive] = []
     section, started, parts = "", 0, []
     for number, line in enumerate([*text.split("\n"), ""], start=1):
@@ -191,12 +191,12 @@ def directives(text: str) -> list[Directive]:
             section = whole.strip("[]")
         elif "=" in whole:
             key, _equals, value = whole.partition("=")
-            lines = tuple(swallowed.strip() for swallowed in rest)
+            lines = tuple(continued.strip() for continued in rest)
             found.append(Directive(section, key.strip(), value.strip(), started_at, lines))
     return found
 
 
-# --- judging by systemd -------------------------------------------------------------------------------------------
+# --- checking by systemd -------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -209,7 +209,7 @@ def staged(units: Collection[Unit], executables: Iterable[str], tmpdir: str | No
             _stage(root, units, executables)
         except OSError as error:
             found = f"{error.strerror} (errno {error.errno})"
-            raise HardeningError(tmpdir or tempfile.gettempdir(), found, "room to judge the units in") from error
+            raise HardeningError(tmpdir or tempfile.gettempdir(), found, "room to check the units in") from error
         yield root
     finally:
         if root:
@@ -235,7 +235,7 @@ def _stage(root: str, units: Collection[Unit], executables: Iterable[str]) -> No
 
 
 def verify(module: AnsibleModule, root: str, units: Collection[Unit]) -> None:
-    """Refuse the staged units when ``systemd-analyze verify`` says anything about them."""
+    """Refuse the staged units when ``systemd-analyze verify`` reports anything about them."""
     names = sorted(unit.name for unit in units)
     argv = ["systemd-analyze", "verify", f"--root={root}", "--man=no", "--", *names]
     answer = run(module, argv, check=False)
@@ -256,7 +256,7 @@ def verify(module: AnsibleModule, root: str, units: Collection[Unit]) -> None:
 def exposures(module: AnsibleModule, names: Collection[str], root: str = "") -> dict[str, float]:
     """Return exposures from 0 (least) to 10 by ``systemd-analyze security``.
 
-    :param root: judge the units staged there; without it, judge what is loaded, drop-ins included.
+    :param root: check the units staged there; without it, check what is loaded, drop-ins included.
     """
     if not names:
         return {}

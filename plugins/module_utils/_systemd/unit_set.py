@@ -53,7 +53,7 @@ class UnitSet:
     run: tuple[str, ...] = ()
     run_timeout: int = 300
     present: bool = True
-    # Whether only what has this collection's header, or lies in a directory of the set, may be replaced or removed.
+    # Whether only what has this collection's header, or is in a directory of the set, may be replaced or removed.
     refuse_foreign: bool = False
 
     def path(self, name: str) -> str:
@@ -72,7 +72,7 @@ class UnitSet:
 
 
 @dataclass(frozen=True)
-class Found:
+class Current:
     """What is there now.
 
     Of a run that was killed: the records of its change, the paths in them, what is kept of those that belong to this
@@ -85,7 +85,7 @@ class Found:
     records: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
     kept: Mapping[str, FileState | None] = field(default_factory=dict)
-    litter: tuple[str, ...] = ()
+    stale_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,18 +105,18 @@ class Plan:
     # Those of them that failed before, so that systemd may have stopped trying.
     reset: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
-    settle: tuple[str, ...] = ()
+    commit: tuple[str, ...] = ()
     clean: tuple[str, ...] = ()
 
     @property
     def touched(self) -> tuple[str, ...]:
         """The files that will not be what was confirmed last."""
-        return tuple(dict.fromkeys((*(file.path for file in self.write), *self.remove, *self.settle)))
+        return tuple(dict.fromkeys((*(file.path for file in self.write), *self.remove, *self.commit)))
 
     @property
     def actions(self) -> list[str]:
         """One line for each change."""
-        lines = [f"finish what a killed run began at {path}" for path in self.settle]
+        lines = [f"finish what a killed run began at {path}" for path in self.commit]
         lines += [f"remove what a killed run left beside {path}" for path in self.clean]
         lines += [f"correct directory {directory.path}" for directory in self.directories]
         lines += [f"stop {name}" for name in self.stop] + [f"disable {name}" for name in self.disable]
@@ -130,25 +130,25 @@ class Plan:
 # --- look ---------------------------------------------------------------------------------------------------------
 
 
-def look(module: AnsibleModule, wanted: UnitSet) -> Found:
+def look(module: AnsibleModule, wanted: UnitSet) -> Current:
     """Read files and directories, and ask the service manager once."""
     paths = [file.path for file in wanted.all_files]
     own_record = transaction.record(wanted.directory, wanted.names)
     records = transaction.pending(wanted.directory, paths)
     pending = tuple(dict.fromkeys(path for listed in records.values() for path in listed))
-    return Found(
+    return Current(
         files={path: managed.look(path) for path in paths},
         directories={item.path: managed.look_directory(item.path) for item in wanted.directories},
         units=show(module, wanted.names),
         records=tuple(records),
         pending=pending,
         kept={path: transaction.kept(path) for path in paths if path in pending},
-        litter=tuple(path for path in transaction.litter([*paths, own_record]) if path not in pending),
+        stale_files=tuple(path for path in transaction.stale_files([*paths, own_record]) if path not in pending),
     )
 
 
-def foreign(wanted: UnitSet, found: Found) -> list[str]:
-    """Describe the files and units of the set's names that somebody else made; nothing unless it is asked for."""
+def foreign(wanted: UnitSet, found: Current) -> list[str]:
+    """Describe the files and units of the set's names that another user made; nothing unless it is asked for."""
     if not wanted.refuse_foreign:
         return []
     own = {item.path for item in wanted.directories}
@@ -166,7 +166,7 @@ def foreign(wanted: UnitSet, found: Found) -> list[str]:
 
 
 def _ours(path: str) -> bool:
-    """Say whether a unit file, wherever it lies, has our header; a link of systemd's is followed."""
+    """Return whether a unit file, wherever it lies, has our header; a link of systemd's is followed."""
     try:
         with regular(path) as file:
             return has_header(file.read(4096))
@@ -177,12 +177,12 @@ def _ours(path: str) -> bool:
 # --- decide (pure) ------------------------------------------------------------------------------------------------
 
 
-def decide(wanted: UnitSet, found: Found) -> Plan:
+def decide(wanted: UnitSet, found: Current) -> Plan:
     """Compare and say what has to be done."""
     return _present(wanted, found) if wanted.present else _absent(wanted, found)
 
 
-def _present(wanted: UnitSet, found: Found) -> Plan:
+def _present(wanted: UnitSet, found: Current) -> Plan:
     write = tuple(file for file in wanted.all_files if managed.differences(found.files[file.path], file))
     # What a killed run put in place is not in effect yet, as far as anybody knows.
     paths = {file.path for file in write} | set(found.pending)
@@ -193,7 +193,7 @@ def _present(wanted: UnitSet, found: Found) -> Plan:
     restart = running & (changed | affected) if wanted.restart_on_change else set()
     disabled = {name for name in wanted.enabled if not found.units[name].enabled}
     failed = {name for name, status in found.units.items() if status.active_state == "failed"}
-    # What failed may have failed by what is right by now: only another run tells.
+    # What failed may have failed by what is right by now: only another run reports.
     run = wanted.run if paths or failed & set(wanted.run) else ()
     return Plan(
         directories=tuple(
@@ -211,12 +211,12 @@ def _present(wanted: UnitSet, found: Found) -> Plan:
         start=tuple(sorted(wanted.started - running)),
         reset=tuple(sorted(failed & {*wanted.started, *run})),
         run=run,
-        settle=found.pending,
-        clean=found.litter,
+        commit=found.pending,
+        clean=found.stale_files,
     )
 
 
-def _absent(wanted: UnitSet, found: Found) -> Plan:
+def _absent(wanted: UnitSet, found: Current) -> Plan:
     remove = tuple(file.path for file in reversed(wanted.all_files) if found.files[file.path] is not None)
     return Plan(
         stop=tuple(name for name in wanted.names if found.units[name].active),
@@ -224,8 +224,8 @@ def _absent(wanted: UnitSet, found: Found) -> Plan:
         remove=remove,
         reload=bool(_unit_paths(wanted) & {*remove, *found.pending})
         or any(status.needs_reload for status in found.units.values()),
-        settle=found.pending,
-        clean=found.litter,
+        commit=found.pending,
+        clean=found.stale_files,
     )
 
 
@@ -233,8 +233,8 @@ def _unit_paths(wanted: UnitSet) -> set[str]:
     return {wanted.path(name) for name in wanted.names}
 
 
-def _relinked(wanted: UnitSet, found: Found, name: str) -> bool:
-    """Tell whether an enabled unit's links may belong to an older [Install] section."""
+def _relinked(wanted: UnitSet, found: Current, name: str) -> bool:
+    """Return whether an enabled unit's links may belong to an older [Install] section."""
     if wanted.path(name) in found.pending:
         return True
     existing = found.files[wanted.path(name)]
@@ -242,7 +242,7 @@ def _relinked(wanted: UnitSet, found: Found, name: str) -> bool:
     return any(install_section(unit.content) != install_section(before) for unit in wanted.units if unit.name == name)
 
 
-def diff(wanted: UnitSet, found: Found, plan: Plan) -> list[dict[str, str]]:
+def diff(wanted: UnitSet, found: Current, plan: Plan) -> list[dict[str, str]]:
     """Describe the change file by file, and then unit by unit."""
     entries = [managed.diff_entry(found.files[file.path], file) for file in plan.write]
     gone = [file for file in wanted.all_files if file.path in plan.remove]

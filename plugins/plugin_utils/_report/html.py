@@ -24,7 +24,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 PARTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page")
-WORDS = {"fail": "failed", "error": "not proven", "waived": "waived", "skip": "skipped", "pass": "passed"}
+WORDS = {"fail": "failed", "error": "inconclusive", "waived": "waived", "skip": "skipped", "pass": "passed"}
 SIGNS = {"fail": "✕", "error": "?", "waived": "~", "skip": "·", "pass": "✓"}
 
 
@@ -65,7 +65,7 @@ class Cell:
 
     @property
     def description(self) -> str:
-        """All that the cell says, in words."""
+        """All that the cell reports, in words."""
         return words(self.counts) if self.total else "no checks"
 
 

@@ -37,7 +37,7 @@ def _suite(top: ElementTree.Element, host: Host, generated: str) -> None:
     )
     times = Counter(check.id for check in host.checks)
     for check in host.checks:
-        # Readers tell cases apart by their names, and one rule may have judged several containers.
+        # Readers tell cases apart by their names, and one rule may have checked several containers.
         target = f" ({check.target})" if times[check.id] > 1 else ""
         name = {"classname": check.area, "name": f"{check.id} {check.title}{target}", "time": "0"}
         _outcome(ElementTree.SubElement(suite, "testcase", name), check)
@@ -68,7 +68,7 @@ def details(check: Check) -> str:
         until = f" (until {check.waiver.expires})" if check.waiver.expires else ""
         lines.append(f"{'expired waiver' if check.waiver.expired else 'waiver'}: {check.waiver.reason}{until}")
     if check.status != "pass" and check.remediation:
-        lines.append(f"cure: {check.remediation}")
+        lines.append(f"remediation: {check.remediation}")
     return "\n".join([*lines, *(f"see: {ref}" for ref in check.refs)])
 
 

@@ -3,7 +3,7 @@
 """The fleet that every report is made from: typed, cleaned, sorted; made from what came back from the hosts.
 
 What came back is not trusted. Every string is made harmless here once; what has another shape than the module
-hardening_info returns makes its host one that could not be judged, never one that passed.
+hardening_info returns makes its host one that could not be checked, never one that passed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate 
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import AREAS, SEVERITIES, STATUSES
 
 FINDINGS = ("fail", "error")
-UNJUDGED = "OCH-RUN-01"
+UNCHECKED = "OCH-RUN-01"
 LINE_LIMIT = 2_000
 TEXT_LIMIT = 16_000
 # Control, format (invisible, bidirectional), private, lone surrogate, unassigned, line and paragraph separator.
@@ -38,7 +38,7 @@ class Waiver:
 
 @dataclass(frozen=True)
 class Check:
-    """What one rule said of one target on one host; only a person can judge a ``manual`` one."""
+    """What one rule reported of one target on one host; only a person can check a ``manual`` one."""
 
     host: str
     id: str
@@ -57,7 +57,7 @@ class Check:
 
     @property
     def rule(self) -> tuple[str, str, str, str, str, str, tuple[str, ...]]:
-        """What the rule says by itself. A host that tells it otherwise does not speak for the others."""
+        """What the rule reports by itself. A host that reports it otherwise does not speak for the others."""
         return self.id, self.title, self.area, self.severity, self.expected, self.remediation, self.refs
 
     @property
@@ -77,7 +77,7 @@ class Counts:
 
     @property
     def findings(self) -> int:
-        """How many failed or could not be proven."""
+        """How many failed or is inconclusive."""
         return sum(self.statuses[status] for status in FINDINGS)
 
     @property
@@ -108,7 +108,7 @@ def count(checks: Iterable[Check]) -> Counts:
 
 @dataclass(frozen=True)
 class Host:
-    """One host with its checks, worst first; ``error`` says why it could not be judged, or not wholly."""
+    """One host with its checks, worst first; ``error`` reports why it could not be checked, or not wholly."""
 
     name: str
     checks: tuple[Check, ...]
@@ -202,13 +202,13 @@ def _host(name: str, result: Any) -> Host:
     version = clean(version, 40, lines=False) if isinstance(version, str) else ""
     error = ""
     if problem:
-        error = "could not be judged: " + clean(problem, LINE_LIMIT, lines=False)
+        error = "could not be checked: " + clean(problem, LINE_LIMIT, lines=False)
         checks.append(_unjudged(name, error))
     return Host(name, tuple(sorted(checks, key=lambda check: check.order)), error, version, _seconds(result))
 
 
 def _failure(result: Mapping[str, Any]) -> str:
-    """Say why there is no judgement although there is a result; empty when there is one."""
+    """Return why there is no result although there is a result; empty when there is one."""
     message = result.get("msg")
     why = f": {message}" if isinstance(message, str) and message.strip() else ""
     for key, word in (("unreachable", "unreachable"), ("failed", "the module failed"), ("skipped", "not run")):
@@ -220,8 +220,8 @@ def _failure(result: Mapping[str, Any]) -> str:
 def _unjudged(host: str, error: str) -> Check:
     return Check(
         host=host,
-        id=UNJUDGED,
-        title="The host can be judged",
+        id=UNCHECKED,
+        title="The host can be checked",
         area="host",
         severity="critical",
         target="host",

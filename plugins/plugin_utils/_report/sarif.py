@@ -64,7 +64,7 @@ def render(fleet: Fleet) -> str:
 
 
 def _rules(checks: list[Check]) -> list[Check]:
-    """One check for each id, in the words of most hosts: one host alone does not change what a rule says."""
+    """One check for each id, in the words of most hosts: one host alone does not change what a rule reports."""
     spoken = Counter(check.rule for check in checks)
     chosen: dict[str, Check] = {}
     for check in checks:

@@ -12,7 +12,7 @@ from ansible_collections.openclaw.hardening.plugins.plugin_utils._report.model i
 
 WIDTH_MINIMUM = 100
 HEADS = ("SEVERITY", "STATUS", "ID", "WHAT SHOULD HOLD", "HOST/TARGET", "FOUND")
-WORDS = {"fail": "failed", "error": "not proven", "waived": "waived", "skip": "skipped", "pass": "passed"}
+WORDS = {"fail": "failed", "error": "inconclusive", "waived": "waived", "skip": "skipped", "pass": "passed"}
 # Display's configurable colours: ansible.cfg's [colors] sets what they look like.
 COLOURS = {
     "fail": "COLOR_ERROR",

@@ -70,7 +70,7 @@ def plan(hosts: Iterable[Candidate], *, skip_unreachable: bool, same_uid: bool, 
     faults = [f"- {host.name}: {harmless(host.fault, 600)}" for host in known if host.reachable and host.fault]
     if lost and not skip_unreachable:
         faults.append(
-            f"- not reachable: {listed(lost)}; mend that, leave them out with --limit, "
+            f"- not reachable: {listed(lost)}; fix that, leave them out with --limit, "
             f"or set 'unreachable' to skip{_hint(hints, 'unreachable')}"
         )
     uids: dict[int, list[str]] = {}
@@ -79,8 +79,8 @@ def plan(hosts: Iterable[Candidate], *, skip_unreachable: bool, same_uid: bool, 
             uids.setdefault(host.uid, []).append(host.name)
     if same_uid and len(uids) > 1:
         groups = ", ".join(f"{uid} on {listed(names, 3)}" for uid, names in sorted(uids.items()))
-        cure = f"give the account one number, or set 'same_uid' to false{_hint(hints, 'same_uid')}"
-        faults.append(f"- uid of the account: {groups}; {cure}")
+        fix = f"give the account one number, or set 'same_uid' to false{_hint(hints, 'same_uid')}"
+        faults.append(f"- uid of the account: {groups}; {fix}")
     if faults:
         raise HardeningError(
             "rollout", f"{len(faults)} reasons against it", "hosts that can all be targets; nothing was changed\n"

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def part(seen: object, *names: str) -> Mapping[str, Any]:
+def part(observed: object, *names: str) -> Mapping[str, Any]:
     """Return the dictionary at the end of these keys; an empty one where there is none."""
     for name in names:
-        seen = seen.get(name) if isinstance(seen, Mapping) else None
-    return seen if isinstance(seen, Mapping) else {}
+        observed = observed.get(name) if isinstance(observed, Mapping) else None
+    return observed if isinstance(observed, Mapping) else {}
 
 
 def text(value: object) -> str:

@@ -29,14 +29,14 @@ _MOST = (40, 16, 12, 12, 8, 20)
 
 @dataclass(frozen=True)
 class Row:
-    """One host of the summary. ``probes_asked`` is 0 where nothing was deployed."""
+    """One host of the summary. ``probes_declared`` is 0 where nothing was deployed."""
 
     host: str
     result: str
     image_before: str
     image_after: str
     seconds: float
-    probes_asked: int
+    probes_declared: int
     probes_failed: int
     seconds_failed: float
     message: str
@@ -45,7 +45,7 @@ class Row:
 
     @property
     def bad(self) -> bool:
-        """Say whether the rollout has failed because of it."""
+        """Return whether the rollout has failed because of it."""
         return self.result in BAD
 
 
@@ -65,7 +65,7 @@ def row(name: str, facts: Mapping[str, Any], *, skipped: bool) -> Row:
         image_before=before,
         image_after=text(outcome.get("image_id")) or before,
         seconds=round(number(outcome.get("seconds")), 1),
-        probes_asked=int(number(probes.get("asked"))),
+        probes_declared=int(number(probes.get("asked"))),
         probes_failed=int(number(probes.get("failed"))),
         seconds_failed=number(probes.get("seconds_failed")),
         message=harmless(text(outcome.get("message")), 2000),
@@ -100,7 +100,7 @@ def lines(rows: Iterable[Row], width: int) -> Iterator[tuple[str, str]]:
 
 
 def _cells(host: Row) -> tuple[str, ...]:
-    probes = f"{host.probes_failed}/{host.probes_asked} ({host.seconds_failed:g} s)" if host.probes_asked else "-"
+    probes = f"{host.probes_failed}/{host.probes_declared} ({host.seconds_failed:g} s)" if host.probes_declared else "-"
     seconds = f"{host.seconds:g}" if host.seconds else "-"
     warning = f"warning, not ready: {', '.join(host.not_ready)}" if host.not_ready else ""
     why = " ".join([*host.message.split(), *warning.split()])

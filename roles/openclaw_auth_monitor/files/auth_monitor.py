@@ -32,7 +32,7 @@ from urllib.parse import quote
 
 # From harmless to alarming; the worst one is the state of the whole.
 STATES = ("ok", "expiring", "missing", "expired", "unreadable")
-Judge = Callable[[str, str, int, int], "list[Profile]"]
+Check = Callable[[str, str, int, int], "list[Profile]"]
 # Sizes in bytes. A login takes some hundred bytes, a token some thousand.
 MAX_JSON = 4 << 20
 MAX_DATABASE = 4 << 30
@@ -58,7 +58,7 @@ RENEWAL_MARK = "openclaw-oauth-refresh-fence:v1:"
 
 
 class StoreError(Exception):
-    """A store that is there but tells nothing reliable."""
+    """A store that is there but reports nothing reliable."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +76,15 @@ class Profile:
 
 @dataclass(frozen=True)
 class Problem:
-    """A store that could not be judged."""
+    """A store that could not be checked."""
 
     source: str
     reason: str
 
 
 @dataclass(frozen=True)
-class Found:
-    """What stores hold: how many logins in each state, the most urgent ones, and stores that could not be judged."""
+class Current:
+    """What stores hold: how many logins in each state, the most urgent ones, and stores that could not be checked."""
 
     counts: dict[str, int] = field(default_factory=dict)
     profiles: list[Profile] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Found:
 
     @property
     def empty(self) -> bool:
-        """Say whether nothing was found, not even a problem."""
+        """Return whether nothing was found, not even a problem."""
         return not self.counts and not self.problems
 
 
@@ -133,7 +133,7 @@ Reader = Callable[[Store, float], Optional[str]]
 
 
 def plain(text: str, most: int = MAX_NAME) -> str:
-    """Show text of somebody else on one line: ASCII only, nothing that a messenger makes a link or a mention of.
+    """Show text of another user on one line: ASCII only, nothing that a messenger makes a link or a mention of.
 
     A second call changes nothing. The notifier has the same function, because it does not trust this program.
     """
@@ -151,21 +151,21 @@ def _escaped(character: str) -> str:
     return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
 
 
-# --- judging (pure) -----------------------------------------------------------------------------------------------
+# --- checking (pure) -----------------------------------------------------------------------------------------------
 
 
-def judge_store(text: str, source: str, now_ms: int, warn_ms: int) -> list[Profile]:
-    """Judge each profile of a store; its format is the same in SQLite and in the older JSON file."""
+def check_store(text: str, source: str, now_ms: int, warn_ms: int) -> list[Profile]:
+    """Check each profile of a store; its format is the same in SQLite and in the older JSON file."""
     document = _parsed(text)
     version = document.get("version")
     if isinstance(version, bool) or version != 1 or not isinstance(document.get("profiles"), dict):
         raise StoreError("its format is unknown: neither version 1 nor a table of profiles")
-    judged = (judge_profile(key, entry, source, now_ms, warn_ms) for key, entry in document["profiles"].items())
-    return [profile for profile in judged if profile is not None]
+    checked = (check_profile(key, entry, source, now_ms, warn_ms) for key, entry in document["profiles"].items())
+    return [profile for profile in checked if profile is not None]
 
 
-def judge_profile(key: str, entry: Any, source: str, now_ms: int, warn_ms: int) -> Profile | None:
-    """Judge one profile as ``openclaw models status`` does; ``None`` when it is saved but not in use."""
+def check_profile(key: str, entry: Any, source: str, now_ms: int, warn_ms: int) -> Profile | None:
+    """Check one profile as ``openclaw models status`` does; ``None`` when it is saved but not in use."""
     name = plain(key)
     if not isinstance(entry, dict):
         return Profile(name, "unknown", "unknown", "unreadable", None, "the entry is not an object", source)
@@ -175,25 +175,27 @@ def judge_profile(key: str, entry: Any, source: str, now_ms: int, warn_ms: int) 
     kind, provider, expires = _word(entry.get("type")), plain(_word(entry.get("provider"))), entry.get("expires")
     date = _date(expires)
 
-    def judged(state: str, note: str = "", expires_at: int | None = None) -> Profile:
+    def checked(state: str, note: str = "", expires_at: int | None = None) -> Profile:
         return Profile(name, provider, plain(kind), state, expires_at, note, source)
 
     if kind not in ("api_key", "token", "oauth"):
-        return judged("unreadable", f"its type {plain(kind)!a} is unknown")
+        return checked("unreadable", f"its type {plain(kind)!a} is unknown")
     wanted = {"api_key": ("key", "keyRef"), "token": ("token", "tokenRef"), "oauth": ("access", "refresh", "oauthRef")}
     if not any(entry.get(name) for name in wanted[kind]):
-        return judged("missing", "no credential is stored in it")
+        return checked("missing", "no credential is stored in it")
     if kind == "api_key" or (kind == "token" and expires is None):
-        return judged("ok", "does not expire")
+        return checked("ok", "does not expire")
     if date is None:
-        return judged("unreadable", "its expiry is not a date")
+        return checked("unreadable", "its expiry is not a date")
     access = _word(entry.get("access"))
     if kind == "oauth" and access.startswith(RENEWAL_MARK):
         failed = ":failed:" in access
-        return judged("expired", "renewing it failed; log in again") if failed else judged("expiring", "being renewed")
+        return (
+            checked("expired", "renewing it failed; log in again") if failed else checked("expiring", "being renewed")
+        )
     if kind == "oauth" and entry.get("refresh"):
-        return judged(*_renewed(date, now_ms), date)
-    return judged(*by_expiry(date, now_ms, warn_ms), date)
+        return checked(*_renewed(date, now_ms), date)
+    return checked(*by_expiry(date, now_ms, warn_ms), date)
 
 
 def _word(value: Any) -> str:
@@ -207,7 +209,7 @@ def _date(value: Any) -> int | None:
 
 
 def by_expiry(expires_ms: int, now_ms: int, warn_ms: int) -> tuple[str, str]:
-    """Judge a date; say it in words."""
+    """Check a date; say it in words."""
     left = expires_ms - now_ms
     if left <= 0:
         return "expired", f"expired {duration(-left)} ago"
@@ -221,8 +223,8 @@ def _renewed(expires_ms: int, now_ms: int) -> tuple[str, str]:
     return ("expired", f"{words} and was not renewed") if overdue else ("ok", f"{words}, renewed on its next use")
 
 
-def judge_claude_file(text: str, source: str, now_ms: int, warn_ms: int) -> list[Profile]:
-    """Judge the oldest kind, the file of the Claude CLI."""
+def check_claude_file(text: str, source: str, now_ms: int, warn_ms: int) -> list[Profile]:
+    """Check the oldest kind, the file of the Claude CLI."""
     login = _parsed(text).get("claudeAiOauth")
     expires = _date(login.get("expiresAt")) if isinstance(login, dict) else None
     if expires is None:
@@ -231,16 +233,16 @@ def judge_claude_file(text: str, source: str, now_ms: int, warn_ms: int) -> list
     return [Profile("claude-cli", "anthropic", "oauth", state, expires, note, source)]
 
 
-def counted(profiles: Iterable[Profile]) -> Found:
+def counted(profiles: Iterable[Profile]) -> Current:
     """Count logins by state, and keep the most urgent ones."""
     ordered = sorted(profiles, key=_urgency)
     counts: dict[str, int] = {}
     for profile in ordered:
         counts[profile.state] = counts.get(profile.state, 0) + 1
-    return Found(counts, ordered[:MAX_PROFILES])
+    return Current(counts, ordered[:MAX_PROFILES])
 
 
-def joined(parts: Iterable[Found]) -> Found:
+def joined(parts: Iterable[Current]) -> Current:
     """Put together what several stores hold."""
     counts: dict[str, int] = {}
     profiles: list[Profile] = []
@@ -250,7 +252,7 @@ def joined(parts: Iterable[Found]) -> Found:
             counts[state] = counts.get(state, 0) + count
         profiles = sorted([*profiles, *part.profiles], key=_urgency)[:MAX_PROFILES]
         problems += part.problems
-    return Found(counts, profiles, problems)
+    return Current(counts, profiles, problems)
 
 
 def _urgency(profile: Profile) -> tuple[int, int, str]:
@@ -258,7 +260,7 @@ def _urgency(profile: Profile) -> tuple[int, int, str]:
     return -STATES.index(profile.state), expires, profile.id
 
 
-def report(found: Found, now: int, profile_required: bool) -> Report:
+def report(found: Current, now: int, profile_required: bool) -> Report:
     """Put it together: the worst state, and one line for a person."""
     states = [*found.counts, *(["unreadable"] if found.problems else [])]
     if not states:
@@ -301,33 +303,35 @@ def _parsed(text: str) -> dict[str, Any]:
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
-def collect(state_dir: str, claude_file: str, now_ms: int, warn_ms: int) -> Found:
+def collect(state_dir: str, claude_file: str, now_ms: int, warn_ms: int) -> Current:
     """Read the newest kind of store that holds anything; OpenClaw itself ignores the older ones beside it."""
     end = time.monotonic() + ALL_SECONDS
     try:
         agents = [("agents", name, "agent") for name in _agents(state_dir)]
     except (StoreError, OSError) as error:
-        return Found(problems=[Problem(f"{state_dir}/agents", _reason(error))])
+        return Current(problems=[Problem(f"{state_dir}/agents", _reason(error))])
     shared: tuple[tuple[str, ...], Reader] = (("state", "openclaw.sqlite"), read_shared)
     databases = [shared, *(((*agent, "openclaw-agent.sqlite"), read_agent) for agent in agents)]
     older = [*agents, ("agent",), ()]
-    kinds: list[tuple[list[tuple[Store, Reader]], Judge]] = [
-        ([(Store(state_dir, names), read) for names, read in databases], judge_store),
-        ([(Store(state_dir, (*names, "auth-profiles.json")), read_text) for names in older], judge_store),
-        ([(Store(*_split(claude_file)), read_text)], judge_claude_file),
+    kinds: list[tuple[list[tuple[Store, Reader]], Check]] = [
+        ([(Store(state_dir, names), read) for names, read in databases], check_store),
+        ([(Store(state_dir, (*names, "auth-profiles.json")), read_text) for names in older], check_store),
+        ([(Store(*_split(claude_file)), read_text)], check_claude_file),
     ]
-    for stores, judge in kinds:
+    for stores, check in kinds:
         parts = []
         for store, read in stores:
             if time.monotonic() >= end:
-                parts.append(Found(problems=[Problem(store.label, f"not read: {ALL_SECONDS:g} seconds were used up")]))
+                parts.append(
+                    Current(problems=[Problem(store.label, f"not read: {ALL_SECONDS:g} seconds were used up")])
+                )
                 break
             seconds = min(STORE_SECONDS, end - time.monotonic())
-            parts.append(_apart(store, read, judge, now_ms, warn_ms, seconds))
+            parts.append(_apart(store, read, check, now_ms, warn_ms, seconds))
         found = joined(parts)
         if not found.empty:
             return found
-    return Found()
+    return Current()
 
 
 def _split(path: str) -> tuple[str, tuple[str, ...]]:
@@ -335,15 +339,15 @@ def _split(path: str) -> tuple[str, tuple[str, ...]]:
     return folder, (name,)
 
 
-def _apart(store: Store, read: Reader, judge: Judge, now_ms: int, warn_ms: int, seconds: float) -> Found:
-    """Read and judge one store in a process of its own, which may hang, crash or run out of memory."""
+def _apart(store: Store, read: Reader, check: Check, now_ms: int, warn_ms: int, seconds: float) -> Current:
+    """Read and check one store in a process of its own, which may hang, crash or run out of memory."""
     ours, theirs = os.pipe()
     child = os.fork()
     if child == 0:
         code = 1
         with suppress(BaseException):
             os.close(ours)
-            answer = json.dumps(asdict(judged(store, read, judge, now_ms, warn_ms, seconds))).encode()
+            answer = json.dumps(asdict(checked(store, read, check, now_ms, warn_ms, seconds))).encode()
             with os.fdopen(theirs, "wb") as pipe:
                 pipe.write(answer)
             code = 0
@@ -356,12 +360,12 @@ def _apart(store: Store, read: Reader, judge: Judge, now_ms: int, warn_ms: int, 
         os.kill(child, signal.SIGKILL)
     code = os.waitpid(child, 0)[1]
     if late:
-        return Found(problems=[Problem(store.label, f"cannot be read: not within {seconds:.0f} seconds")])
+        return Current(problems=[Problem(store.label, f"cannot be read: not within {seconds:.0f} seconds")])
     try:
         return _understood(data)
     except (ValueError, TypeError, KeyError):
         why = f"signal {os.WTERMSIG(code)}" if os.WIFSIGNALED(code) else f"exit code {os.WEXITSTATUS(code)}"
-        return Found(problems=[Problem(store.label, f"cannot be read: reading it ended with {why}")])
+        return Current(problems=[Problem(store.label, f"cannot be read: reading it ended with {why}")])
 
 
 def _received(pipe: int, end: float) -> tuple[bytes, bool]:
@@ -377,21 +381,21 @@ def _received(pipe: int, end: float) -> tuple[bytes, bool]:
         data += part
 
 
-def _understood(data: bytes) -> Found:
+def _understood(data: bytes) -> Current:
     document = json.loads(data)
     profiles = [Profile(**entry) for entry in document["profiles"]]
-    return Found(document["counts"], profiles, [Problem(**entry) for entry in document["problems"]])
+    return Current(document["counts"], profiles, [Problem(**entry) for entry in document["problems"]])
 
 
-def judged(
-    store: Store, read: Reader, judge: Judge, now_ms: int, warn_ms: int, seconds: float = STORE_SECONDS
-) -> Found:
-    """Read one store and judge it."""
+def checked(
+    store: Store, read: Reader, check: Check, now_ms: int, warn_ms: int, seconds: float = STORE_SECONDS
+) -> Current:
+    """Read one store and check it."""
     try:
         text = read(store, time.monotonic() + seconds)
-        return counted(judge(text, store.label, now_ms, warn_ms)) if text is not None else Found()
+        return counted(check(text, store.label, now_ms, warn_ms)) if text is not None else Current()
     except (StoreError, OSError, sqlite3.Error, MemoryError, RecursionError, ValueError) as error:
-        return Found(problems=[Problem(store.label, f"cannot be read: {_reason(error)}")])
+        return Current(problems=[Problem(store.label, f"cannot be read: {_reason(error)}")])
 
 
 def _agents(state_dir: str) -> list[str]:
@@ -434,7 +438,7 @@ def _folder(store: Store) -> int | None:
 
 @contextmanager
 def opened(store: Store, *suffixes_and_sizes: tuple[str, int]) -> Iterator[list[int | None]]:
-    """Open a file, and what lies beside it, to read; no link, no device, nothing larger than its size in bytes.
+    """Open a file, and what is beside it, to read; no link, no device, nothing larger than its size in bytes.
 
     While they are open, nobody can take a lease on them that would hold up another reader.
     """
@@ -510,7 +514,7 @@ def read_database(store: Store, end: float, table: str, statement: str, *, table
 
 
 def _read_database(store: Store, end: float, table: str, statement: str, table_required: bool) -> str | None:
-    """Read through a read-only connection that suits what lies beside the file.
+    """Read through a read-only connection that suits what is beside the file.
 
     With a log index (``-shm``) SQLite reads the newest content through a read-only view of it. A log without its index
     belongs to nobody who is alive: SQLite makes an index in memory, and takes no lock. Without a log the file is all
@@ -599,14 +603,14 @@ def write_status(path: str, found: Report) -> None:
 def journal_line(found: Report) -> str:
     """One line; the number is the priority that journald reads."""
     priority = {"ok": 6, "expiring": 4, "missing": 4, "expired": 3, "unreadable": 3}[found.state]
-    cure = {
+    fix = {
         "expiring": " Renew it: openclaw models auth.",
         "missing": " Log in: openclaw models auth.",
         "expired": " Log in again: openclaw models auth.",
         "unreadable": " Look at the store: openclaw doctor.",
     }.get(found.state, "")
     summary = found.summary if found.state != "ok" or not found.profiles else _all_ok(found.profiles)
-    return f"<{priority}>{found.state}: {_one_line(summary)}.{cure}"
+    return f"<{priority}>{found.state}: {_one_line(summary)}.{fix}"
 
 
 def _all_ok(profiles: list[Profile]) -> str:
@@ -618,7 +622,7 @@ def _one_line(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Check once; the exit code says whether the stores could be judged."""
+    """Check once; the exit code reports whether the stores could be checked."""
     parser = argparse.ArgumentParser(description="Check when the logins at model providers expire.")
     parser.add_argument("--state-dir", required=True, help="OpenClaw's state directory")
     parser.add_argument("--claude-file", required=True, help="the credentials file of the Claude CLI")

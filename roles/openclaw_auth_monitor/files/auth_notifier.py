@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tells somebody when the status that the auth monitor wrote is not ok.
+"""Notifies the operator when the status that the auth monitor wrote is not ok.
 
 It has the network but neither OpenClaw's state nor a provider's credential. systemd hands it what it needs as
 credentials: ``status``, ``settings``, and when they are configured ``ntfy_token`` and ``gateway_token``. A message that
 a channel did not take is an error, and the next run tries that channel again.
 
 The status is made from a state that the gateway writes, so it is hostile input. A token is shown to nobody on this host
-who is not proven to be root's (Docker's): while the gateway is down, every account can listen on its port.
+who is inconclusive to be root's (Docker's): while the gateway is down, every account can listen on its port.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ VERSION = 2
 MAX_STATUS = 256 << 10
 MAX_MESSAGE = 2000
 # Kept beside the states in the memory of a channel.
-UNPROVEN = "unproven"
+INCONCLUSIVE = "inconclusive"
 ANY_IPV4 = "0.0.0.0"  # noqa: S104 - looked for, not bound
 # States of sockets in proc_pid_net(5).
 LISTENS = "0A"
@@ -54,7 +54,7 @@ class DeliveryError(Exception):
 
 
 class UnprovenError(DeliveryError):
-    """Who is at the other end is not proven; no token was shown."""
+    """Who is at the other end is inconclusive; no token was shown."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Memory:
-    """What one channel was told: when each state was last sent, and the state that is not yet taken back."""
+    """What one channel was reported: when each state was last sent, and the state that is not yet rolled back."""
 
     sent: Mapping[str, float] = field(default_factory=dict)
     alarmed: str = ""
@@ -82,7 +82,7 @@ class Text:
     urgent: bool
 
 
-# --- judging (pure) -----------------------------------------------------------------------------------------------
+# --- checking (pure) -----------------------------------------------------------------------------------------------
 
 
 def read_status(text: str, now: float, max_age: float) -> Status:
@@ -117,7 +117,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def plain(text: str, most: int) -> str:
-    """Show text of somebody else on one line: ASCII only, nothing that a messenger makes a link or a mention of.
+    """Show text of another user on one line: ASCII only, nothing that a messenger makes a link or a mention of.
 
     A second call changes nothing; the monitor has the same function.
     """
@@ -143,7 +143,7 @@ def due(status: Status, memory: Memory, now: float) -> str:
 
 
 def _recent(memory: Memory, topic: str, now: float) -> bool:
-    """Say whether it was told within the hour; a clock that was set back does not silence a channel."""
+    """Return whether it was reported within the hour; a clock that was set back does not silence a channel."""
     return 0 <= now - memory.sent.get(topic, -math.inf) < ALERT_EVERY
 
 
@@ -154,10 +154,10 @@ def remembered(status: Status, memory: Memory, now: float) -> Memory:
 
 
 def compose(kind: str, status: Status, name: str, host: str, warnings: Sequence[str] = ()) -> Text:
-    """Write the message; ``kind`` is ``alert``, ``recovered`` or ``unproven``."""
+    """Write the message; ``kind`` is ``alert``, ``recovered`` or ``inconclusive``."""
     warned = "".join(f" {warning}." for warning in warnings)
-    if kind == UNPROVEN:
-        return Text(f"{name} on {host}: the gateway is not proven", warned.strip(), True)
+    if kind == INCONCLUSIVE:
+        return Text(f"{name} on {host}: the gateway is inconclusive", warned.strip(), True)
     if kind == "recovered":
         return Text(f"{name} on {host}: logins are fine again", f"{status.summary or 'ok'}{warned}", bool(warned))
     urgent = status.state in ("expired", "unreadable") or bool(warned)
@@ -230,7 +230,7 @@ def prove(connection: socket.socket, before: set[int]) -> None:
     only queued, for a queued one has no owner yet. When there is none on this host, root's packet filter has redirected
     the connection, which is what Docker does without its userland proxy.
 
-    :raises UnprovenError: it may be somebody else; nothing may be sent.
+    :raises UnprovenError: it may be another user; nothing may be sent.
     """
     (address, port), own = connection.getpeername()[:2], connection.getsockname()[:2]
     end = time.monotonic() + ACCEPT_SECONDS
@@ -305,7 +305,9 @@ def post(where: Place, body: bytes, headers: Mapping[str, str], token: str) -> b
 
 
 def connected(where: Place, token: bool) -> HTTPConnection:
-    """Connect; with a token to show, and no certificate that tells who it is, prove whoever is on this host."""
+    """Connect; with a token to show, and no certificate that shows who it is, prove the process that is on this
+    host.
+    """
     error: Exception | None = None
     for family, _kind, _protocol, _name, address in socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM):
         before: set[int] = set()
@@ -359,7 +361,7 @@ def send_phone(port: str, token: str, phone: str, channel: str, text: Text) -> N
 
 
 def sent(answer: bytes) -> bool:
-    """Tell whether the gateway's answer says that the message is on its way."""
+    """Return whether the gateway's answer reports that the message is on its way."""
     try:
         document = json.loads(answer)
         result = document["result"]
@@ -401,7 +403,7 @@ def _without(token: str, text: str) -> str:
 
 
 def load_memory(path: str) -> dict[str, Memory]:
-    """Return what each channel was told; a damaged memory is an empty one, and costs at most one message more."""
+    """Return what each channel was reported; a damaged memory is an empty one, and costs at most one message more."""
     try:
         with open(path, encoding="utf-8") as file:
             document = json.load(file)
@@ -447,24 +449,24 @@ def notify(
     failures = 0
     warnings: list[str] = []
     for channel, send in outlets.items():
-        told = memory.get(channel, Memory())
-        kind = due(status, told, now)
-        if not kind and warnings and not _recent(told, UNPROVEN, now):
-            kind = UNPROVEN
+        reported = memory.get(channel, Memory())
+        kind = due(status, reported, now)
+        if not kind and warnings and not _recent(reported, INCONCLUSIVE, now):
+            kind = INCONCLUSIVE
         if not kind:
             _say(6, f"{channel}: nothing to say (state {status.state})")
             continue
         failure = deliver(channel, send, compose(kind, status, name, socket.gethostname(), warnings))
         if failure is None:
-            kept = told if kind == UNPROVEN else remembered(status, told, now)
-            memory[channel] = replace(kept, sent={**kept.sent, UNPROVEN: now}) if warnings else kept
+            kept = reported if kind == INCONCLUSIVE else remembered(status, reported, now)
+            memory[channel] = replace(kept, sent={**kept.sent, INCONCLUSIVE: now}) if warnings else kept
             failures += 0 if _saved(memory_path, memory) else 1
             continue
         failures += 1
         if isinstance(failure, UnprovenError):
             warnings.append(f"Not sent by {channel}, and no token shown: {failure}")
     if not outlets and status.state != "ok":
-        _say(4, f"nobody is told about state {status.state}: neither NOTIFY_NTFY nor NOTIFY_PHONE is set")
+        _say(4, f"nobody is reported about state {status.state}: neither NOTIFY_NTFY nor NOTIFY_PHONE is set")
     return failures
 
 
@@ -472,7 +474,7 @@ def _saved(path: str, memory: Mapping[str, Memory]) -> bool:
     try:
         save_memory(path, memory)
     except OSError as error:
-        _say(3, f"what was told could not be written down, and may be told again: {error.strerror}")
+        _say(3, f"what was reported could not be written down, and may be reported again: {error.strerror}")
         return False
     return True
 
@@ -498,7 +500,7 @@ def main() -> int:
     """Run once."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
     if not os.path.exists(os.path.join(folder, "settings")):
-        _say(3, "systemd handed over no settings (LoadCredential=); nobody can be told anything")
+        _say(3, "systemd handed over no settings (LoadCredential=); nobody can be reported anything")
         return 1
 
     def secret(name: str, most: int = -1) -> str:
@@ -512,7 +514,7 @@ def main() -> int:
     now = time.time()
     # What is longer is not what the monitor writes, and is no JSON when it is cut off.
     status = read_status(secret("status", MAX_STATUS), now, float(settings["MAX_AGE_MINUTES"]) * 60)
-    memory_path = os.path.join(os.environ["STATE_DIRECTORY"], "told.json")
+    memory_path = os.path.join(os.environ["STATE_DIRECTORY"], "reported.json")
     failures = notify(status, channels(settings, secret), memory_path, settings["NAME"], now)
     return 1 if failures else 0
 

@@ -87,7 +87,7 @@ def main() -> None:
     state = wanted.protected or f"table {nft_table.FAMILY} {wanted.table} is loaded"
     print(state, flush=True)
     notify(f"READY=1\nSTATUS={state}")
-    told, restored = time.monotonic() - QUIET, 0
+    reported, restored = time.monotonic() - QUIET, 0
     while True:
         select.select([events], [], [], POLL)
         drain(events)
@@ -97,9 +97,9 @@ def main() -> None:
             restored += bool(different)
         except (OSError, subprocess.TimeoutExpired) as error:
             different = [str(error)]
-        if different and time.monotonic() - told >= QUIET:
+        if different and time.monotonic() - reported >= QUIET:
             print(f"restored {restored} times so far; {'; '.join(different)[:500]}", flush=True)
-            told = time.monotonic()
+            reported = time.monotonic()
         time.sleep(PAUSE)
 
 

@@ -6,7 +6,7 @@ set -eu
 root=$1
 shift
 wanted=$*
-# What a shell script may take for granted.
+# What a shell script may take for allowed.
 seeds="base-files bash coreutils dash debianutils diffutils findutils grep gzip hostname libc-bin mawk sed tar $wanted"
 # Only maintainer scripts need these, and they have run.
 unneeded='debconf|cdebconf|dpkg|adduser|passwd|init-system-helpers|install-info'

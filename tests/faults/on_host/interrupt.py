@@ -20,20 +20,20 @@ import time
 POLL = 0.0005
 
 
-def phase_of(path, seen):
+def phase_of(path, observed):
     """Return the journal's phase; `seen` spares reading a file that is still the same."""
     try:
         found = os.stat(path)
         mark = (found.st_ino, found.st_mtime_ns)
-        if seen.get("mark") != mark:
+        if observed.get("mark") != mark:
             with open(path, encoding="utf-8") as file:
-                seen["phase"] = json.load(file).get("phase", "")
-            seen["mark"] = mark
+                observed["phase"] = json.load(file).get("phase", "")
+            observed["mark"] = mark
     except FileNotFoundError:
-        seen.clear()
+        observed.clear()
     except ValueError:
-        seen["phase"] = "torn"
-    return seen.get("phase", "")
+        observed["phase"] = "torn"
+    return observed.get("phase", "")
 
 
 def interfere(plan, process):
@@ -50,7 +50,7 @@ def interfere(plan, process):
             sys.stdin.readline()
         else:
             done = subprocess.run(["bash", "-euc", plan["script"]], capture_output=True, text=True, check=False)
-            plan["said"] = f"{done.returncode} {done.stdout}{done.stderr}"
+            plan["reported"] = f"{done.returncode} {done.stdout}{done.stderr}"
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, signal.SIGCONT)
 
@@ -61,19 +61,19 @@ def main():
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         with open(plan["input"], "rb") as source:
             process = subprocess.Popen(plan["program"], stdin=source, stdout=out, stderr=errors, start_new_session=True)
-        told = watch(plan, process)
+        reported = watch(plan, process)
         out.seek(0)
         errors.seek(0)
-        print(json.dumps({**told, "out": out.read().decode(), "err": errors.read().decode()}))
+        print(json.dumps({**reported, "out": out.read().decode(), "err": errors.read().decode()}))
 
 
 def watch(plan, process):
     """Interfere at the moment; return what was seen when the program has ended."""
     start = time.monotonic()
-    seen, phases, reached = {}, [], None
+    observed, phases, reached = {}, [], None
     while process.poll() is None:
         now = time.monotonic() - start
-        phase = phase_of(plan["journal"], seen)
+        phase = phase_of(plan["journal"], observed)
         if phase != (phases[-1][1] if phases else ""):
             phases.append([round(now, 3), phase])
         hit = phase == plan["phase"] if "phase" in plan else now >= plan.get("seconds", float("inf"))
@@ -86,7 +86,7 @@ def watch(plan, process):
         "seconds": round(time.monotonic() - start, 3),
         "rc": process.returncode,
         "phases": phases,
-        "said": plan.get("said", ""),
+        "reported": plan.get("reported", ""),
     }
 
 

@@ -26,14 +26,14 @@ exec /usr/bin/systemctl "$@"
 """
 
 
-def reached(plan, began, seen):
-    """Say whether the moment is there."""
+def reached(plan, began, observed):
+    """Return whether the moment is there."""
     if "seconds" in plan:
         return time.monotonic() - began >= plan["seconds"]
     if "appears" in plan:
         there = os.path.exists(plan["appears"])
-        seen["there"] = seen.get("there") or there
-        return not there and seen["there"] if plan.get("gone") else there
+        observed["there"] = observed.get("there") or there
+        return not there and observed["there"] if plan.get("gone") else there
     return False
 
 
@@ -48,15 +48,15 @@ def main():
             os.chmod(f"{folder}/systemctl", 0o755)
         environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
         process = subprocess.Popen(plan["program"], stdin=given, stdout=out, stderr=out, env=environment)
-        began, seen = time.monotonic(), {}
+        began, observed = time.monotonic(), {}
         while process.poll() is None:
-            if reached(plan, began, seen):
+            if reached(plan, began, observed):
                 process.kill()
                 break
             time.sleep(0 if "appears" in plan else 0.001)
         killed = process.wait() == -signal.SIGKILL
         out.seek(0)
-        print(json.dumps({"killed": killed, "seconds": time.monotonic() - began, "said": out.read().decode()}))
+        print(json.dumps({"killed": killed, "seconds": time.monotonic() - began, "reported": out.read().decode()}))
 
 
 main()

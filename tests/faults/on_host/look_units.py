@@ -1,4 +1,4 @@
-"""Print what is there of one set of units, as JSON: files, links, what systemd says, what its processes run with.
+"""Print what is there of one set of units, as JSON: files, links, what systemd reports, what its processes run with.
 
 The argument is a JSON object: `word` that the names begin with, `units`, `folders`.
 """

@@ -51,8 +51,14 @@ def main():
         failed += not well
         if not changes or changes[-1][1:] != [well, what]:
             changes.append([round(moment, 3), well, what])
-    told = {"began": wall, "seconds": round(seconds, 3), "asked": len(questions), "failed": failed, "changes": changes}
-    print(json.dumps(told))
+    reported = {
+        "began": wall,
+        "seconds": round(seconds, 3),
+        "asked": len(questions),
+        "failed": failed,
+        "changes": changes,
+    }
+    print(json.dumps(reported))
 
 
 main()

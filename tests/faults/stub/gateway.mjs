@@ -1,4 +1,4 @@
-// A gateway that keeps a state and misbehaves as its image says (STUB): laid over the one of tests/stub_gateway, whose
+// A gateway that keeps a state and misbehaves as its image reports (STUB): laid over the one of tests/stub_gateway, whose
 // answers.mjs it uses, with what can be set there.
 //
 //   version    of the state that it writes; an older one is migrated, a newer one refused, as OpenClaw does

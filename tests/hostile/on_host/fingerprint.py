@@ -8,7 +8,7 @@ import subprocess
 # Everything below these is looked at, with owner, mode, size, times and link target.
 DEEP = ("/etc", "/usr/local", "/root", "/home", "/opt", "/srv", "/run/systemd/system", "/run/systemd/transient")
 DEEP_BY_NAME = ("/var/lib", "openclaw")  # below the folder, what begins with the name
-# Of these, what lies in them: programs make and remove temporary files there all the time.
+# Of these, what is in them: programs make and remove temporary files there all the time.
 SHALLOW = ("/", "/dev", "/run", "/tmp", "/usr", "/var", "/var/lib", "/var/spool", "/var/tmp", "/root/.ansible/tmp")
 PASSING = ("runc-process", "openclaw-auth-")  # of each health check; what the monitor's timer makes, whenever it ticks
 # The modules under test, Ansible's own folder (its content is looked at above), what units of their own timers keep.
@@ -96,7 +96,7 @@ def take(api):
 
 
 def changes(before, after):
-    """Say in words what differs."""
+    """Report in words what differs."""
     return [
         f"{name}: {before.get(name, 'nothing')} became {after.get(name, 'nothing')}"
         for name in sorted({*before, *after})

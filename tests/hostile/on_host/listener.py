@@ -75,7 +75,7 @@ def turns(program, port):
     notifier.ACCEPT_SECONDS = 0.3
     notifier.TIMEOUT = 2
     end = time.monotonic() + 10
-    seen = {}
+    observed = {}
     pipes = {name: os.pipe() for name in ("root", "impostor")}
     children = []
     for name, (_reading, writing) in pipes.items():
@@ -113,7 +113,7 @@ def turns(program, port):
             os._exit(0)
         os.close(writing)
         children.append(child)
-        seen[name] = 0
+        observed[name] = 0
     counts = {"refused": 0, "sent": 0, "failed": 0}
     while time.monotonic() < end:
         counts[show(notifier, port)] += 1
@@ -121,8 +121,8 @@ def turns(program, port):
         os.waitpid(child, 0)
     for name, (reading, _writing) in pipes.items():
         with open(reading, "rb") as pipe:
-            seen[name] = len(pipe.read())
-    print(json.dumps({**counts, **seen}))
+            observed[name] = len(pipe.read())
+    print(json.dumps({**counts, **observed}))
 
 
 def main():

@@ -30,7 +30,7 @@ def import_helpers():
 
 
 def run(arguments, seconds):
-    """Run the module; what it said, its exit code (negative: a signal), and whether it had to be killed."""
+    """Run the module; what it reported, its exit code (negative: a signal), and whether it had to be killed."""
     streams = [os.memfd_create(name) for name in ("stdout", "stderr")]
     child = os.fork()
     if not child:
@@ -75,7 +75,7 @@ def become_module(arguments, stdout, stderr):
 
 
 def changed(api, before):
-    """Look again, until it is as it was or the time to settle is over; the new look, and what differs."""
+    """Look again, until it is as it was or the time to stabilize is over; the new look, and what differs."""
     end = time.monotonic() + SETTLING
     while True:
         after = fingerprint.take(api)

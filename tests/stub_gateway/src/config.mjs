@@ -1,4 +1,4 @@
-// The part of openclaw.json that decides who reaches the gateway, and what the real one says about it.
+// The part of openclaw.json that decides who reaches the gateway, and what the real one reports about it.
 import { readFileSync } from "node:fs";
 
 const BINDS = ["auto", "lan", "loopback", "custom", "tailnet"];

@@ -81,7 +81,7 @@ def named(options: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
+def output(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     """What is refused in each trial, before and after."""
     folder = tmp_path_factory.mktemp("preflight")
     tasks: list[dict[str, Any]] = []
@@ -90,7 +90,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
         (folder / f"{role}.yml").write_text(json.dumps(assertions(role)))
     for number, (option, value, more) in enumerate(cases):
         role = next(name for name in ROLES if option.startswith(name))
-        keep = {"ansible.builtin.set_fact": {f"said_{number}": "{{ failed_as }}"}}
+        keep = {"ansible.builtin.set_fact": {f"output_{number}": "{{ failed_as }}"}}
         results = "ansible_failed_result.results | default([ansible_failed_result])"
         words = f"{{{{ {results} | map(attribute='msg', default='') | join(' ') }}}}"
         tasks.append({
@@ -98,7 +98,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
             "rescue": [{**keep, "vars": {"failed_as": words}}],
             "vars": {"role_path": str(TOP / f"roles/openclaw_{role}"), **named({**more, option: value})},
         })  # fmt: skip
-    everything = ", ".join(f"said_{number}" for number in range(len(cases)))
+    everything = ", ".join(f"output_{number}" for number in range(len(cases)))
     files = [TOP / f"roles/openclaw_{role}/{part}/main.yml" for role in ROLES for part in ("defaults", "vars")]
     there = [str(file) for file in files if file.is_file()]
     texts = played(folder, f"{{{{ [{everything}] | to_json }}}}", tasks=tasks, vars_files=there)
@@ -106,9 +106,9 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("number", range(len(TRIALS)), ids=lambda number: f"{TRIALS[number][0]}-{number}")
-def test_the_option_that_is_named_heals(number: int, said: list[tuple[str, str]]) -> None:
+def test_the_option_that_is_named_heals(number: int, output: list[tuple[str, str]]) -> None:
     option, _bad, _good, _more = TRIALS[number]
-    before, after = said[number]
+    before, after = output[number]
     assert f"openclaw_{option}" in before
     assert after == ""
 

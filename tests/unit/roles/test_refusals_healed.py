@@ -25,7 +25,7 @@ TRIALS: list[tuple[str, Any, Any, dict[str, Any]]] = [
     ("log_max_file", 1, 2, {}),
     ("health_timeout", 1, 10, {}),
     ("command_timeout", 1, 10, {}),
-    ("settle_seconds", -1, 0, {}),
+    ("stabilize_seconds", -1, 0, {}),
     ("cpus", 0.1, 0.5, {}),
     ("memory", "1g", "1536m", {}),
     ("stop_grace_period", "5s", "330s", {}),
@@ -73,7 +73,7 @@ def named(option: str, value: Any, more: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
+def output(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     """What the role refuses in each trial, before and after."""
     cases = [named(option, value, more) for option, bad, good, more in TRIALS for value in (bad, good)]
     texts = [text.strip() for text in written(tmp_path_factory.mktemp("refused"), ROLE, "refusals.j2", cases)]
@@ -81,9 +81,9 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("number", range(len(TRIALS)), ids=lambda number: f"{TRIALS[number][0]}-{number}")
-def test_the_option_that_is_named_heals(number: int, said: list[tuple[str, str]]) -> None:
+def test_the_option_that_is_named_heals(number: int, output: list[tuple[str, str]]) -> None:
     option, _bad, _good, _more = TRIALS[number]
-    before, after = said[number]
+    before, after = output[number]
     assert f"openclaw_gateway_{option}" in before
     assert after == ""
 

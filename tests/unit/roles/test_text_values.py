@@ -111,7 +111,7 @@ def defaults(folder: Path) -> dict[str, Any]:
 
 
 def cases(folder: Path) -> Iterator[Case]:
-    """Yield hosts for every switch and number, whichever of argument spec and default says that it is one."""
+    """Yield hosts for every switch and number, whichever of argument spec and default reports that it is one."""
     found = defaults(folder)
     for role in NAMES:
         switches: dict[str, bool] = {}

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Rules about the account whose number the container's user has on the host.
 
-The kernel knows numbers only: whoever has the container's uid on the host owns OpenClaw's files and can signal its
+The kernel knows numbers only: the process that has the container's uid on the host owns OpenClaw's files and can
+signal its
 processes, whatever the names are.
 """
 
@@ -11,20 +12,20 @@ from __future__ import annotations
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.account import AccountFacts, Holder
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
-    Judgement,
+    Result,
     Rule,
     failed,
     guide,
+    inconclusive,
     passed,
     skipped,
-    unproven,
     verdict,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.accounts import PRIVILEGED_GROUPS
 
 
-def _nobody(facts: AccountFacts) -> Judgement:
-    """Judge a uid without an account where the rule is about the account."""
+def _nobody(facts: AccountFacts) -> Result:
+    """Check a uid without an account where the rule is about the account."""
     return skipped(f"no account of the host has uid {facts.uid}", ("passwd", f"no line with uid {facts.uid}"))
 
 
@@ -33,7 +34,7 @@ def _line(holder: Holder, uid: int) -> tuple[str, str]:
     return "passwd, shadow", f"{holder.name}: uid {uid}, gid {holder.gid}, shell {holder.shell}, password {lock}"
 
 
-def judge_login(facts: AccountFacts, allowed: Baseline) -> Judgement:
+def check_login(facts: AccountFacts, allowed: Baseline) -> Result:
     """Nobody can log in as the container's user (passwd(5), shadow(5))."""
     evidence = [_line(holder, facts.uid) for holder in facts.holders]
     if not facts.holders:
@@ -53,11 +54,11 @@ def judge_login(facts: AccountFacts, allowed: Baseline) -> Judgement:
             faults.append(f"the password of {holder.name} is not locked")
     unknown = [holder.name for holder in facts.holders if holder.locked is None]
     if unknown and not faults:
-        return unproven(f"a directory service keeps the password of {', '.join(unknown)}", *evidence)
+        return inconclusive(f"a directory service keeps the password of {', '.join(unknown)}", *evidence)
     return verdict(faults, f"uid {facts.uid} is {names}: locked, shell {facts.holders[0].shell}", *evidence)
 
 
-def judge_privileges(facts: AccountFacts, _allowed: Baseline) -> Judgement:
+def check_privileges(facts: AccountFacts, _allowed: Baseline) -> Result:
     """The account has no way to root: group (Debian's system groups, Docker's daemon attack surface) or sudoers(5)."""
     if not facts.holders:
         return _nobody(facts)
@@ -67,16 +68,16 @@ def judge_privileges(facts: AccountFacts, _allowed: Baseline) -> Judgement:
         if groups:
             faults.append(f"{holder.name} is in {', '.join(groups)}")
         if holder.sudoers:
-            faults.append(f"{holder.name} is granted something in {', '.join(holder.sudoers[:5])}")
+            faults.append(f"{holder.name} is allowed something in {', '.join(holder.sudoers[:5])}")
         evidence.append(("group", f"{holder.name}: {', '.join(holder.groups)}"))
         evidence.append(("sudoers", f"{holder.name}: {', '.join(holder.sudoers[:5]) or 'no rule'}"))
     if facts.unread and not faults:
-        return unproven(f"could not read {', '.join(facts.unread[:5])}", *evidence)
+        return inconclusive(f"could not read {', '.join(facts.unread[:5])}", *evidence)
     names = ", ".join(holder.name for holder in facts.holders)
     return verdict(faults, f"{names}: no privileged group, no rule in sudoers", *evidence)
 
 
-def judge_sharing(facts: AccountFacts, _allowed: Baseline) -> Judgement:
+def check_sharing(facts: AccountFacts, _allowed: Baseline) -> Result:
     """Both numbers have one owner (passwd(5), group(5))."""
     if not facts.holders:
         return _nobody(facts)
@@ -95,8 +96,8 @@ def judge_sharing(facts: AccountFacts, _allowed: Baseline) -> Judgement:
     return verdict(faults, f"uid {facts.uid} and gid {facts.gid} belong to {names[0]} alone", *evidence)
 
 
-def judge_home(facts: AccountFacts, _allowed: Baseline) -> Judgement:
-    """Nothing in the home lets somebody in, and nobody else can put something there (sshd(8), StrictModes)."""
+def check_home(facts: AccountFacts, _allowed: Baseline) -> Result:
+    """Nothing in the home lets another user in, and nobody else can put something there (sshd(8), StrictModes)."""
     if not facts.holders:
         return _nobody(facts)
     faults, evidence, troubles = [], [], []
@@ -110,7 +111,7 @@ def judge_home(facts: AccountFacts, _allowed: Baseline) -> Judgement:
         elif home.kind:
             faults += _faults_of_home(holder, facts.uid)
     if troubles and not faults:
-        return unproven("; ".join(troubles), *evidence)
+        return inconclusive("; ".join(troubles), *evidence)
     homes = ", ".join(holder.home.path + ("" if holder.home.kind else " (is not there)") for holder in facts.holders)
     return verdict(faults, f"{homes}: no login files, nobody else can write", *evidence)
 
@@ -144,7 +145,7 @@ RULES: tuple[Rule, ...] = (
         "/usr/sbin/nologin NAME` where it is the account of a service",
         refs=(*guide("Using Hardened Systemd Service", "Security Checklist, item 6"), "passwd(5)", "shadow(5)"),
         needs=("account",),
-        in_force=judge_login,
+        effective=check_login,
     ),
     Rule(
         id="OCH-ACC-02",
@@ -157,7 +158,7 @@ RULES: tuple[Rule, ...] = (
         "line that is named",
         refs=(*guide("openclaw-auth-monitor.service.hardened"), "sudoers(5)", "Docker Engine security: attack surface"),
         needs=("account",),
-        in_force=judge_privileges,
+        effective=check_privileges,
     ),
     Rule(
         id="OCH-ACC-03",
@@ -170,7 +171,7 @@ RULES: tuple[Rule, ...] = (
         "`gpasswd --delete OTHER GROUP`",
         refs=(*guide("Security Checklist, item 5"), "passwd(5)", "group(5)"),
         needs=("account",),
-        in_force=judge_sharing,
+        effective=check_sharing,
     ),
     Rule(
         id="OCH-ACC-04",
@@ -181,6 +182,6 @@ RULES: tuple[Rule, ...] = (
         remediation="run `rm PATH` for each file that is named; or run `chown NAME: HOME`, `chmod go-w HOME`",
         refs=(*guide("openclaw-auth-monitor.service.hardened"), "sshd(8)"),
         needs=("account",),
-        in_force=judge_home,
+        effective=check_home,
     ),
 )

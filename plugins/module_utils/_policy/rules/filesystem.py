@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
     RECREATE,
-    Judgement,
+    Result,
     Rule,
     cis,
     guide,
+    inconclusive,
     owasp,
-    unproven,
     verdict,
 )
 
@@ -31,7 +31,7 @@ STATE = ".openclaw"
 _SCRATCH_FLAGS = ("noexec", "nosuid", "nodev")
 # Docker gives all three to each tmpfs that does not ask for the opposite.
 _OPPOSITES = {"exec": "noexec", "suid": "nosuid", "dev": "nodev"}
-# Made by Docker in each container; what must hold there is judged by other rules.
+# Made by Docker in each container; what must hold there is checked by other rules.
 _KERNEL_TREES = ("/proc", "/sys", "/dev")
 _DOCKERS_FILES = ("/etc/resolv.conf", "/etc/hostname", "/etc/hosts")
 
@@ -107,17 +107,17 @@ def _named(mount: Mount) -> str:
 # --- OCH-CTR-06 -----------------------------------------------------------------------------------------------------
 
 
-def root_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def root_declared(settings: Settings, _allowed: Baseline) -> Result:
     """Guide "Read-Only Filesystem"."""
-    told = (settings.source, f"read-only root: {str(settings.read_only).lower()}")
-    return verdict([] if settings.read_only else ["the root file system is writable"], "read-only", told)
+    reported = (settings.source, f"read-only root: {str(settings.read_only).lower()}")
+    return verdict([] if settings.read_only else ["the root file system is writable"], "read-only", reported)
 
 
-def root_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def root_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     """The mount flags of ``/`` in every mount namespace (proc_pid_mountinfo(5))."""
     roots = [[point for point in table if point.path == "/"] for table in kernel.mounts]
     if not roots or not all(roots):
-        return unproven("no mount of / was found in the container")
+        return inconclusive("no mount of / was found in the container")
     points = [point for table in roots for point in table]
     faults = ["/ is mounted writable"] if any(point.writable for point in points) else []
     return verdict(faults, "/ is mounted read-only", *_line(kernel, points))
@@ -133,7 +133,7 @@ def _scratch_faults(name: str, flags: Iterable[str], sized: bool) -> list[str]:
     return [f"{name} lacks {', '.join(missing)}"] if missing else []
 
 
-def scratch_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def scratch_declared(settings: Settings, _allowed: Baseline) -> Result:
     """Guide "tmpfs with security flags"; Docker's own flags are those of its default for a tmpfs."""
     scratch = [mount for mount in settings.mounts if mount.kind == "tmpfs"]
     faults = []
@@ -145,7 +145,7 @@ def scratch_asked(settings: Settings, _allowed: Baseline) -> Judgement:
     return verdict(faults, f"{len(scratch)} tmpfs, limited", *_asked(settings, scratch))
 
 
-def scratch_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def scratch_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     """The flags and the size that the kernel knows, of ``/dev/shm`` too (tmpfs(5))."""
     scratch = [point for point in _tables(kernel) if _is_scratch(point)]
     faults = []
@@ -169,7 +169,7 @@ def _is_state(target: str) -> bool:
 
 
 def _writable_faults(targets: dict[str, str]) -> list[str]:
-    """Judge target to description of what can be written: one state directory, and what lies inside of it."""
+    """Check target to description of what can be written: one state directory, and what lies inside of it."""
     states = [target for target in targets if _is_state(target)]
     faults = [text for target, text in targets.items() if not _within(target, states)]
     return [f"writable: {', '.join(faults)}"] * bool(faults) + (
@@ -177,14 +177,14 @@ def _writable_faults(targets: dict[str, str]) -> list[str]:
     )
 
 
-def writable_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def writable_declared(settings: Settings, _allowed: Baseline) -> Result:
     """CIS 5.6: what is mounted for writing is what a break-in can change."""
     mounts = [mount for mount in settings.mounts if mount.kind != "tmpfs" and not mount.read_only]
     faults = _writable_faults({posixpath.normpath(mount.target): _named(mount) for mount in mounts})
     return verdict(faults, _only(mount.target for mount in mounts), *_asked(settings, mounts))
 
 
-def writable_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def writable_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     """Every mount that the kernel lets the container write to."""
     points = [point for point in _tables(kernel) if point.writable and not _is_dockers(point)]
     faults = _writable_faults({point.path: f"{point.kind} at {point.path}" for point in points})
@@ -196,7 +196,7 @@ def _only(targets: Iterable[str]) -> str:
 
 
 def _is_dockers(point: MountPoint) -> bool:
-    """Say whether every container has this mount; ``/`` has a rule of its own, scratch space too."""
+    """Return whether every container has this mount; ``/`` has a rule of its own, scratch space too."""
     own = point.path in ("/", *_DOCKERS_FILES) or _within(point.path, _KERNEL_TREES)
     return own or (point.kind == "tmpfs" and point.root == "/")
 
@@ -204,7 +204,7 @@ def _is_dockers(point: MountPoint) -> bool:
 # --- OCH-CTR-11 -----------------------------------------------------------------------------------------------------
 
 
-def socket_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def socket_declared(settings: Settings, _allowed: Baseline) -> Result:
     """OWASP rule 1: who reaches the engine's socket is root on the host."""
     mounts = [mount for mount in settings.mounts if mount.kind != "tmpfs" and _leads_to_socket(mount)]
     faults = [f"{_named(mount)} gives an engine's socket" for mount in mounts]
@@ -222,7 +222,7 @@ def _leads_to_socket(mount: Mount) -> bool:
     return rootless or any(_within(folder, [source]) for folder in _SOCKET_FOLDERS) or source == "/var"
 
 
-def socket_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def socket_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     """The same by the names that the kernel knows, which a volume in between does not change."""
     points = [
         point
@@ -236,8 +236,8 @@ def socket_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
 # --- OCH-CTR-12 -----------------------------------------------------------------------------------------------------
 
 
-def sensitive_asked(settings: Settings, _allowed: Baseline) -> Judgement:
-    """CIS 5.6. Read-only is no excuse: what can be read there is enough to become somebody else."""
+def sensitive_declared(settings: Settings, _allowed: Baseline) -> Result:
+    """CIS 5.6. Read-only is no excuse: what can be read there is enough to become another user."""
     mounts = [mount for mount in settings.mounts if mount.kind == "bind" and _is_sensitive(_host_path(mount.source))]
     faults = [f"{mount.source} of the host at {mount.target}" for mount in mounts]
     return verdict(faults, "none mounted", *_asked(settings, mounts))
@@ -245,11 +245,16 @@ def sensitive_asked(settings: Settings, _allowed: Baseline) -> Judgement:
 
 def _is_sensitive(path: str) -> bool:
     parts = path.split("/")
-    somebodys_home = parts[1] == "home" and len(parts) == 3
-    return path in _SENSITIVE or somebodys_home or _within(path, _SENSITIVE_TREES) or bool(_PRIVATE.intersection(parts))
+    another_users_home = parts[1] == "home" and len(parts) == 3
+    return (
+        path in _SENSITIVE
+        or another_users_home
+        or _within(path, _SENSITIVE_TREES)
+        or bool(_PRIVATE.intersection(parts))
+    )
 
 
-def sensitive_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def sensitive_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     """The directory of its file system that is mounted; a volume that binds one has it, too."""
     points = [point for point in _tables(kernel) if _shows_host(point)]
     faults = [f"{point.kind} {point.root} at {point.path}" for point in points]
@@ -267,17 +272,17 @@ def _shows_host(point: MountPoint) -> bool:
 # --- OCH-CTR-24 -----------------------------------------------------------------------------------------------------
 
 
-def propagation_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def propagation_declared(settings: Settings, _allowed: Baseline) -> Result:
     """CIS 5.20: mounts made in the container must not appear on the host."""
     mounts = [mount for mount in settings.mounts if mount.propagation in ("shared", "rshared")]
     faults = [f"{mount.target} is {mount.propagation}" for mount in mounts]
     return verdict(faults, "none shared", *_asked(settings, mounts))
 
 
-def propagation_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def propagation_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     """The peer groups of each mount (mount_namespaces(7))."""
     shared = [point for point in _tables(kernel) if any(tag.startswith("shared:") for tag in point.propagation)]
-    # One shared mount makes Docker's own below /sys shared, too: those are not what to mend.
+    # One shared mount makes Docker's own below /sys shared, too: those are not what to fix.
     points = [point for point in shared if not _within(point.path, _KERNEL_TREES)] or shared
     faults = [f"{point.path} is shared" for point in points]
     return verdict(faults, "none shared", *_line(kernel, points))
@@ -286,7 +291,7 @@ def propagation_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
 # --- OCH-CTR-28 -----------------------------------------------------------------------------------------------------
 
 
-def drift_in_force(image: ImageFacts, kernel: Kernel, _allowed: Baseline) -> Judgement:
+def drift_effective(image: ImageFacts, kernel: Kernel, _allowed: Baseline) -> Result:
     """What ``docker diff`` shows: only mount points and the directories above them may be new."""
     targets = {point.path for point in _tables(kernel)}
     foreign = [
@@ -295,14 +300,14 @@ def drift_in_force(image: ImageFacts, kernel: Kernel, _allowed: Baseline) -> Jud
         if kind == "D" or not any(_within(target, [path]) for target in targets)
     ]
     # A directory is "changed" by what is new in it: naming that is enough.
-    told = [
+    reported = [
         (kind, path)
         for kind, path in foreign
         if kind != "C" or not any(other != path and _within(other, [path]) for _kind, other in foreign)
     ]
-    more = f" and {len(told) - 5} more" if len(told) > 5 else ""
-    faults = [f"changed: {', '.join(f'{kind} {path}' for kind, path in told[:5])}{more}"] if told else []
-    evidence = [("docker diff", f"{kind} {path}") for kind, path in (told or image.drift)[:20]]
+    more = f" and {len(reported) - 5} more" if len(reported) > 5 else ""
+    faults = [f"changed: {', '.join(f'{kind} {path}' for kind, path in reported[:5])}{more}"] if reported else []
+    evidence = [("docker diff", f"{kind} {path}") for kind, path in (reported or image.drift)[:20]]
     return verdict(faults, "nothing but mount points", *evidence)
 
 
@@ -316,8 +321,8 @@ RULES: tuple[Rule, ...] = (
         "set `read_only: true` in the service (and a tmpfs for each place that it has to write)",
         (*guide("Verify Read-Only Filesystem", "Security Checklist, item 2"), *cis("5.13"), *owasp(8)),
         ("kernel",),
-        root_in_force,
-        root_asked,
+        root_effective,
+        root_declared,
     ),
     Rule(
         "OCH-CTR-09",
@@ -328,8 +333,8 @@ RULES: tuple[Rule, ...] = (
         "set each entry of `tmpfs` to `PLACE:noexec,nosuid,nodev,size=100m,uid=UID,gid=GID`",
         (*guide("Read-Only Filesystem"), "man 5 tmpfs"),
         ("kernel",),
-        scratch_in_force,
-        scratch_asked,
+        scratch_effective,
+        scratch_declared,
     ),
     Rule(
         "OCH-CTR-10",
@@ -340,8 +345,8 @@ RULES: tuple[Rule, ...] = (
         "set `read_only: true` in each volume that is named; or remove each volume that is named from the service",
         (*cis("5.6"), *owasp(8)),
         ("kernel",),
-        writable_in_force,
-        writable_asked,
+        writable_effective,
+        writable_declared,
     ),
     Rule(
         "OCH-CTR-11",
@@ -352,8 +357,8 @@ RULES: tuple[Rule, ...] = (
         "remove each volume that is named from the service; remove `use_api_socket` from the service",
         (*cis("5.32"), *owasp(1)),
         ("kernel",),
-        socket_in_force,
-        socket_asked,
+        socket_effective,
+        socket_declared,
     ),
     Rule(
         "OCH-CTR-12",
@@ -364,8 +369,8 @@ RULES: tuple[Rule, ...] = (
         "remove each volume that is named from the service (mount the one file or directory that is needed instead)",
         cis("5.6"),
         ("kernel",),
-        sensitive_in_force,
-        sensitive_asked,
+        sensitive_effective,
+        sensitive_declared,
     ),
     Rule(
         "OCH-CTR-24",
@@ -376,8 +381,8 @@ RULES: tuple[Rule, ...] = (
         "remove `propagation` from each volume that is named",
         (*cis("5.20"), "man 7 mount_namespaces"),
         ("kernel",),
-        propagation_in_force,
-        propagation_asked,
+        propagation_effective,
+        propagation_declared,
     ),
     Rule(
         "OCH-CTR-28",
@@ -388,6 +393,6 @@ RULES: tuple[Rule, ...] = (
         f"{RECREATE} (after finding out who changed it)",
         (*guide("immutable filesystem (defense in depth)"), *owasp(8)),
         ("image", "kernel"),
-        drift_in_force,
+        drift_effective,
     ),
 )

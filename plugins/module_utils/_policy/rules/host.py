@@ -12,14 +12,14 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.daemo
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.path_trace import Entry, faults_of
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
     RECREATE,
-    Judgement,
+    Result,
     Rule,
     cis,
     failed,
     guide,
+    inconclusive,
     owasp,
     skipped,
-    unproven,
     verdict,
 )
 
@@ -39,16 +39,16 @@ def _option(daemon: Daemon, name: str) -> tuple[Any, str]:
 
 
 def _is(value: object, wanted: bool) -> bool:
-    """Say whether an option is there and means this; daemon.json may hold text."""
+    """Return whether an option is there and means this; daemon.json may hold text."""
     return value is not None and str(value).lower() in (("true", "1") if wanted else ("false", "0"))
 
 
-def _stood(daemon: Daemon, faults: list[str], good: str, *evidence: tuple[str, str]) -> Judgement:
-    """Judge by options: without its command line and its file nobody knows that one has its default."""
+def _stood(daemon: Daemon, faults: list[str], good: str, *evidence: tuple[str, str]) -> Result:
+    """Check by options: without its command line and its file nobody knows that one has its default."""
     if not faults and daemon.config_fault:
-        return unproven(daemon.config_fault, *evidence)
+        return inconclusive(daemon.config_fault, *evidence)
     if not faults and not daemon.pid:
-        return unproven("no process of this host holds the engine's socket", *evidence)
+        return inconclusive("no process of this host holds the engine's socket", *evidence)
     return verdict(faults, good, *evidence)
 
 
@@ -61,7 +61,7 @@ def _standing(daemon: Daemon, *names: str) -> list[tuple[str, str]]:
 # --- who may command it -------------------------------------------------------------------------------------------
 
 
-def _api(daemon: Daemon, allowed: Baseline) -> Judgement:
+def _api(daemon: Daemon, allowed: Baseline) -> Result:
     verified = _is(_option(daemon, "tlsverify")[0], True)
     hosts, source = _option(daemon, "hosts")
     faults = [_heard(found) for found in daemon.listeners or () if found.answers in ("plain", "anyone")]
@@ -80,7 +80,7 @@ def _api(daemon: Daemon, allowed: Baseline) -> Judgement:
         (f"TCP ports of process {daemon.pid}", f"{found} ({found.answers})") for found in daemon.listeners or ()
     ]
     if not faults and daemon.listeners is None:
-        return unproven("the process that holds the engine's socket was not found, nor its ports", *evidence)
+        return inconclusive("the process that holds the engine's socket was not found, nor its ports", *evidence)
     tls = ", ".join(str(found) for found in daemon.listeners or () if found.answers == "tls")
     return _stood(daemon, faults, f"TCP only with certificates ({tls})" if tls else "not on TCP", *evidence)
 
@@ -89,7 +89,7 @@ def _heard(found: Listener) -> str:
     return f"{found} answers everybody {'without TLS' if found.answers == 'plain' else 'by TLS without a certificate'}"
 
 
-def _socket(daemon: Daemon, allowed: Baseline) -> Judgement:
+def _socket(daemon: Daemon, allowed: Baseline) -> Result:
     if not daemon.sockets:
         return skipped("the engine is not asked by a socket of this host")
     engine = daemon.groups.get(str(daemon.options.get("group") or GROUP))
@@ -99,7 +99,7 @@ def _socket(daemon: Daemon, allowed: Baseline) -> Judgement:
         found = way[-1]
         evidence.append((f"lstat {found.path}", f"{found.kind} {found.uid}:{found.gid} {found.mode:04o}"))
         if found.kind != "socket":
-            return unproven(f"{path} is {found.kind}", *evidence)
+            return inconclusive(f"{path} is {found.kind}", *evidence)
         owners = (0, daemon.uid) if daemon.rootless else (0,)
         if found.uid not in owners:
             faults.append(f"{found.path} belongs to uid {found.uid}")
@@ -107,12 +107,12 @@ def _socket(daemon: Daemon, allowed: Baseline) -> Judgement:
             faults.append(f"{found.path} belongs to gid {found.gid}")
         if found.mode & ~0o660:
             faults.append(f"{found.path} has mode {found.mode:04o}")
-        faults += [f"{found.path} can be written by {who} (access control list)" for who in found.granted]
+        faults += [f"{found.path} can be written by {who} (access control list)" for who in found.permitted]
         faults += faults_of(way[:-1], owners)
     return verdict(faults, "root's, and for nobody but its group", *evidence)
 
 
-def _members(daemon: Daemon, allowed: Baseline) -> Judgement:
+def _members(daemon: Daemon, allowed: Baseline) -> Result:
     if daemon.rootless:
         return skipped("the engine runs without root, for one account")
     evidence = [
@@ -129,7 +129,7 @@ def _members(daemon: Daemon, allowed: Baseline) -> Judgement:
     return verdict(faults, f"only {', '.join(present)}" if present else "nobody", *evidence)
 
 
-def _files(daemon: Daemon, allowed: Baseline) -> Judgement:
+def _files(daemon: Daemon, allowed: Baseline) -> Result:
     owners = (0, daemon.uid) if daemon.rootless else (0,)
     faults: list[str] = []
     evidence = []
@@ -139,7 +139,7 @@ def _files(daemon: Daemon, allowed: Baseline) -> Judgement:
         if path == daemon.options.get("tlskey") and way[-1].mode & 0o077:
             faults.append(f"{path}, the daemon's private key, has mode {way[-1].mode:04o}")
     if not daemon.files:
-        return unproven("none of Docker's files was found")
+        return inconclusive("none of Docker's files was found")
     return verdict(list(dict.fromkeys(faults)), "root's, and writable by root only", *evidence)
 
 
@@ -150,13 +150,13 @@ def _owner(found: Entry) -> str:
 # --- what it does for every container -----------------------------------------------------------------------------
 
 
-def _iptables(daemon: Daemon, allowed: Baseline) -> Judgement:
+def _iptables(daemon: Daemon, allowed: Baseline) -> Result:
     value, source = _option(daemon, "iptables")
     faults = [f"{source} sets iptables to {value}"] if _is(value, False) else []
     return _stood(daemon, faults, "Docker keeps its packet filter", *_standing(daemon, "iptables", "ip6tables"))
 
 
-def _registries(daemon: Daemon, allowed: Baseline) -> Judgement:
+def _registries(daemon: Daemon, allowed: Baseline) -> Result:
     registry = daemon.info.get("RegistryConfig") or {}
     known = [str(network) for network in registry.get("InsecureRegistryCIDRs") or ()]
     indexes = (registry.get("IndexConfigs") or {}).items()
@@ -169,17 +169,17 @@ def _registries(daemon: Daemon, allowed: Baseline) -> Judgement:
     return _stood(daemon, faults, "none but loopback ones", evidence, *_standing(daemon, "insecure-registries"))
 
 
-def _log_level(daemon: Daemon, allowed: Baseline) -> Judgement:
+def _log_level(daemon: Daemon, allowed: Baseline) -> Result:
     level, source = _option(daemon, "log-level")
     debug, debug_source = _option(daemon, "debug")
     faults = [f"{source} sets log-level to {level}"] if level and str(level).lower() != "info" else []
     if _is(debug, True) or daemon.info.get("Debug"):
         faults.append(f"debug is on{f' ({debug_source})' if debug_source else ''}")
-    seen = ("docker info", f"Debug: {daemon.info.get('Debug')}")
-    return _stood(daemon, faults, "info", seen, *_standing(daemon, "log-level", "debug"))
+    observed = ("docker info", f"Debug: {daemon.info.get('Debug')}")
+    return _stood(daemon, faults, "info", observed, *_standing(daemon, "log-level", "debug"))
 
 
-def _seccomp(daemon: Daemon, allowed: Baseline) -> Judgement:
+def _seccomp(daemon: Daemon, allowed: Baseline) -> Result:
     options = [str(option) for option in daemon.info.get("SecurityOptions") or ()]
     seccomp = next((option for option in options if option.startswith("name=seccomp")), "")
     value, source = _option(daemon, "seccomp-profile")
@@ -195,34 +195,34 @@ def _seccomp(daemon: Daemon, allowed: Baseline) -> Judgement:
     if daemon.seccomp_default == "SCMP_ACT_ALLOW":
         faults.append(f"{value} allows every call that it does not name")
     elif daemon.seccomp_default.startswith(("unreadable", "nothing")):
-        return unproven(f"{value}: {daemon.seccomp_default}", *evidence)
+        return inconclusive(f"{value}: {daemon.seccomp_default}", *evidence)
     return verdict(faults, seccomp.partition("profile=")[2] or "the built-in profile", *evidence)
 
 
-def _experimental(daemon: Daemon, allowed: Baseline) -> Judgement:
+def _experimental(daemon: Daemon, allowed: Baseline) -> Result:
     value, source = _option(daemon, "experimental")
     faults = ["experimental features are on"] if daemon.info.get("ExperimentalBuild") else []
     if _is(value, True) and not faults:
         faults.append(f"{source} sets experimental to {value}")
-    seen = ("docker info", f"ExperimentalBuild: {daemon.info.get('ExperimentalBuild')}")
-    return verdict(faults, "off", seen, *_standing(daemon, "experimental"))
+    observed = ("docker info", f"ExperimentalBuild: {daemon.info.get('ExperimentalBuild')}")
+    return verdict(faults, "off", observed, *_standing(daemon, "experimental"))
 
 
-def _swarm(daemon: Daemon, allowed: Baseline) -> Judgement:
+def _swarm(daemon: Daemon, allowed: Baseline) -> Result:
     state = str((daemon.info.get("Swarm") or {}).get("LocalNodeState") or "inactive")
     faults = [f"swarm mode is {state}"] if state != "inactive" else []
     return verdict(faults, "inactive", ("docker info", f"Swarm: {state}"))
 
 
-def _storage(daemon: Daemon, allowed: Baseline) -> Judgement:
+def _storage(daemon: Daemon, allowed: Baseline) -> Result:
     driver = str(daemon.info.get("Driver") or "")
     if not driver:
-        return unproven("docker info names no storage driver")
+        return inconclusive("docker info names no storage driver")
     faults = [f"{driver} is no longer maintained"] if driver in _OLD_DRIVERS else []
     return verdict(faults, driver, ("docker info", f"Driver: {driver}"))
 
 
-def _defaults(daemon: Daemon, allowed: Baseline) -> Judgement:
+def _defaults(daemon: Daemon, allowed: Baseline) -> Result:
     runtime = str(daemon.info.get("DefaultRuntime") or "")
     faults = [] if not runtime or _RUNTIME.fullmatch(runtime) else [f"the default runtime is {runtime}"]
     for name, bad in (("default-ipc-mode", "shareable"), ("default-cgroupns-mode", "host"), ("userns-remap", "host")):
@@ -247,12 +247,12 @@ def _defaults(daemon: Daemon, allowed: Baseline) -> Judgement:
 # --- the rows -----------------------------------------------------------------------------------------------------
 
 
-def _rule(number: int, severity: str, title: str, judge: Any, expected: str, cure: str, *refs: str) -> Rule:
-    return Rule(f"OCH-HST-{number:02}", title, "host", severity, expected, cure, refs, ("daemon",), judge)
+def _rule(number: int, severity: str, title: str, check: Any, expected: str, fix: str, *refs: str) -> Rule:
+    return Rule(f"OCH-HST-{number:02}", title, "host", severity, expected, fix, refs, ("daemon",), check)
 
 
-def _manual(number: int, severity: str, title: str, look_at: str, cure: str, *refs: str) -> Rule:
-    return Rule(f"OCH-HST-{number}", title, "host", severity, look_at, cure, refs)
+def _manual(number: int, severity: str, title: str, look_at: str, fix: str, *refs: str) -> Rule:
+    return Rule(f"OCH-HST-{number}", title, "host", severity, look_at, fix, refs)
 
 
 RULES: tuple[Rule, ...] = (

@@ -17,15 +17,15 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.image
 from ansible_collections.openclaw.hardening.plugins.module_utils._image.recipe import BASE_LABEL
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
     RECREATE,
-    Judgement,
+    Result,
     Rule,
     cis,
     failed,
     guide,
+    inconclusive,
     owasp,
     passed,
     skipped,
-    unproven,
     verdict,
 )
 
@@ -51,34 +51,36 @@ def _some(found: tuple[str, ...] | list[str]) -> str:
     return ", ".join(found[:_SHOWN]) + more
 
 
-def user_in_force(image: ImageFacts, _allowed: Baseline) -> Judgement:
+def user_effective(image: ImageFacts, _allowed: Baseline) -> Result:
     """CIS 4.1: without a user in the image, one forgotten option makes everything root."""
-    seen = (f"image {_short(image.id)}", f"Config.User: {image.user!r}")
+    observed = (f"image {_short(image.id)}", f"Config.User: {image.user!r}")
     name = image.user.partition(":")[0].strip()
     if name in ("", "root") or (name.isdigit() and int(name) == 0):
-        return failed(f"the image runs as {name or 'root (no USER)'}", seen)
-    return passed(f"the image runs as {image.user}", seen)
+        return failed(f"the image runs as {name or 'root (no USER)'}", observed)
+    return passed(f"the image runs as {image.user}", observed)
 
 
-def verified_in_force(image: ImageFacts, allowed: Baseline) -> Judgement:
+def verified_effective(image: ImageFacts, allowed: Baseline) -> Result:
     """Checklist 1: what runs is the build that was verified, and a new container would be the same."""
     if not allowed.record:
         return skipped("no record of a verified build is named for this container")
-    seen = [
+    observed = [
         ("docker inspect", f"image {image.id}"),
         (f"image {image.reference}", f"now {image.reference_id or 'no image'}"),
     ]
     if image.record is None:
-        judge = failed if image.record_problem == NO_RECORD else unproven
-        return judge(f"no record of a verified build: {image.record_problem}", *seen, (allowed.record, "not usable"))
-    seen.append((allowed.record, f"image_id {image.record.image_id}, verified {image.record.verified}"))
+        check = failed if image.record_problem == NO_RECORD else inconclusive
+        return check(
+            f"no record of a verified build: {image.record_problem}", *observed, (allowed.record, "not usable")
+        )
+    observed.append((allowed.record, f"image_id {image.record.image_id}, verified {image.record.verified}"))
     wanted = image.record.image_id
     faults = _record_faults(image.record)
     if image.id != wanted:
         faults.append(f"what runs is {_short(image.id)}, what was verified is {_short(wanted)}")
     if image.reference_id != wanted:
         faults.append(f"{image.reference} now means {_short(image.reference_id)}, not what was verified")
-    return verdict(faults, f"{image.reference} is the verified build {_short(wanted)}", *seen)
+    return verdict(faults, f"{image.reference} is the verified build {_short(wanted)}", *observed)
 
 
 def _record_faults(record: Record) -> list[str]:
@@ -87,42 +89,42 @@ def _record_faults(record: Record) -> list[str]:
     return []
 
 
-def base_in_force(image: ImageFacts, allowed: Baseline) -> Judgement:
-    """CIS 4.2: a digest says what the image was made from, a tag does not."""
+def base_effective(image: ImageFacts, allowed: Baseline) -> Result:
+    """CIS 4.2: a digest identifies what the image was made from, a tag does not."""
     label = next((name for name in (BASE_LABEL, OCI_BASE_LABEL) if image.labels.get(name)), "")
     base = image.labels.get(label, "")
-    seen = [(f"image {_short(image.id)}", f"label {label}: {base}" if label else "no label names a base")]
+    observed = [(f"image {_short(image.id)}", f"label {label}: {base}" if label else "no label names a base")]
     if not label:
-        return failed("the image does not say what it was made from", *seen)
+        return failed("the image does not say what it was made from", *observed)
     if not _DIGEST.fullmatch(base):
-        return failed("the base has no digest", *seen)
+        return failed("the base has no digest", *observed)
     if not allowed.record:
-        return passed("the base is pinned by its digest", *seen)
+        return passed("the base is pinned by its digest", *observed)
     if image.record is None:
-        return unproven(f"no record to compare the base with: {image.record_problem}", *seen)
-    seen.append((allowed.record, f"base {image.record.base}"))
+        return inconclusive(f"no record to compare the base with: {image.record_problem}", *observed)
+    observed.append((allowed.record, f"base {image.record.base}"))
     if base != image.record.base:
-        return failed("the base is not the one of the verified build", *seen)
-    return passed("the base is pinned by its digest, and is that of the verified build", *seen)
+        return failed("the base is not the one of the verified build", *observed)
+    return passed("the base is pinned by its digest, and is that of the verified build", *observed)
 
 
-def healthcheck_in_force(settings: Settings, image: ImageFacts, _allowed: Baseline) -> Judgement:
+def healthcheck_effective(settings: Settings, image: ImageFacts, _allowed: Baseline) -> Result:
     """CIS 4.6: without a check nobody notices a gateway that hangs."""
     asked, built = settings.healthcheck, image.healthcheck
-    seen = [
+    observed = [
         (settings.source, f"health check: {' '.join(asked[:3]) or 'none'}"),
         (f"image {_short(image.id)}", f"HEALTHCHECK: {' '.join(built[:3]) or 'none'}"),
     ]
     if asked and asked[0] == "NONE":
-        return failed("the health check is switched off (NONE)", *seen)
+        return failed("the health check is switched off (NONE)", *observed)
     if asked:
-        return passed("there is a health check", *seen)
-    return failed("neither the image nor the definition has a health check", *seen)
+        return passed("there is a health check", *observed)
+    return failed("neither the image nor the definition has a health check", *observed)
 
 
-def _unwalked(image: ImageFacts) -> Judgement | Tree:
+def _unwalked(image: ImageFacts) -> Result | Tree:
     if image.tree is None:
-        return unproven(f"the container's files were not looked at: {image.tree_problem}")
+        return inconclusive(f"the container's files were not looked at: {image.tree_problem}")
     return image.tree
 
 
@@ -130,34 +132,34 @@ def _walked(tree: Tree) -> tuple[str, str]:
     return ("the container's own files", f"{tree.entries} entries{f'; {tree.cut}' if tree.cut else ''}")
 
 
-def setuid_in_force(image: ImageFacts, _allowed: Baseline) -> Judgement:
-    """CIS 4.8: a file with these bits makes whoever starts it somebody else."""
+def setuid_effective(image: ImageFacts, _allowed: Baseline) -> Result:
+    """CIS 4.8: a file with these bits makes the process that starts it another user."""
     tree = _unwalked(image)
-    if isinstance(tree, Judgement):
+    if isinstance(tree, Result):
         return tree
     if tree.setuid:
         listed = (("the container's own files", path) for path in tree.setuid[:20])
         return failed(f"{len(tree.setuid)} of them: {_some(tree.setuid)}", _walked(tree), *listed)
     if tree.cut:
-        return unproven(f"none seen, but not all was looked at: {tree.cut}", _walked(tree))
+        return inconclusive(f"none seen, but not all was looked at: {tree.cut}", _walked(tree))
     return passed("no setuid or setgid file", _walked(tree))
 
 
-def tools_in_force(image: ImageFacts, _allowed: Baseline) -> Judgement:
+def tools_effective(image: ImageFacts, _allowed: Baseline) -> Result:
     """Guide: production holds no build tools (CIS 4.3: nothing unneeded)."""
     tree = _unwalked(image)
-    if isinstance(tree, Judgement):
+    if isinstance(tree, Result):
         return tree
     if tree.tools:
         listed = (("the container's own files", path) for path in tree.tools[:20])
         return failed(_some(tree.tools), _walked(tree), *listed)
     if tree.cut:
-        return unproven(f"none seen, but not all was looked at: {tree.cut}", _walked(tree))
+        return inconclusive(f"none seen, but not all was looked at: {tree.cut}", _walked(tree))
     return passed("no compiler, no package manager", _walked(tree))
 
 
-def secrets_in_force(image: ImageFacts, _allowed: Baseline) -> Judgement:
-    """CIS 4.10, OWASP 12: whoever gets the image gets what is written in it."""
+def secrets_effective(image: ImageFacts, _allowed: Baseline) -> Result:
+    """CIS 4.10, OWASP 12: the process that gets the image gets what is written in it."""
     where = f"image {_short(image.id)}"
     counted = f"{len(image.environment)} variables, {len(image.labels)} labels, {len(image.history)} steps of history"
     if not image.secrets:
@@ -166,40 +168,43 @@ def secrets_in_force(image: ImageFacts, _allowed: Baseline) -> Judgement:
     return failed(_some(listed), (where, counted), *((where, text) for text in listed[:20]))
 
 
-def history_in_force(image: ImageFacts, _allowed: Baseline) -> Judgement:
+def history_effective(image: ImageFacts, _allowed: Baseline) -> Result:
     """CIS 4.7, 4.9: what ADD fetches nobody has checked; an update alone is cached for ever."""
     where = f"image {_short(image.id)}"
-    faults, seen = [], []
+    faults, observed = [], []
     for number, step in enumerate(image.history, start=1):
         remote = _REMOTE.search(step)
         if remote:
             faults.append(f"step {number} adds something from the network")
-            seen.append((f"{where}, history, step {number}", f"ADD {remote[1]}…"))
+            observed.append((f"{where}, history, step {number}", f"ADD {remote[1]}…"))
         if _UPDATE.search(step) and not _INSTALL.search(step):
             faults.append(f"step {number} only updates the list of packages")
-            seen.append((f"{where}, history, step {number}", "an update alone"))
+            observed.append((f"{where}, history, step {number}", "an update alone"))
     return verdict(
-        faults, "nothing fetched by ADD, no update alone", (where, f"{len(image.history)} steps of history"), *seen[:20]
+        faults,
+        "nothing fetched by ADD, no update alone",
+        (where, f"{len(image.history)} steps of history"),
+        *observed[:20],
     )
 
 
-def owner_in_force(image: ImageFacts, _allowed: Baseline) -> Judgement:
-    """OWASP 8 carried into the image: a service that can change its program keeps whoever broke in."""
+def owner_effective(image: ImageFacts, _allowed: Baseline) -> Result:
+    """OWASP 8 carried into the image: a service that can change its program keeps the process that broke in."""
     tree = _unwalked(image)
-    if isinstance(tree, Judgement):
+    if isinstance(tree, Result):
         return tree
     programs: tuple[Program, ...] = tree.programs
     if not programs:
-        return unproven("no program was found: no openclaw.mjs, no working directory", _walked(tree))
+        return inconclusive("no program was found: no openclaw.mjs, no working directory", _walked(tree))
     faults = [fault for program in programs for fault in program.faults]
-    seen = [_walked(tree), *((program.path, f"{program.files} files") for program in programs[:20])]
+    observed = [_walked(tree), *((program.path, f"{program.files} files") for program in programs[:20])]
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         listed = (("the container's own files", fault) for fault in faults[:20])
-        return failed(f"{faults[0]}{more}", *seen, *listed)
+        return failed(f"{faults[0]}{more}", *observed, *listed)
     if tree.cut:
-        return unproven(f"nothing wrong was seen, but not all was looked at: {tree.cut}", *seen)
-    return passed(f"{', '.join(program.path for program in programs)}: all of it is root's", *seen)
+        return inconclusive(f"nothing wrong was seen, but not all was looked at: {tree.cut}", *observed)
+    return passed(f"{', '.join(program.path for program in programs)}: all of it is root's", *observed)
 
 
 RULES: tuple[Rule, ...] = (
@@ -212,7 +217,7 @@ RULES: tuple[Rule, ...] = (
         remediation=f"add `USER 1000:1000` to the end of the Dockerfile; build the image; {RECREATE}",
         refs=(*cis("4.1"), *owasp(2), *guide("Dockerfile.hardened")),
         needs=("image",),
-        in_force=user_in_force,
+        effective=user_effective,
     ),
     Rule(
         id="OCH-IMG-02",
@@ -223,7 +228,7 @@ RULES: tuple[Rule, ...] = (
         remediation=f"run `docker tag IMAGE_ID IMAGE` with the verified id; {RECREATE}",
         refs=(*guide("Security Checklist, item 1"), *cis("5.28")),
         needs=("image",),
-        in_force=verified_in_force,
+        effective=verified_effective,
     ),
     Rule(
         id="OCH-IMG-03",
@@ -235,7 +240,7 @@ RULES: tuple[Rule, ...] = (
         f"end of the Dockerfile; build the image; {RECREATE}",
         refs=(*cis("4.2"), *owasp(13)),
         needs=("image",),
-        in_force=base_in_force,
+        effective=base_effective,
     ),
     Rule(
         id="OCH-IMG-04",
@@ -249,11 +254,11 @@ RULES: tuple[Rule, ...] = (
         f"{RECREATE}",
         refs=(*cis("4.6"), *guide("Dockerfile.hardened")),
         needs=("settings", "image"),
-        in_force=healthcheck_in_force,
+        effective=healthcheck_effective,
     ),
     Rule(
         id="OCH-IMG-05",
-        title="No file makes its caller somebody else",
+        title="No file makes its caller another user",
         area="image",
         severity="high",
         expected="no setuid or setgid file in the container's own file system (mounts are other rules' matter)",
@@ -261,7 +266,7 @@ RULES: tuple[Rule, ...] = (
         f"to the end of the Dockerfile; build the image; {RECREATE}",
         refs=(*cis("4.8"), *owasp(4)),
         needs=("image",),
-        in_force=setuid_in_force,
+        effective=setuid_effective,
     ),
     Rule(
         id="OCH-IMG-06",
@@ -274,7 +279,7 @@ RULES: tuple[Rule, ...] = (
         f"{RECREATE}",
         refs=(*guide("Verify Capabilities", "Dockerfile.hardened"), *cis("4.3")),
         needs=("image",),
-        in_force=tools_in_force,
+        effective=tools_effective,
     ),
     Rule(
         id="OCH-IMG-07",
@@ -287,7 +292,7 @@ RULES: tuple[Rule, ...] = (
         "(and make a new secret: this one is in every copy of the image)",
         refs=(*cis("4.10"), *owasp(12)),
         needs=("image",),
-        in_force=secrets_in_force,
+        effective=secrets_effective,
     ),
     Rule(
         id="OCH-IMG-08",
@@ -299,7 +304,7 @@ RULES: tuple[Rule, ...] = (
         f"build the image; {RECREATE}",
         refs=cis("4.7", "4.9"),
         needs=("image",),
-        in_force=history_in_force,
+        effective=history_effective,
     ),
     Rule(
         id="OCH-IMG-09",
@@ -312,7 +317,7 @@ RULES: tuple[Rule, ...] = (
         f"the Dockerfile; build the image; {RECREATE}",
         refs=(*owasp(8), *guide("Read-Only Filesystem")),
         needs=("image",),
-        in_force=owner_in_force,
+        effective=owner_effective,
     ),
     Rule(
         id="OCH-IMG-90",

@@ -1,23 +1,23 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Rules: the container is kept apart from its host. Their judges stand in ``_judge_isolation.py``."""
+"""Rules: the container is kept apart from its host. Their checks stand in ``_check_isolation.py``."""
 
 from __future__ import annotations
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import RECREATE, Rule, cis, guide, owasp
-from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import isolation_checks as judge
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import isolation_checks as check
 
 RULES: tuple[Rule, ...] = (
     Rule(
         id="OCH-CTR-01",
-        title="The container runs and its health check says so",
+        title="The container runs and its health check is healthy",
         area="container",
         severity="critical",
         expected="state running, health healthy",
         remediation=f"{RECREATE} (first read why: docker logs CONTAINER)",
         refs=guide("Step 2: Verify Functionality", "Security Checklist, item 7"),
         needs=("settings",),
-        in_force=judge.healthy,
+        effective=check.healthy,
     ),
     Rule(
         id="OCH-CTR-02",
@@ -29,8 +29,8 @@ RULES: tuple[Rule, ...] = (
         "the service; run `chown UID:GID PATH` for each secret and the configuration that it reads",
         refs=(*cis("4.1", "5.24"), *owasp(2), *guide("Verify Non-Root User", "Security Checklist, item 6")),
         needs=("kernel",),
-        in_force=judge.root_in_force,
-        asked=judge.root_asked,
+        effective=check.root_effective,
+        declared=check.root_declared,
     ),
     Rule(
         id="OCH-CTR-03",
@@ -41,8 +41,8 @@ RULES: tuple[Rule, ...] = (
         remediation="remove `privileged` from the service",
         refs=(*cis("5.5"), *owasp(3)),
         needs=("kernel",),
-        in_force=judge.privileged_in_force,
-        asked=judge.privileged_asked,
+        effective=check.privileged_effective,
+        declared=check.privileged_declared,
     ),
     Rule(
         id="OCH-CTR-04",
@@ -58,8 +58,8 @@ RULES: tuple[Rule, ...] = (
             "capabilities(7)",
         ),
         needs=("kernel",),
-        in_force=judge.capabilities_in_force,
-        asked=judge.capabilities_asked,
+        effective=check.capabilities_effective,
+        declared=check.capabilities_declared,
     ),
     Rule(
         id="OCH-CTR-05",
@@ -71,8 +71,8 @@ RULES: tuple[Rule, ...] = (
         "[no-new-privileges:true]` to the service",
         refs=(*cis("5.26"), *owasp(4), *guide("Verify no-new-privileges", "Security Checklist, item 2")),
         needs=("kernel",),
-        in_force=judge.gains_in_force,
-        asked=judge.gains_asked,
+        effective=check.gains_effective,
+        declared=check.gains_declared,
     ),
     Rule(
         id="OCH-CTR-07",
@@ -84,8 +84,8 @@ RULES: tuple[Rule, ...] = (
         "service",
         refs=(*cis("5.22"), *owasp(6)),
         needs=("kernel",),
-        in_force=judge.seccomp_in_force,
-        asked=judge.seccomp_asked,
+        effective=check.seccomp_effective,
+        declared=check.seccomp_declared,
     ),
     Rule(
         id="OCH-CTR-08",
@@ -96,8 +96,8 @@ RULES: tuple[Rule, ...] = (
         remediation="remove `apparmor:unconfined`, `label:disable` from `security_opt` of the service",
         refs=(*cis("5.2", "5.3"), *owasp(6)),
         needs=("kernel",),
-        in_force=judge.confined_in_force,
-        asked=judge.confined_asked,
+        effective=check.confined_effective,
+        declared=check.confined_declared,
     ),
     Rule(
         id="OCH-CTR-13",
@@ -108,8 +108,8 @@ RULES: tuple[Rule, ...] = (
         remediation='remove `network_mode` from the service; set `ports: ["127.0.0.1:18789:18789"]` in the service',
         refs=(*cis("5.10"), *guide("docker-compose.hardened.yml")),
         needs=("kernel",),
-        in_force=judge.own_namespace("net"),
-        asked=judge.network_asked,
+        effective=check.own_namespace("net"),
+        declared=check.network_declared,
     ),
     Rule(
         id="OCH-CTR-14",
@@ -120,8 +120,8 @@ RULES: tuple[Rule, ...] = (
         remediation="remove `pid` from the service",
         refs=cis("5.16"),
         needs=("kernel",),
-        in_force=judge.own_namespace("pid"),
-        asked=judge.mode_asked("pid", lambda settings: settings.pid_mode, "private"),
+        effective=check.own_namespace("pid"),
+        declared=check.mode_declared("pid", lambda settings: settings.pid_mode, "private"),
     ),
     Rule(
         id="OCH-CTR-15",
@@ -132,8 +132,8 @@ RULES: tuple[Rule, ...] = (
         remediation="remove `ipc` from the service",
         refs=cis("5.17"),
         needs=("kernel",),
-        in_force=judge.own_namespace("ipc"),
-        asked=judge.mode_asked("ipc", lambda settings: settings.ipc_mode, "private", "none"),
+        effective=check.own_namespace("ipc"),
+        declared=check.mode_declared("ipc", lambda settings: settings.ipc_mode, "private", "none"),
     ),
     Rule(
         id="OCH-CTR-16",
@@ -144,8 +144,8 @@ RULES: tuple[Rule, ...] = (
         remediation="remove `uts` from the service",
         refs=cis("5.21"),
         needs=("kernel",),
-        in_force=judge.own_namespace("uts"),
-        asked=judge.mode_asked("uts", lambda settings: settings.uts_mode, "private"),
+        effective=check.own_namespace("uts"),
+        declared=check.mode_declared("uts", lambda settings: settings.uts_mode, "private"),
     ),
     Rule(
         id="OCH-CTR-17",
@@ -155,17 +155,17 @@ RULES: tuple[Rule, ...] = (
         expected="no userns_mode: host, which undoes the daemon's userns-remap",
         remediation="remove `userns_mode` from the service",
         refs=cis("5.31"),
-        asked=judge.mode_asked("userns_mode", lambda settings: settings.userns_mode, "private"),
+        declared=check.mode_declared("userns_mode", lambda settings: settings.userns_mode, "private"),
     ),
     Rule(
         id="OCH-CTR-18",
         title="The container stands in Docker's own control group",
         area="container",
         severity="low",
-        expected="no cgroup_parent of somebody else's",
+        expected="no cgroup_parent of another user's",
         remediation="remove `cgroup_parent` from the service",
         refs=cis("5.25"),
-        asked=judge.mode_asked("cgroup_parent", lambda settings: settings.cgroup_parent, *judge.USUAL_PARENTS),
+        declared=check.mode_declared("cgroup_parent", lambda settings: settings.cgroup_parent, *check.USUAL_PARENTS),
     ),
     Rule(
         id="OCH-CTR-19",
@@ -177,8 +177,8 @@ RULES: tuple[Rule, ...] = (
         "volume of /dev from the service",
         refs=cis("5.18"),
         needs=("kernel",),
-        in_force=judge.devices_in_force,
-        asked=judge.devices_asked,
+        effective=check.devices_effective,
+        declared=check.devices_declared,
     ),
     Rule(
         id="OCH-CTR-27",
@@ -190,8 +190,8 @@ RULES: tuple[Rule, ...] = (
         "the service",
         refs=("docker run(1), --security-opt systempaths", "OCI runtime specification, maskedPaths and readonlyPaths"),
         needs=("kernel",),
-        in_force=judge.masked_in_force,
-        asked=judge.masked_asked,
+        effective=check.masked_effective,
+        declared=check.masked_declared,
     ),
     Rule(
         id="OCH-CTR-30",
@@ -203,8 +203,8 @@ RULES: tuple[Rule, ...] = (
         f"service; build the image; {RECREATE}",
         refs=cis("5.7"),
         needs=("kernel",),
-        in_force=judge.ssh_in_force,
-        asked=judge.ssh_asked,
+        effective=check.ssh_effective,
+        declared=check.ssh_declared,
     ),
     Rule(
         id="OCH-CTR-90",

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Judges of the rules in ``_policy_isolation.py``: is a container kept apart from its host, process by process?
+"""Checks of the rules in ``_policy_isolation.py``: is a container kept apart from its host, process by process?
 
 Names of processes come from the container: they are shown, and decide nothing but whether one looks like an SSH server.
 """
@@ -16,11 +16,11 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker.contain
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.processes import Kernel, Process
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
-    Judgement,
+    Result,
     failed,
+    inconclusive,
     passed,
     skipped,
-    unproven,
     verdict,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.accounts import PRIVILEGED_GROUPS
@@ -44,10 +44,10 @@ def _seen(settings: Settings, text: str) -> tuple[str, str]:
 
 def _each(
     kernel: Kernel, what: Callable[[Process], str], fault: Callable[[Process], str], good: str, file: str = "status"
-) -> Judgement:
-    """Judge every process: ``what`` is seen of it, and what of that is wrong (or an empty string)."""
+) -> Result:
+    """Check every process: ``what`` is seen of it, and what of that is wrong (or an empty string)."""
     if not kernel.processes:
-        return unproven("no process was seen")
+        return inconclusive("no process was seen")
     bad = [(process, fault(process)) for process in kernel.processes if fault(process)]
     shown = [process for process, _fault in bad] or kernel.processes
     evidence = [(f"/proc/{process.pid}/{file}", f"{process.command}: {what(process)}") for process in shown[:_SHOWN]]
@@ -68,22 +68,24 @@ def _options(settings: Settings, key: str) -> list[str]:
 # --- OCH-CTR-01 to 03 ---------------------------------------------------------------------------------------------
 
 
-def healthy(settings: Settings, _allowed: Baseline) -> Judgement:
-    seen = _seen(settings, f"State.Status: {settings.status}, State.Health.Status: {settings.health or 'none'}")
+def healthy(settings: Settings, _allowed: Baseline) -> Result:
+    observed = _seen(settings, f"State.Status: {settings.status}, State.Health.Status: {settings.health or 'none'}")
     if not settings.status:
-        return unproven("the daemon does not say whether it runs", seen)
+        return inconclusive("the daemon does not return whether it runs", observed)
     if settings.status != "running":
-        return failed(f"the container is {settings.status}", seen)
+        return failed(f"the container is {settings.status}", observed)
     if settings.health == "starting":  # Docker bounds this by the start period
-        return skipped("running, too young for its health check; whether it answers is proven by OCH-NET-03", seen)
+        return skipped("running, too young for its health check; whether it answers is proven by OCH-NET-03", observed)
     if settings.health in ("", "none"):
-        return passed("running; there is no health check that could say more", seen)
-    return verdict([] if settings.health == "healthy" else [f"running, {settings.health}"], "running, healthy", seen)
+        return passed("running; there is no health check that could say more", observed)
+    return verdict(
+        [] if settings.health == "healthy" else [f"running, {settings.health}"], "running, healthy", observed
+    )
 
 
-def root_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def root_declared(settings: Settings, _allowed: Baseline) -> Result:
     user, _colon, group = settings.user.partition(":")
-    seen = _seen(settings, f"user: {settings.user or 'none'}; group_add: {', '.join(settings.group_add) or 'none'}")
+    observed = _seen(settings, f"user: {settings.user or 'none'}; group_add: {', '.join(settings.group_add) or 'none'}")
     faults = [f"user {settings.user!r} is root"] if _ROOT.fullmatch(user) else []
     if _ROOT.fullmatch(group):
         faults.append(f"group {group!r} of the user is root's")
@@ -92,11 +94,11 @@ def root_asked(settings: Settings, _allowed: Baseline) -> Judgement:
     if not user and settings.status:  # docker inspect: the image names none, either
         faults.append("no user is named: root")
     elif not user and not faults:
-        return unproven("no user is named: the image decides", seen)
-    return verdict(faults, f"user {settings.user}", seen)
+        return inconclusive("no user is named: the image decides", observed)
+    return verdict(faults, f"user {settings.user}", observed)
 
 
-def root_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def root_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     def ids(process: Process) -> str:
         lists = (("Uid", process.uids), ("Gid", process.gids), ("Groups", process.groups))
         return ", ".join(f"{name}: {' '.join(map(str, numbers)) or 'none'}" for name, numbers in lists)
@@ -113,14 +115,14 @@ def root_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
     return _each(kernel, ids, fault, "no process has an id of root")
 
 
-def privileged_asked(settings: Settings, _allowed: Baseline) -> Judgement:
-    seen = _seen(settings, f"privileged: {str(settings.privileged).lower()}")
-    return verdict(["privileged: true"] if settings.privileged else [], "privileged: false", seen)
+def privileged_declared(settings: Settings, _allowed: Baseline) -> Result:
+    observed = _seen(settings, f"privileged: {str(settings.privileged).lower()}")
+    return verdict(["privileged: true"] if settings.privileged else [], "privileged: false", observed)
 
 
-def privileged_in_force(kernel: Kernel, allowed: Baseline) -> Judgement:
+def privileged_effective(kernel: Kernel, allowed: Baseline) -> Result:
     """``docker exec --privileged`` makes such a process in any container."""
-    power = _HOST_POWER - _granted(allowed)
+    power = _HOST_POWER - _permitted(allowed)
 
     def fault(process: Process) -> str:
         held = {name for mask in process.capabilities.values() for name in names_of(mask)}
@@ -132,7 +134,7 @@ def privileged_in_force(kernel: Kernel, allowed: Baseline) -> Judgement:
 # --- OCH-CTR-04 to 08 ---------------------------------------------------------------------------------------------
 
 
-def _granted(allowed: Baseline) -> set[str]:
+def _permitted(allowed: Baseline) -> set[str]:
     return {_capability(name) for name in allowed.capabilities}
 
 
@@ -144,49 +146,49 @@ def _masks(process: Process) -> str:
     return ", ".join(f"{name}: {mask:016x}" for name, mask in process.capabilities.items())
 
 
-def capabilities_asked(settings: Settings, allowed: Baseline) -> Judgement:
+def capabilities_declared(settings: Settings, allowed: Baseline) -> Result:
     added = [_capability(name) for name in settings.cap_add]
     dropped = [_capability(name) for name in settings.cap_drop]
-    faults = [f"cap_add {name}" for name in added if name not in _granted(allowed)]
+    faults = [f"cap_add {name}" for name in added if name not in _permitted(allowed)]
     if "ALL" not in dropped:
         faults.append(f"cap_drop is {', '.join(dropped) or 'empty'}, not ALL")
     if settings.privileged:
         faults.append("privileged: true gives all of them")
     adds = f", cap_add: {', '.join(added)} (allowed)" if added else ""
-    seen = _seen(settings, f"cap_drop: {', '.join(dropped) or 'none'}; cap_add: {', '.join(added) or 'none'}")
-    return verdict(faults, f"cap_drop: ALL{adds}", seen)
+    observed = _seen(settings, f"cap_drop: {', '.join(dropped) or 'none'}; cap_add: {', '.join(added) or 'none'}")
+    return verdict(faults, f"cap_drop: ALL{adds}", observed)
 
 
-def capabilities_in_force(kernel: Kernel, allowed: Baseline) -> Judgement:
+def capabilities_effective(kernel: Kernel, allowed: Baseline) -> Result:
     def fault(process: Process) -> str:
         faults = []
         for kind, mask in process.capabilities.items():
-            names = [name for name in names_of(mask) if name not in _granted(allowed)]
+            names = [name for name in names_of(mask) if name not in _permitted(allowed)]
             if names:
                 more = f" and {len(names) - 4} more" if len(names) > 4 else ""
                 faults.append(f"{kind} has {', '.join(names[:4])}{more}")
         return ", ".join(faults)
 
-    good = f"none but {', '.join(sorted(_granted(allowed)))}" if allowed.capabilities else "all five sets are empty"
+    good = f"none but {', '.join(sorted(_permitted(allowed)))}" if allowed.capabilities else "all five sets are empty"
     return _each(kernel, _masks, fault, good)
 
 
-def gains_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def gains_declared(settings: Settings, _allowed: Baseline) -> Result:
     values = _options(settings, "no-new-privileges")
-    seen = _seen(settings, f"security_opt no-new-privileges: {', '.join(values) or 'not named'}")
+    observed = _seen(settings, f"security_opt no-new-privileges: {', '.join(values) or 'not named'}")
     # The daemon's reading of truth (Go's strconv.ParseBool); the last one counts.
     on = bool(values) and values[-1] in ("1", "t", "T", "true", "TRUE", "True")
-    return verdict([] if on else ["no-new-privileges is not asked for"], "no-new-privileges: true", seen)
+    return verdict([] if on else ["no-new-privileges is not asked for"], "no-new-privileges: true", observed)
 
 
-def gains_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def gains_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     def shown(process: Process) -> str:
         return f"NoNewPrivs: {int(process.no_new_privileges)}"
 
     return _each(kernel, shown, lambda process: "" if process.no_new_privileges else shown(process), "NoNewPrivs: 1")
 
 
-def seccomp_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def seccomp_declared(settings: Settings, _allowed: Baseline) -> Result:
     profiles = _options(settings, "seccomp")
     faults = ["seccomp=unconfined"] if "unconfined" in profiles else []
     if any(_lets_all_pass(profile) for profile in profiles):
@@ -212,7 +214,7 @@ def _lets_all_pass(profile: str) -> bool:
     return all(isinstance(rule, dict) and rule.get("action") in passes for rule in rules)
 
 
-def seccomp_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def seccomp_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     def shown(process: Process) -> str:
         return f"Seccomp: {process.seccomp}"
 
@@ -220,24 +222,24 @@ def seccomp_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
     return _each(kernel, shown, lambda process: "" if process.seccomp in (1, 2) else shown(process), "all are filtered")
 
 
-def confined_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def confined_declared(settings: Settings, _allowed: Baseline) -> Result:
     faults = ["apparmor=unconfined"] if "unconfined" in _options(settings, "apparmor") else []
     labels = _options(settings, "label")
     faults += [f"label={label}" for label in labels if label in ("type:spc_t", "type:unconfined_t")]
     # The daemon adds it by itself to what other rules find: host's pid or ipc namespace, privileged.
     added = "host" in (settings.pid_mode, settings.ipc_mode) or settings.privileged
     faults += ["label=disable"] if not added and ("disable" in labels or "disable" in settings.security_opt) else []
-    seen = _seen(settings, f"security_opt: {', '.join(faults) or 'nothing that turns the confinement off'}")
+    observed = _seen(settings, f"security_opt: {', '.join(faults) or 'nothing that turns the confinement off'}")
     # Only the kernel of the host can say more.
-    return failed("; ".join(faults), seen) if faults else skipped("nothing turns the confinement off", seen)
+    return failed("; ".join(faults), observed) if faults else skipped("nothing turns the confinement off", observed)
 
 
-def confined_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def confined_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     if not kernel.security_module:
         return skipped("this kernel has neither AppArmor nor SELinux", ("/sys", "no AppArmor, no SELinux"))
     nameless = [process.pid for process in kernel.processes if not process.label]
     if nameless:
-        return unproven(f"{kernel.security_module} gives pid {nameless[0]} no label")
+        return inconclusive(f"{kernel.security_module} gives pid {nameless[0]} no label")
 
     def fault(process: Process) -> str:
         free = process.label.startswith("unconfined") or ":unconfined_" in process.label or ":spc_t:" in process.label
@@ -251,13 +253,13 @@ def confined_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
 # --- OCH-CTR-13 to 18 ---------------------------------------------------------------------------------------------
 
 
-def own_namespace(kind: str) -> Callable[[Kernel, Baseline], Judgement]:
-    """Return the judge of one kind of namespace: no process may be in the host's."""
+def own_namespace(kind: str) -> Callable[[Kernel, Baseline], Result]:
+    """Return the check of one kind of namespace: no process may be in the host's."""
 
-    def judge(kernel: Kernel, _allowed: Baseline) -> Judgement:
+    def check(kernel: Kernel, _allowed: Baseline) -> Result:
         host = kernel.host_namespaces.get(kind, "")
         if not host or not all(process.namespaces.get(kind) for process in kernel.processes):
-            return unproven(f"the {kind} namespaces are not known")
+            return inconclusive(f"the {kind} namespaces are not known")
 
         def shown(process: Process) -> str:
             return f"{process.namespaces[kind]}, the host's is {host}"
@@ -267,10 +269,10 @@ def own_namespace(kind: str) -> Callable[[Kernel, Baseline], Judgement]:
 
         return _each(kernel, shown, fault, f"no process is in the host's {kind} namespace", f"ns/{kind}")
 
-    return judge
+    return check
 
 
-def network_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def network_declared(settings: Settings, _allowed: Baseline) -> Result:
     """A helper may stand in the network of the service that it helps."""
     mode = settings.network_mode
     others = mode.startswith(("container:", "service:")) and not settings.helper
@@ -279,15 +281,15 @@ def network_asked(settings: Settings, _allowed: Baseline) -> Judgement:
     return verdict(faults, f"network_mode: {mode or 'default'}", _seen(settings, f"network_mode: {mode or 'default'}"))
 
 
-def mode_asked(key: str, mode_of: Callable[[Settings], str], *fine: str) -> Callable[[Settings, Baseline], Judgement]:
-    """Return the judge of one mode: the daemon's default is fine, and so are the named ones."""
+def mode_declared(key: str, mode_of: Callable[[Settings], str], *fine: str) -> Callable[[Settings, Baseline], Result]:
+    """Return the check of one mode: the daemon's default is fine, and so are the named ones."""
 
-    def judge(settings: Settings, _allowed: Baseline) -> Judgement:
+    def check(settings: Settings, _allowed: Baseline) -> Result:
         mode = mode_of(settings)
         shown = f"{key}: {mode or 'default'}"
         return verdict([] if mode in ("", *fine) else [shown], shown, _seen(settings, shown))
 
-    return judge
+    return check
 
 
 # --- OCH-CTR-19, 27, 30 -------------------------------------------------------------------------------------------
@@ -301,52 +303,50 @@ def _tables(kernel: Kernel) -> Iterator[tuple[Process, tuple[MountPoint, ...]]]:
     return zip(first.values(), kernel.mounts)
 
 
-def _each_table(
-    kernel: Kernel, judge: Callable[[tuple[MountPoint, ...]], tuple[list[str], str]], good: str
-) -> Judgement:
-    """Judge every mount table: ``judge`` returns faults, and what was seen."""
+def _each_table(kernel: Kernel, check: Callable[[tuple[MountPoint, ...]], tuple[list[str], str]], good: str) -> Result:
+    """Check every mount table: ``check`` returns faults, and what was seen."""
     if not kernel.mounts:
-        return unproven("no mount table was seen")
+        return inconclusive("no mount table was seen")
     faults, evidence = [], []
     for process, table in _tables(kernel):
-        wrong, seen = judge(table)
+        wrong, observed = check(table)
         faults += [f"pid {process.pid} ({process.command}): {fault}" for fault in wrong]
-        evidence.append((f"/proc/{process.pid}/mountinfo", f"{process.command}: {seen}"))
+        evidence.append((f"/proc/{process.pid}/mountinfo", f"{process.command}: {observed}"))
     return verdict(faults[:3], f"{good} (mount namespaces: {len(kernel.mounts)})", *evidence[:_SHOWN])
 
 
-def devices_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def devices_declared(settings: Settings, _allowed: Baseline) -> Result:
     """A device can be handed over by a bind mount, too."""
     binds = [posixpath.normpath(f"/{mount.source.lstrip('/')}") for mount in settings.mounts if mount.kind == "bind"]
     nodes = [path for path in binds if f"{path}/".startswith("/dev/") and path[5:] not in _HARMLESS_DEVICES]
     faults = [f"device {device}" for device in settings.devices] + [f"bind mount of {path}" for path in nodes]
-    seen = _seen(settings, f"devices: {', '.join([*settings.devices, *nodes]) or 'none'}")
-    return verdict(faults, "no devices", seen)
+    observed = _seen(settings, f"devices: {', '.join([*settings.devices, *nodes]) or 'none'}")
+    return verdict(faults, "no devices", observed)
 
 
-def devices_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def devices_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     """Docker makes nodes on a tmpfs; what comes from a devtmpfs comes from the host."""
 
-    def judge(table: tuple[MountPoint, ...]) -> tuple[list[str], str]:
+    def check(table: tuple[MountPoint, ...]) -> tuple[list[str], str]:
         hosts = [mount for mount in table if mount.kind == "devtmpfs" and mount.root[1:] not in _HARMLESS_DEVICES]
         faults = [f"the host's /dev{mount.root.rstrip('/')} at {mount.path}" for mount in hosts]
         return faults, f"{len(hosts)} of the host's /dev"
 
-    return _each_table(kernel, judge, "no device of the host is mounted")
+    return _each_table(kernel, check, "no device of the host is mounted")
 
 
-def masked_asked(settings: Settings, _allowed: Baseline) -> Judgement:
-    """Docker hides kernel interfaces unless it is told not to, or the container is privileged."""
+def masked_declared(settings: Settings, _allowed: Baseline) -> Result:
+    """Docker hides kernel interfaces unless it must not, or the container is privileged."""
     unmasked = not settings.masked or "unconfined" in _options(settings, "systempaths") or settings.privileged
     faults = ["privileged" if settings.privileged else "systempaths=unconfined"] if unmasked else []
     return verdict(faults, "masked", _seen(settings, f"MaskedPaths, ReadonlyPaths: {'none' if faults else 'set'}"))
 
 
-def masked_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def masked_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     """Every process file system that a process sees must have its masks, wherever it is mounted."""
 
-    def judge(table: tuple[MountPoint, ...]) -> tuple[list[str], str]:
-        faults, seen = [], []
+    def check(table: tuple[MountPoint, ...]) -> tuple[list[str], str]:
+        faults, observed = [], []
         for place, mount in enumerate(table):
             if mount.kind != "proc" or mount.root != "/":
                 continue
@@ -361,21 +361,21 @@ def masked_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
             hidden = any(mask.kind != "proc" for mask in masks)
             faults += [] if hidden else [f"neither {base}/kcore nor {base}/keys is masked"]
             mounts = ", ".join(mask.path for mask in masks) or "neither"
-            seen.append(f"{base}/sys {','.join(system.options)}; masked of kcore and keys: {mounts}")
-        return faults, "; ".join(seen) or "no process file system"
+            observed.append(f"{base}/sys {','.join(system.options)}; masked of kcore and keys: {mounts}")
+        return faults, "; ".join(observed) or "no process file system"
 
-    return _each_table(kernel, judge, "/proc/sys is read-only, kernel interfaces are masked")
+    return _each_table(kernel, check, "/proc/sys is read-only, kernel interfaces are masked")
 
 
-def ssh_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def ssh_declared(settings: Settings, _allowed: Baseline) -> Result:
     """Look for a server in what the container starts; a shell's command line is taken apart."""
     words = [word for text in (*settings.entrypoint, *settings.command) for word in re.split(r"[\s;&|()]+", text)]
     started = sorted({posixpath.basename(word) for word in words} & _SSH_SERVERS)
-    seen = _seen(settings, f"SSH servers in entrypoint and command: {', '.join(started) or 'none'}")
-    return verdict([f"starts {name}" for name in started], "starts no SSH server", seen)
+    observed = _seen(settings, f"SSH servers in entrypoint and command: {', '.join(started) or 'none'}")
+    return verdict([f"starts {name}" for name in started], "starts no SSH server", observed)
 
 
-def ssh_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def ssh_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     """A server may call itself otherwise; that is its own business, here a habit is found."""
 
     def server(process: Process) -> str:

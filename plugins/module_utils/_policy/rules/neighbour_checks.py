@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Judging what the packet filter does with packets of neighbours, and with those of the container to models. Pure."""
+"""Checking what the packet filter does with packets of neighbours, and with those of the container to models. Pure."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.netwo
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.packet_filter import ELSEWHERE, PacketFilter
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
     EVERYWHERE,
-    Judgement,
+    Result,
     failed,
+    inconclusive,
     passed,
     skipped,
-    unproven,
     verdict,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules.network_checks import (
     SHARED,
     at,
-    granted,
     loopback,
+    permitted,
     plain,
     some,
 )
@@ -42,7 +42,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._system.iptable
 # --- OCH-NET-08: neighbours ---------------------------------------------------------------------------------------
 
 
-def neighbours_in_force(network: Network, packets: PacketFilter, allowed: Baseline) -> Judgement:
+def neighbours_effective(network: Network, packets: PacketFilter, allowed: Baseline) -> Result:
     """Before version 28, Docker forwards what is routed straight to the container, wherever its port is published."""
     if EVERYWHERE in allowed.addresses:
         return skipped("everybody may reach the port")
@@ -82,7 +82,7 @@ def neighbours_in_force(network: Network, packets: PacketFilter, allowed: Baseli
             evidence += _drops(tables, stations, found)
             kept.append(f"what is routed to {address} is dropped, from {some(sorted({p.interface for p in tried}))}")
     if unclear and not faults:
-        return unproven("; ".join(dict.fromkeys(unclear)), *evidence)
+        return inconclusive("; ".join(dict.fromkeys(unclear)), *evidence)
     return verdict(faults, "; ".join(dict.fromkeys(kept)) or "is on no network", *evidence)
 
 
@@ -91,13 +91,15 @@ def _filters(network: Network, packets: PacketFilter, version: int) -> tuple[dic
 
 
 def _without_iptables(network: Network, packets: PacketFilter) -> bool:
-    """Say whether Docker filters by nftables, so that iptables is not needed to know what happens."""
+    """Return whether Docker filters by nftables, so that iptables is not needed to know what happens."""
     newer = major(network.engine) >= 28 and network.backend.startswith("nftables")
     return packets.stations is not None and newer
 
 
 def _by_docker(network: Network, found: Attached, version: int) -> bool:
-    """Say whether Docker filters in tables that iptables does not show, and was not told to let neighbours in."""
+    """Return whether Docker filters in tables that iptables does not show, and was not reported to let neighbours
+    in.
+    """
     gateway = found.options.get(f"com.docker.network.bridge.gateway_mode_ipv{version}", "nat")
     return (
         major(network.engine) >= 28
@@ -125,7 +127,7 @@ def _drops(tables: dict[str, Table], stations: tuple[Station, ...], found: Attac
 # --- OCH-NET-13: 127.0.0.1 on the wire ----------------------------------------------------------------------------
 
 
-def wire_in_force(network: Network, packets: PacketFilter, allowed: Baseline) -> Judgement:
+def wire_effective(network: Network, packets: PacketFilter, allowed: Baseline) -> Result:
     """moby#45610: a neighbour sends to 127.0.0.1, and Docker's NAT rule for the published port takes it for its own."""
     if network.mode == "container":
         return skipped(SHARED)
@@ -150,7 +152,7 @@ def wire_in_force(network: Network, packets: PacketFilter, allowed: Baseline) ->
             elif way:
                 faults.append(f"from {name}, a packet to {at(address, port.port)} reaches the gateway: {way}")
     if unclear and not faults:
-        return unproven("; ".join(dict.fromkeys(unclear)))
+        return inconclusive("; ".join(dict.fromkeys(unclear)))
     if not tried:
         return skipped("nothing is published on 127.0.0.1")
     source = "iptables-save and nft list ruleset, from before NAT to the container"
@@ -185,9 +187,7 @@ def _wire(
 # --- OCH-NET-11: what else hands it on ----------------------------------------------------------------------------
 
 
-def forwarders_in_force(
-    network: Network, packets: PacketFilter, forwarders: Forwarders, allowed: Baseline
-) -> Judgement:
+def forwarders_effective(network: Network, packets: PacketFilter, forwarders: Forwarders, allowed: Baseline) -> Result:
     """Ask every listener of the host, and see whether this gateway gets the request."""
     if EVERYWHERE in allowed.addresses:
         return skipped("everybody may reach the gateway")
@@ -196,7 +196,7 @@ def forwarders_in_force(
     faults = [
         f"{at(place.listens or place.address, place.port)} hands the gateway on{f' ({place.by})' if place.by else ''}"
         for place in forwarders.handing_on
-        if not granted(place.listens or place.address, allowed)
+        if not permitted(place.listens or place.address, allowed)
     ]
     own = {found.address for found in network.attached if found.address}
     ports = {str(port.port) for port in network.published}
@@ -204,7 +204,7 @@ def forwarders_in_force(
         for rule in (rule for chain in station.table.chains.values() for rule in chain if rule.target == "DNAT"):
             address, _colon, port = (rule.extra[-1] if rule.extra else "").rpartition(":")
             to_it = (address or port) in own or (loopback(address.strip("[]")) and port in ports)
-            if to_it and station.hook == "prerouting" and not granted(rule.value("-d"), allowed):
+            if to_it and station.hook == "prerouting" and not permitted(rule.value("-d"), allowed):
                 faults.append(f"the packet filter hands it on: {rule.text}")
     evidence = ("GET /healthz", f"{forwarders.asked} listeners that others may reach were asked")
     if faults:
@@ -212,21 +212,21 @@ def forwarders_in_force(
     unclear = [
         at(place.listens or place.address, place.port)
         for place in forwarders.unclear
-        if not granted(place.listens or place.address, allowed)
+        if not permitted(place.listens or place.address, allowed)
     ]
     if forwarders.silent and forwarders.left:
-        return unproven("the gateway did not answer: whose answers other listeners give is not known", evidence)
+        return inconclusive("the gateway did not answer: whose answers other listeners give is not known", evidence)
     if unclear:
-        return unproven(f"{some(unclear)} gives the same answer; whether from this gateway is not known", evidence)
+        return inconclusive(f"{some(unclear)} gives the same answer; whether from this gateway is not known", evidence)
     if forwarders.left:
-        return unproven(f"{forwarders.left} listeners were not asked in time", evidence)
+        return inconclusive(f"{forwarders.left} listeners were not asked in time", evidence)
     return passed("no other listener of the host hands the gateway on", evidence)
 
 
 # --- OCH-NET-14: our own table ------------------------------------------------------------------------------------
 
 
-def own_table_in_force(packets: PacketFilter, _allowed: Baseline) -> Judgement:
+def own_table_effective(packets: PacketFilter, _allowed: Baseline) -> Result:
     """The kernel's rules are those that were declared, not only a unit that is active."""
     if packets.declared_fault:
         return failed(f"what is declared cannot be read: {packets.declared_fault}")
@@ -237,7 +237,7 @@ def own_table_in_force(packets: PacketFilter, _allowed: Baseline) -> Judgement:
         there = ["a table is loaded although none is declared"] if packets.own_table is not None else []
         return verdict(there, packets.declared.protected, evidence)
     if packets.stations is None:
-        return unproven(packets.fault, evidence)
+        return inconclusive(packets.fault, evidence)
     different = nft.differences(packets.declared, packets.own_table)
     return verdict(different[:8], f"table inet {packets.declared.table} is as declared", evidence)
 
@@ -245,7 +245,7 @@ def own_table_in_force(packets: PacketFilter, _allowed: Baseline) -> Judgement:
 # --- OCH-NET-12: the way out --------------------------------------------------------------------------------------
 
 
-def way_out_in_force(network: Network, packets: PacketFilter, _allowed: Baseline) -> Judgement:
+def way_out_effective(network: Network, packets: PacketFilter, _allowed: Baseline) -> Result:
     """Models and channels are elsewhere: the host forwards, has a route, lets out, and translates the address."""
     if network.mode != "bridge":
         return skipped({"host": "has the host's own network", "none": "has no network"}.get(network.mode, SHARED))
@@ -265,7 +265,7 @@ def way_out_in_force(network: Network, packets: PacketFilter, _allowed: Baseline
         evidence.append((f"ip route get {ELSEWHERE[4]} from {bridged.address} iif {bridged.bridge}", route.device))
         unclear = list(_unfiltered(network, packets, bridged, route.device, faults))
         if unclear and not faults:
-            return unproven("; ".join(unclear), *evidence)
+            return inconclusive("; ".join(unclear), *evidence)
     return verdict(faults, f"packets of the container leave by {route.device if route else 'nothing'}", *evidence)
 
 

@@ -12,7 +12,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.netwo
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
     EVERYWHERE,
     RECREATE,
-    Judgement,
+    Result,
     Rule,
     cis,
     failed,
@@ -23,24 +23,24 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule im
     verdict,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules.neighbour_checks import (
-    forwarders_in_force,
-    neighbours_in_force,
-    own_table_in_force,
-    way_out_in_force,
-    wire_in_force,
+    forwarders_effective,
+    neighbours_effective,
+    own_table_effective,
+    way_out_effective,
+    wire_effective,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules.network_checks import (
     SHARED,
-    answers_in_force,
+    answers_effective,
     at,
-    dependencies_in_force,
+    dependencies_effective,
     forwards,
-    granted,
     listening,
     loopback,
-    reach_in_force,
+    permitted,
+    reach_effective,
     some,
-    token_in_force,
+    token_effective,
 )
 
 
@@ -60,30 +60,30 @@ def _ports(settings: Settings) -> tuple[str, str]:
 # --- OCH-NET-01: where the port is published ----------------------------------------------------------------------
 
 
-def published_asked(settings: Settings, allowed: Baseline) -> Judgement:
+def published_declared(settings: Settings, allowed: Baseline) -> Result:
     """Guide, "Network Binding"; CIS 5.14: a port without an address is published on every one."""
     faults = [
         f"{at(port.address, port.port)} is published beyond this host"
         for port in settings.ports
-        if not granted(port.address, allowed)
+        if not permitted(port.address, allowed)
     ]
     good = f"published on {some(at(port.address, port.port) for port in settings.ports)}"
     return verdict(faults, good if settings.ports else "publishes no port", _ports(settings))
 
 
-def published_in_force(network: Network, allowed: Baseline) -> Judgement:
+def published_effective(network: Network, allowed: Baseline) -> Result:
     """Guide, "Verify Network Binding", with the tables of the kernel: listeners, and who forwards to the container."""
     if network.mode == "container":
         return skipped(SHARED)
     faults = [
         f"the daemon publishes {at(port.address, port.port)}"
         for port in network.published
-        if network.mode != "host" and not granted(port.address, allowed)
+        if network.mode != "host" and not permitted(port.address, allowed)
     ]
     faults += [
         f"{at(found.address, found.port)} listens beyond this host"
         for found in network.listeners
-        if not granted(found.address, allowed)
+        if not permitted(found.address, allowed)
     ]
     faults += [f"the packet filter forwards to it: {text}" for text in forwards(network, allowed)]
     faults += [
@@ -91,12 +91,16 @@ def published_in_force(network: Network, allowed: Baseline) -> Judgement:
         for found in network.attached
         if found.driver in ("macvlan", "ipvlan") and EVERYWHERE not in allowed.addresses
     ]
-    seen = some(at(found.address, found.port) for found in network.listeners)
+    observed = some(at(found.address, found.port) for found in network.listeners)
     daemon = some(at(port.address, port.port) for port in network.published)
     return verdict(
         list(dict.fromkeys(faults)),
-        f"listens on {seen}" if seen else f"published on {daemon}" if daemon else "nothing of it listens on the host",
-        ("/proc/net/tcp and tcp6", f"LISTEN: {seen or 'none on its ports'}"),
+        f"listens on {observed}"
+        if observed
+        else f"published on {daemon}"
+        if daemon
+        else "nothing of it listens on the host",
+        ("/proc/net/tcp and tcp6", f"LISTEN: {observed or 'none on its ports'}"),
         ("docker inspect, NetworkSettings.Ports", daemon or "none"),
     )
 
@@ -104,13 +108,13 @@ def published_in_force(network: Network, allowed: Baseline) -> Judgement:
 # --- OCH-NET-04, OCH-NET-05: which ports --------------------------------------------------------------------------
 
 
-def only_port_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def only_port_declared(settings: Settings, _allowed: Baseline) -> Result:
     """CIS 5.9: nothing is published but the gateway; nothing else listens in the container that would need it."""
     faults = ["publishes every exposed port on a random port of the host"] if settings.publish_all else []
     return _only_port(faults, settings.ports, _ports(settings))
 
 
-def only_port_in_force(network: Network, _allowed: Baseline) -> Judgement:
+def only_port_effective(network: Network, _allowed: Baseline) -> Result:
     """The same of what the daemon has bound."""
     if network.mode == "container":
         return skipped(SHARED)
@@ -119,14 +123,14 @@ def only_port_in_force(network: Network, _allowed: Baseline) -> Judgement:
     return _only_port([], outside, ("docker inspect, NetworkSettings.Ports", shown or "none"))
 
 
-def _only_port(faults: list[str], ports: Iterable[Publish], evidence: tuple[str, str]) -> Judgement:
+def _only_port(faults: list[str], ports: Iterable[Publish], evidence: tuple[str, str]) -> Result:
     targets = sorted({f"{port.target}/{port.protocol}" for port in ports})
     if len(targets) > 1:
         faults = [*faults, f"publishes {len(targets)} ports of the container: {some(targets)}"]
     return verdict(faults, f"publishes {targets[0]} alone" if targets else "publishes no port", evidence)
 
 
-def high_port_asked(settings: Settings, allowed: Baseline) -> Judgement:
+def high_port_declared(settings: Settings, allowed: Baseline) -> Result:
     """CIS 5.8."""
     low = [port for port in settings.ports if 0 < port.port < 1024]
     if low and "NET_BIND_SERVICE" in allowed.capabilities:
@@ -138,20 +142,20 @@ def high_port_asked(settings: Settings, allowed: Baseline) -> Judgement:
 # --- OCH-NET-06: a network of its own -----------------------------------------------------------------------------
 
 
-def own_network_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def own_network_declared(settings: Settings, _allowed: Baseline) -> Result:
     """CIS 5.30; OWASP rule 5: on docker0 every container reaches every other."""
     mode = settings.network_mode
     evidence = _inspect(settings, f"network mode: {mode or 'default'}; networks: {some(settings.networks) or 'none'}")
     if _shared(mode):
-        told = "shares the network of another container"
-        return passed(f"{told}, as a helper does", evidence) if settings.helper else failed(told, evidence)
+        reported = "shares the network of another container"
+        return passed(f"{reported}, as a helper does", evidence) if settings.helper else failed(reported, evidence)
     faults = ["is on the host's own network"] if mode == "host" else []
     if mode in ("bridge", "default") or "bridge" in settings.networks or not (mode or settings.networks):
         faults.append("is on docker0, the default network")
     return verdict(faults, "has no network" if mode == "none" else f"is on {some(settings.networks) or mode}", evidence)
 
 
-def own_network_in_force(network: Network, _allowed: Baseline) -> Judgement:
+def own_network_effective(network: Network, _allowed: Baseline) -> Result:
     """The same of the networks that the container is on, and who else is there."""
     if network.mode != "bridge":
         return skipped({"host": "is on the host's own network", "none": "has no network"}.get(network.mode, SHARED))
@@ -161,9 +165,9 @@ def own_network_in_force(network: Network, _allowed: Baseline) -> Judgement:
             faults.append(f"is on {found.bridge}, the default network")
         if found.driver in ("macvlan", "ipvlan"):
             faults.append(f"{found.name} is the host's own network ({found.driver})")
-        if found.strangers:
-            faults.append(f"{found.name} is shared with {some(found.strangers)}")
-        others = some(found.strangers) or "none"
+        if found.foreign_ones:
+            faults.append(f"{found.name} is shared with {some(found.foreign_ones)}")
+        others = some(found.foreign_ones) or "none"
         evidence.append((f"docker network inspect {found.name}", f"{found.driver} {found.bridge}; foreign: {others}"))
     if not network.attached:
         return passed("is on no network")
@@ -173,8 +177,10 @@ def own_network_in_force(network: Network, _allowed: Baseline) -> Judgement:
 # --- OCH-NET-09: what listens inside ------------------------------------------------------------------------------
 
 
-def inside_in_force(network: Network, _allowed: Baseline) -> Judgement:
-    """Another listener is another way in for whoever shares the network; the container's own loopback is nobody's."""
+def inside_effective(network: Network, _allowed: Baseline) -> Result:
+    """Another listener is another way in for whatever shares the network; the container's own loopback is
+    nobody's.
+    """
     if network.mode in ("container", "none"):
         return skipped(SHARED if network.mode == "container" else "has no network")
     ports = {network.port} if network.mode == "host" else {port.target for port in network.published} or {network.port}
@@ -195,8 +201,8 @@ RULES: tuple[Rule, ...] = (
         remediation='set `ports: ["127.0.0.1:18789:18789"]` in the service',
         refs=(*guide("Verify Network Binding", "Security Checklist, item 3"), *cis("5.14")),
         needs=("network",),
-        asked=published_asked,
-        in_force=published_in_force,
+        declared=published_declared,
+        effective=published_effective,
     ),
     Rule(
         id="OCH-NET-02",
@@ -208,7 +214,7 @@ RULES: tuple[Rule, ...] = (
         "handle NUMBER` for each rule that is named",
         refs=guide("Network Access Issues", "Verify Network Binding"),
         needs=("network",),
-        in_force=reach_in_force,
+        effective=reach_effective,
     ),
     Rule(
         id="OCH-NET-03",
@@ -223,7 +229,7 @@ RULES: tuple[Rule, ...] = (
         "own loopback; or run `kill PID`, `docker restart CONTAINER` where another process has the port",
         refs=guide("Verify Functionality"),
         needs=("network",),
-        in_force=answers_in_force,
+        effective=answers_effective,
     ),
     Rule(
         id="OCH-NET-04",
@@ -234,8 +240,8 @@ RULES: tuple[Rule, ...] = (
         remediation='set `ports: ["127.0.0.1:18789:18789"]` in the service',
         refs=cis("5.9"),
         needs=("network",),
-        asked=only_port_asked,
-        in_force=only_port_in_force,
+        declared=only_port_declared,
+        effective=only_port_effective,
     ),
     Rule(
         id="OCH-NET-05",
@@ -245,7 +251,7 @@ RULES: tuple[Rule, ...] = (
         expected="ports of the host from 1024 on, unless NET_BIND_SERVICE is allowed",
         remediation='set `ports: ["127.0.0.1:18789:18789"]` in the service',
         refs=cis("5.8"),
-        asked=high_port_asked,
+        declared=high_port_declared,
     ),
     Rule(
         id="OCH-NET-06",
@@ -257,8 +263,8 @@ RULES: tuple[Rule, ...] = (
         "each container that is named",
         refs=(*guide("Security Improvements"), *cis("5.30"), *owasp(5)),
         needs=("network",),
-        asked=own_network_asked,
-        in_force=own_network_in_force,
+        declared=own_network_declared,
+        effective=own_network_effective,
     ),
     Rule(
         id="OCH-NET-07",
@@ -269,7 +275,7 @@ RULES: tuple[Rule, ...] = (
         remediation=f"remove `command`, `entrypoint` from the service (the image's own asks for the token); {RECREATE}",
         refs=guide("Network Binding", "Security Checklist, item 4"),
         needs=("network",),
-        in_force=token_in_force,
+        effective=token_effective,
     ),
     Rule(
         id="OCH-NET-08",
@@ -281,7 +287,7 @@ RULES: tuple[Rule, ...] = (
         "! --ctstate DNAT,ESTABLISHED,RELATED -j DROP` for now and for each boot",
         refs=(*guide("Security Improvements"), *owasp(5)),
         needs=("network", "packets"),
-        in_force=neighbours_in_force,
+        effective=neighbours_effective,
     ),
     Rule(
         id="OCH-NET-09",
@@ -292,7 +298,7 @@ RULES: tuple[Rule, ...] = (
         remediation=f"{RECREATE} (it ends what docker exec started)",
         refs=(*cis("5.9"), *owasp(5)),
         needs=("network",),
-        in_force=inside_in_force,
+        effective=inside_effective,
     ),
     Rule(
         id="OCH-NET-10",
@@ -304,7 +310,7 @@ RULES: tuple[Rule, ...] = (
         "channel is not needed",
         refs=guide("Verify Functionality"),
         needs=("network",),
-        in_force=dependencies_in_force,
+        effective=dependencies_effective,
     ),
     Rule(
         id="OCH-NET-11",
@@ -316,7 +322,7 @@ RULES: tuple[Rule, ...] = (
         "where a rule hands it on",
         refs=guide("Verify Network Binding", "Network Access Issues"),
         needs=("network", "packets", "forwarders"),
-        in_force=forwarders_in_force,
+        effective=forwarders_effective,
     ),
     Rule(
         id="OCH-NET-12",
@@ -328,7 +334,7 @@ RULES: tuple[Rule, ...] = (
         "where a rule of docker is missing",
         refs=("Docker documentation, Packet filtering and firewalls", "ip-sysctl, ip_forward"),
         needs=("network", "packets"),
-        in_force=way_out_in_force,
+        effective=way_out_effective,
     ),
     Rule(
         id="OCH-NET-13",
@@ -339,7 +345,7 @@ RULES: tuple[Rule, ...] = (
         remediation="run `iptables -t raw -I PREROUTING -d 127.0.0.0/8 ! -i lo -j DROP` for now and for each boot",
         refs=("moby#45610", *guide("Network Binding")),
         needs=("network", "packets"),
-        in_force=wire_in_force,
+        effective=wire_effective,
     ),
     Rule(
         id="OCH-NET-14",
@@ -350,6 +356,6 @@ RULES: tuple[Rule, ...] = (
         remediation="run `systemctl restart CONTAINER-firewall.service`",
         refs=("nft(8)",),
         needs=("packets",),
-        in_force=own_table_in_force,
+        effective=own_table_effective,
     ),
 )

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Judging who reaches the gateway, from what was tried and what the packet filter does. Pure."""
+"""Checking who reaches the gateway, from what was tried and what the packet filter does. Pure."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.netwo
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
     EVERYWHERE,
-    Judgement,
+    Result,
     failed,
+    inconclusive,
     passed,
     skipped,
-    unproven,
     verdict,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.iptables import Table, parse
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import Listener
 
-SHARED = "shares the network of another container, which is judged there"
+SHARED = "shares the network of another container, which is checked there"
 _LET_IN = frozenset({200, 201, 202, 204})
 # What /readyz names beside channels: parts of the gateway itself.
 _ESSENTIAL = ("agent-database:", "state-database", "internal")
@@ -61,15 +61,15 @@ def plain(address: str) -> str:
 
 
 def loopback(address: str) -> bool:
-    """Say whether an address is that of this host alone."""
+    """Return whether an address is that of this host alone."""
     try:
         return ip_address(plain(address)).is_loopback
     except ValueError:
         return False
 
 
-def granted(address: str, allowed: Baseline) -> bool:
-    """Say whether the gateway may be reached there."""
+def permitted(address: str, allowed: Baseline) -> bool:
+    """Return whether the gateway may be reached there."""
     if EVERYWHERE in allowed.addresses or loopback(address):
         return True
     return address not in EVERY_ADDRESS and plain(address) in {plain(known) for known in allowed.addresses}
@@ -91,15 +91,15 @@ def some(texts: Iterable[str], most: int = 8) -> str:
 # --- OCH-NET-02: who answers --------------------------------------------------------------------------------------
 
 
-def reach_in_force(network: Network, allowed: Baseline) -> Judgement:
-    """Try, as the guide says: only this host gets an answer, or exactly the addresses that were granted."""
+def reach_effective(network: Network, allowed: Baseline) -> Result:
+    """Try, as in the guide: only this host gets an answer, or exactly the addresses that were allowed."""
     if network.mode in ("container", "none"):
         return skipped(SHARED if network.mode == "container" else "has no network")
     if not network.attempts:
         return skipped("publishes no port: there is nothing to try")
     faults, unclear = [], []
     for found in network.attempts:
-        place, may = at(found.address, found.port), granted(found.address, allowed)
+        place, may = at(found.address, found.port), permitted(found.address, allowed)
         if found.state == OPEN and not may:
             faults.append(f"{place} answers ({found.answer})")
         elif found.state == OPEN and found.answer and not found.answer.status and _main(network, found.port):
@@ -109,10 +109,10 @@ def reach_in_force(network: Network, allowed: Baseline) -> Judgement:
         elif found.state not in (OPEN, *_SHUT):
             unclear.append(f"{place}: {found.state}")
     states = {state: [x for x in network.attempts if x.state == state] for state in (OPEN, *_SHUT)}
-    told = {state: some((at(x.address, x.port) for x in found), 40) for state, found in states.items() if found}
-    evidence = [("TCP connections tried from the host", f"{state}: {text}") for state, text in told.items()]
+    reported = {state: some((at(x.address, x.port) for x in found), 40) for state, found in states.items() if found}
+    evidence = [("TCP connections tried from the host", f"{state}: {text}") for state, text in reported.items()]
     if unclear and not faults:
-        return unproven(some(unclear), *evidence)
+        return inconclusive(some(unclear), *evidence)
     shut = len({found.address for state in _SHUT for found in states[state]})
     answering = some(found.address for found in states[OPEN]) or "none"
     return verdict(faults, f"open: {answering}; shut: {shut} other addresses of the host", *evidence)
@@ -123,7 +123,7 @@ def _main(network: Network, port: int) -> bool:
 
 
 def _bound(found: Attempt, network: Network) -> bool:
-    """Say whether the port is published there. Not every version of Docker serves every IPv6 address of ``*``."""
+    """Return whether the port is published there. Not every version of Docker serves every IPv6 address of ``*``."""
     addresses = [port.address for port in network.published if port.port == found.port]
     every = ":" not in found.address and any(address in EVERY_ADDRESS for address in addresses)
     return every or any(plain(address) == plain(found.address) for address in addresses)
@@ -132,7 +132,7 @@ def _bound(found: Attempt, network: Network) -> bool:
 # --- OCH-NET-03, OCH-NET-10: how the gateway is -------------------------------------------------------------------
 
 
-def answers_in_force(network: Network, _allowed: Baseline) -> Judgement:
+def answers_effective(network: Network, _allowed: Baseline) -> Result:
     """Ask from the host: bound to loopback inside, Docker calls it healthy and the host gets a reset.
 
     What it depends on is another question (OCH-NET-10): a channel that is down is no fault of the gateway.
@@ -147,7 +147,7 @@ def answers_in_force(network: Network, _allowed: Baseline) -> Judgement:
     serving, shown = serves(network.answers)
     evidence.append((f"POST {base}{INVOKE}", shown))
     if started.unknown and alive.unknown:
-        return unproven(f"{base} answers, but knows neither {STARTED} nor {ALIVE}", *evidence)
+        return inconclusive(f"{base} answers, but knows neither {STARTED} nor {ALIVE}", *evidence)
     named = ((STARTED, started), (ALIVE, alive))
     faults = [f"{base}{path}: {answer}" for path, answer in named if answer.status != 200 and not answer.unknown]
     known = network.answers.get(WITH)
@@ -160,43 +160,43 @@ def answers_in_force(network: Network, _allowed: Baseline) -> Judgement:
         faults.append("inside, it listens on the container's own loopback, where the published port does not lead")
         evidence += [listening(network, inside)]
     if not faults and started.unknown and not serving:
-        return unproven(f"{base} does not know {STARTED}, and that it serves was not shown ({shown})", *evidence)
+        return inconclusive(f"{base} does not know {STARTED}, and that it serves was not shown ({shown})", *evidence)
     if not faults and known is not None and serving is False:
-        return unproven(f"{base} does not serve who has the token that is known ({shown})", *evidence)
+        return inconclusive(f"{base} does not serve who has the token that is known ({shown})", *evidence)
     good = " and ".join(path for path, answer in named if not answer.unknown)
     serves_too = "and serves who has the token" if serving else f"{INVOKE}: {shown}"
     return verdict(faults, f"{base} answers 200 on {good}, {serves_too}", *evidence)
 
 
-def dependencies_in_force(network: Network, _allowed: Baseline) -> Judgement:
+def dependencies_effective(network: Network, _allowed: Baseline) -> Result:
     """Ask what OpenClaw needs elsewhere: its channels. Model providers are not part of its answer."""
     if network.mode != "host" and (network.asked_at is None or not network.published):
         return skipped(SHARED if network.mode == "container" else "publishes no port: the host has no way to ask")
     if network.impostors:
-        return _not_the_gateway(network, unproven)
+        return _not_the_gateway(network, inconclusive)
     answer = _ready(network)
     where = f"{_base(network, answer)}{DEPENDENCIES}"
     names = not_ready(answer)
     evidence = [(f"GET {where}", f"{answer}{f', failing: {some(names)}' if names else ''}")]
     if answer.unknown:
-        return unproven(f"{where}: {answer}, it is not known there", *evidence)
+        return inconclusive(f"{where}: {answer}, it is not known there", *evidence)
     if not answer.status:
-        return unproven(f"{where} did not answer ({answer})", *evidence)
+        return inconclusive(f"{where} did not answer ({answer})", *evidence)
     if answer.status == 200:
         return passed("every channel that is configured is ready", *evidence)
-    told = some(names) if names else "it names them only to who has the token"
-    return failed(f"not ready: {told} ({answer})", *evidence)
+    reported = some(names) if names else "it names them only to who has the token"
+    return failed(f"not ready: {reported} ({answer})", *evidence)
 
 
 def _ready(network: Network) -> Answer:
     return network.answers.get(DEPENDENCIES, Answer(error="was not asked"))
 
 
-def _not_the_gateway(network: Network, judge: Callable[..., Judgement]) -> Judgement:
+def _not_the_gateway(network: Network, check: Callable[..., Result]) -> Result:
     """An impostor is not asked: its answers would say nothing of the gateway."""
     place = at(*network.asked_at) if network.asked_at else "its port"
     text = f"{some(network.impostors)} listens on {place} instead of Docker or the container"
-    return judge(text, ("/proc/net/tcp and tcp6", text))
+    return check(text, ("/proc/net/tcp and tcp6", text))
 
 
 def _base(network: Network, answer: Answer) -> str:
@@ -212,10 +212,10 @@ def listening(network: Network, found: Iterable[Listener]) -> tuple[str, str]:
 # --- OCH-NET-07: who is let in ------------------------------------------------------------------------------------
 
 
-def token_in_force(network: Network, _allowed: Baseline) -> Judgement:
+def token_effective(network: Network, _allowed: Baseline) -> Result:
     """Guide, "always use authentication tokens"."""
     if network.impostors:
-        return _not_the_gateway(network, unproven)
+        return _not_the_gateway(network, inconclusive)
     if WITHOUT not in network.answers:
         return skipped(SHARED if network.mode == "container" else "has no network by which the host could ask")
     without, known = network.answers[WITHOUT], network.answers.get(WITH)
@@ -224,21 +224,21 @@ def token_in_force(network: Network, _allowed: Baseline) -> Judgement:
     other = network.answers.get(WRONG)
     evidence += [(f"{where} {word}", str(answer)) for word, answer in ((WITH, known), (WRONG, other)) if answer]
     if without.status in _LET_IN and not without.page:
-        return failed(f"answers {without} to somebody who has no token", *evidence)
+        return failed(f"answers {without} to a request without a token", *evidence)
     if without.status == 429:
-        return unproven("nobody is let in now (429): too many wrong tokens; look again in five minutes", *evidence)
+        return inconclusive("nobody is let in now (429): too many wrong tokens; look again in five minutes", *evidence)
     if not without.status:
-        return unproven(f"{_base(network, without)} did not answer ({without})", *evidence)
+        return inconclusive(f"{_base(network, without)} did not answer ({without})", *evidence)
     if without.status not in (401, 403):
-        return unproven(f"answers {without} to somebody who has no token, neither yes nor no", *evidence)
+        return inconclusive(f"answers {without} to a request without a token, neither yes nor no", *evidence)
     if known is None:
         return passed(f"{without} without a token; with one, nothing was tried", *evidence)
     if not known.status or known.status in (401, 403, 429):
-        return unproven(f"{without} without a token, and {known} with the one that is known", *evidence)
+        return inconclusive(f"{without} without a token, and {known} with the one that is known", *evidence)
     if other and other.status in _LET_IN:
-        return failed(f"answers {other} to somebody who has another token", *evidence)
+        return failed(f"answers {other} to a request with another token", *evidence)
     if other and other.status not in (401, 403):
-        return unproven(f"{without} without a token, {known} with it, but {other} with another one", *evidence)
+        return inconclusive(f"{without} without a token, {known} with it, but {other} with another one", *evidence)
     return passed(f"{without} without a token, {known} with it{f', {other} with another' if other else ''}", *evidence)
 
 
@@ -246,7 +246,7 @@ def token_in_force(network: Network, _allowed: Baseline) -> Judgement:
 
 
 def forwards(network: Network, allowed: Baseline) -> list[str]:
-    """Return rules that lead from addresses nobody granted to the container, or to its port on loopback."""
+    """Return rules that lead from addresses nobody allowed to the container, or to its port on loopback."""
     own = {plain(found) for net in network.attached for found in (net.address, net.address6) if found}
     ports = {str(port.port) for port in network.published}
     found = []
@@ -257,6 +257,6 @@ def forwards(network: Network, allowed: Baseline) -> list[str]:
             target, _colon, port = rule.extra[rule.extra.index("--to-destination") + 1].rpartition(":")
             target = target.strip("[]")
             to_it = plain(target or port) in own or (loopback(target) and port in ports)
-            if to_it and not granted(rule.value("-d").partition("/")[0], allowed):
+            if to_it and not permitted(rule.value("-d").partition("/")[0], allowed):
                 found.append(rule.text)
     return found

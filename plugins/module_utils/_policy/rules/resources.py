@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
     RECREATE,
-    Judgement,
+    Result,
     Rule,
     cis,
     failed,
     guide,
+    inconclusive,
     owasp,
     passed,
     skipped,
-    unproven,
     verdict,
 )
 
@@ -32,7 +32,7 @@ _INITS = frozenset(
     {"dumb-init", "tini", "tini-static", "docker-init", "catatonit", "podman-init", "s6-svscan", "systemd", "init"}
 )
 # The end of a shell line that swallows the answer.
-_SWALLOWED = re.compile(r"(?:\|\||;|\n)\s*(?:/usr)?(?:/bin/)?(?:true|:|exit\s+0|echo\b[^|;&]*)\s*[;)\"']*\s*\Z")
+_CONTINUED = re.compile(r"(?:\|\||;|\n)\s*(?:/usr)?(?:/bin/)?(?:true|:|exit\s+0|echo\b[^|;&]*)\s*[;)\"']*\s*\Z")
 _ALWAYS = re.compile(r"\s*(?:/usr)?(?:/bin/)?(?:true|:|exit(?:\s+0)?|echo\b[^|;&]*)\s*\Z")
 # A program that ends well also when the question failed.
 _CAUGHT = re.compile(r"\b(?:catch|except)\b(?:(?!exit).){0,80}exit\(\s*0?\s*\)", re.DOTALL)
@@ -48,20 +48,20 @@ def _mebibytes(size: int) -> str:
 # --- OCH-CTR-20, 21, 22 ---------------------------------------------------------------------------------------------
 
 
-def _memory(source: str, memory: int, both: int) -> Judgement:
+def _memory(source: str, memory: int, both: int) -> Result:
     faults = [] if memory else ["memory has no limit"]
     if memory and not both:
         faults.append("swap has no limit")
-    told = f"memory {_mebibytes(memory)}, with swap {_mebibytes(both)}"
-    return verdict(faults, told, (source, told))
+    reported = f"memory {_mebibytes(memory)}, with swap {_mebibytes(both)}"
+    return verdict(faults, reported, (source, reported))
 
 
-def memory_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def memory_declared(settings: Settings, _allowed: Baseline) -> Result:
     """CIS 5.11: without a limit one container takes the host down."""
     return _memory(settings.source, settings.memory, settings.memory_swap)
 
 
-def memory_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def memory_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     """The limits of the control group (``memory.max`` and ``memory.swap.max``, or those of version 1)."""
     return _memory(_cgroup(kernel), kernel.limits.memory, kernel.limits.memory_swap)
 
@@ -70,32 +70,32 @@ def _cgroup(kernel: Kernel) -> str:
     return f"control group of process {kernel.main_pid}"
 
 
-def _cores(source: str, cpus: float) -> Judgement:
-    told = f"processor cores: {cpus:g}" if cpus else "processor cores: no limit"
-    return verdict([] if cpus else ["processor time has no limit"], told, (source, told))
+def _cores(source: str, cpus: float) -> Result:
+    reported = f"processor cores: {cpus:g}" if cpus else "processor cores: no limit"
+    return verdict([] if cpus else ["processor time has no limit"], reported, (source, reported))
 
 
-def cpu_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def cpu_declared(settings: Settings, _allowed: Baseline) -> Result:
     """CIS 5.12."""
     return _cores(settings.source, settings.cpus)
 
 
-def cpu_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def cpu_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     """``cpu.max``, or quota and period of version 1."""
     return _cores(_cgroup(kernel), kernel.limits.cpus)
 
 
-def _tasks(source: str, pids: int) -> Judgement:
-    told = f"processes and threads: {pids or 'no limit'}"
-    return verdict([] if pids else ["the number of processes has no limit"], told, (source, told))
+def _tasks(source: str, pids: int) -> Result:
+    reported = f"processes and threads: {pids or 'no limit'}"
+    return verdict([] if pids else ["the number of processes has no limit"], reported, (source, reported))
 
 
-def pids_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def pids_declared(settings: Settings, _allowed: Baseline) -> Result:
     """CIS 5.29: a fork bomb stays in its container."""
     return _tasks(settings.source, settings.pids_limit)
 
 
-def pids_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def pids_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     """``pids.max``."""
     return _tasks(_cgroup(kernel), kernel.limits.pids)
 
@@ -103,18 +103,20 @@ def pids_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
 # --- OCH-CTR-23 -----------------------------------------------------------------------------------------------------
 
 
-def restart_asked(settings: Settings, _allowed: Baseline) -> Judgement:
-    """CIS 5.15: a container that cannot start, or that somebody keeps crashing, comes to rest."""
+def restart_declared(settings: Settings, _allowed: Baseline) -> Result:
+    """CIS 5.15: a container that cannot start, or that another user keeps crashing, comes to rest."""
     policy = settings.restart or "no"
-    told = f"restart: {policy}{f':{settings.restart_max}' if settings.restart_max else ''}"
+    reported = f"restart: {policy}{f':{settings.restart_max}' if settings.restart_max else ''}"
     bounded = policy == "no" or (policy == "on-failure" and 1 <= settings.restart_max <= _MOST_RETRIES)
-    return verdict([] if bounded else [f"{told} has no bound of 1 to {_MOST_RETRIES}"], told, (settings.source, told))
+    return verdict(
+        [] if bounded else [f"{reported} has no bound of 1 to {_MOST_RETRIES}"], reported, (settings.source, reported)
+    )
 
 
 # --- OCH-CTR-25 -----------------------------------------------------------------------------------------------------
 
 
-def health_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def health_declared(settings: Settings, _allowed: Baseline) -> Result:
     """CIS 5.27 and the guide's "health check included": a check that cannot fail is none."""
     if settings.helper:
         return skipped("a helper that serves nobody")
@@ -124,28 +126,28 @@ def health_asked(settings: Settings, _allowed: Baseline) -> Judgement:
         why = "switched off" if kind == "NONE" else "none"
         return failed(f"health check: {why}", (settings.source, f"health check: {why}"))
     faults = []
-    if _ALWAYS.match(line) or _SWALLOWED.search(line) or _CAUGHT.search(line):
+    if _ALWAYS.match(line) or _CONTINUED.search(line) or _CAUGHT.search(line):
         faults.append("the health check passes whatever the answer is")
     if not _ASKS.search(line):
         faults.append("the health check asks no address of the gateway")
     # Its words may hold a token.
-    told = (settings.source, f"health check: {kind} {posixpath.basename(line.split()[0])} …")
-    return verdict(faults, "the health check asks the gateway", told)
+    reported = (settings.source, f"health check: {kind} {posixpath.basename(line.split()[0])} …")
+    return verdict(faults, "the health check asks the gateway", reported)
 
 
 # --- OCH-CTR-26 -----------------------------------------------------------------------------------------------------
 
 
-def oom_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def oom_declared(settings: Settings, _allowed: Baseline) -> Result:
     """Guard of the host: a container that eats its memory is what the kernel ends first."""
     faults = ["the OOM killer is off"] if settings.oom_kill_disable else []
     if settings.oom_score_adj < 0:
         faults.append(f"oom_score_adj is {settings.oom_score_adj}")
-    told = f"OOM killer {'off' if settings.oom_kill_disable else 'on'}, oom_score_adj {settings.oom_score_adj}"
-    return verdict(faults, told, (settings.source, told))
+    reported = f"OOM killer {'off' if settings.oom_kill_disable else 'on'}, oom_score_adj {settings.oom_score_adj}"
+    return verdict(faults, reported, (settings.source, reported))
 
 
-def oom_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def oom_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     """``/proc/PID/oom_score_adj`` of every process (proc_pid_oom_score_adj(5))."""
     spared = [process for process in kernel.processes if process.oom_score_adj < 0]
     faults = [f"process {process.pid} ({process.command}) has {process.oom_score_adj}" for process in spared]
@@ -156,16 +158,16 @@ def oom_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
 # --- OCH-CTR-29 -----------------------------------------------------------------------------------------------------
 
 
-def init_in_force(kernel: Kernel, _allowed: Baseline) -> Judgement:
+def init_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     """Guide "dumb-init for proper signal handling": PID 1 hands on signals and reaps children."""
     main = next((process for process in kernel.processes if process.pid == kernel.main_pid), None)
     if main is None:
-        return unproven("the container's first process is not there any more")
+        return inconclusive("the container's first process is not there any more")
     program = posixpath.basename(main.argv[0]) if main.argv else ""
-    told = (f"/proc/{main.pid}/comm", main.command)
+    reported = (f"/proc/{main.pid}/comm", main.command)
     if {main.command, program} & _INITS:
-        return passed(f"{main.command} is the first process", told)
-    return failed(f"{main.command} is the first process", told)
+        return passed(f"{main.command} is the first process", reported)
+    return failed(f"{main.command} is the first process", reported)
 
 
 RULES: tuple[Rule, ...] = (
@@ -178,8 +180,8 @@ RULES: tuple[Rule, ...] = (
         "set `mem_limit: 2g`, `memswap_limit: 2g` in the service",
         (*cis("5.11"), *owasp(7)),
         ("kernel",),
-        memory_in_force,
-        memory_asked,
+        memory_effective,
+        memory_declared,
     ),
     Rule(
         "OCH-CTR-21",
@@ -190,8 +192,8 @@ RULES: tuple[Rule, ...] = (
         'set `cpus: "2"` in the service',
         (*cis("5.12"), *owasp(7)),
         ("kernel",),
-        cpu_in_force,
-        cpu_asked,
+        cpu_effective,
+        cpu_declared,
     ),
     Rule(
         "OCH-CTR-22",
@@ -202,8 +204,8 @@ RULES: tuple[Rule, ...] = (
         "set `pids_limit: 512` in the service",
         (*cis("5.29"), *owasp(7)),
         ("kernel",),
-        pids_in_force,
-        pids_asked,
+        pids_effective,
+        pids_declared,
     ),
     Rule(
         "OCH-CTR-23",
@@ -213,7 +215,7 @@ RULES: tuple[Rule, ...] = (
         f"on-failure with 1 to {_MOST_RETRIES} retries, or no restart by Docker",
         "set `restart: on-failure:5` in the service",
         cis("5.15"),
-        asked=restart_asked,
+        declared=restart_declared,
     ),
     Rule(
         "OCH-CTR-25",
@@ -225,7 +227,7 @@ RULES: tuple[Rule, ...] = (
         "\"fetch('http://127.0.0.1:18789/healthz').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))\"], "
         "interval: 10s, timeout: 10s, retries: 3, start_period: 120s}` in the service",
         (*guide("health check included"), *cis("5.27")),
-        asked=health_asked,
+        declared=health_declared,
     ),
     Rule(
         "OCH-CTR-26",
@@ -236,8 +238,8 @@ RULES: tuple[Rule, ...] = (
         "remove `oom_kill_disable`, `oom_score_adj` from the service",
         ("man 5 proc_pid_oom_score_adj",),
         ("kernel",),
-        oom_in_force,
-        oom_asked,
+        oom_effective,
+        oom_declared,
     ),
     Rule(
         "OCH-CTR-29",
@@ -248,7 +250,7 @@ RULES: tuple[Rule, ...] = (
         f"set `init: true` in the service; {RECREATE}",
         guide("dumb-init for proper signal handling"),
         ("kernel",),
-        init_in_force,
+        init_effective,
     ),
     Rule(
         "OCH-CTR-91",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Rules about the gateway's token, other secrets, and the files that decide over the container.
 
-No value is ever named: what a judgement says are names of variables and options, paths, and classes of strength.
+No value is ever named: what a result reports are names of variables and options, paths, and classes of strength.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.files
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.secrets import SecretFacts
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
     RECREATE,
-    Judgement,
+    Result,
     Rule,
     failed,
     guide,
+    inconclusive,
     owasp,
     passed,
     skipped,
-    unproven,
     verdict,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.patterns import in_arguments, in_environment
@@ -41,34 +41,38 @@ def _some(names: Iterable[str]) -> str:
 # --- the gateway's credential -------------------------------------------------------------------------------------
 
 
-def judge_strength(facts: SecretFacts, _allowed: Baseline) -> Judgement:
+def check_strength(facts: SecretFacts, _allowed: Baseline) -> Result:
     """A strong token guards the gateway: OpenClaw itself takes any text, ``change-me`` included."""
     found = facts.credential
     if found:
-        seen = (found.origin, f"{found.kind}, {found.strength}")
-        return verdict([] if found.strong else [f"{found.kind} is {found.strength}"], found.strength, seen)
+        observed = (found.origin, f"{found.kind}, {found.strength}")
+        return verdict([] if found.strong else [f"{found.kind} is {found.strength}"], found.strength, observed)
     evidence = ("gateway.auth.mode", facts.mode or "not known")
     if facts.trouble:
-        return unproven(facts.trouble, evidence)
+        return inconclusive(facts.trouble, evidence)
     if facts.mode == "trusted-proxy":
-        return skipped("a trusted proxy says who somebody is, there is no token to judge", evidence)
+        return skipped("a trusted proxy authenticates users, there is no token to check", evidence)
     if facts.mode not in ("token", "password"):
         return failed(f"authentication is {facts.mode!r}", evidence)
     return failed(f"no {facts.mode} in configuration, environment or command line", evidence)
 
 
-def judge_spread(facts: SecretFacts, _allowed: Baseline) -> Judgement:
-    """Whoever may look at one of these has the gateway: its credential is in its own file and nowhere else."""
+def check_spread(facts: SecretFacts, _allowed: Baseline) -> Result:
+    """The process that may look at one of these has the gateway: its credential is in its own file and nowhere else."""
     found = facts.credential
     if not found:
-        return unproven(facts.trouble) if facts.trouble else skipped("the gateway has no token that could be elsewhere")
+        return (
+            inconclusive(facts.trouble)
+            if facts.trouble
+            else skipped("the gateway has no token that could be elsewhere")
+        )
     evidence = [(surface, f"holds the gateway's {found.kind}") for surface in facts.surfaces[:_MANY]]
     if facts.surfaces:
         return failed(f"the {found.kind} is in {_some(facts.surfaces)}", *evidence)
     if not facts.searched:
-        return unproven(f"the {found.kind} is too short to be searched for", (found.origin, found.strength))
+        return inconclusive(f"the {found.kind} is too short to be searched for", (found.origin, found.strength))
     if "log" not in facts.searched:
-        return unproven("the log could not be read", ("searched", ", ".join(facts.searched)))
+        return inconclusive("the log could not be read", ("searched", ", ".join(facts.searched)))
     return passed(f"only in {found.origin}", ("searched without a find", ", ".join(facts.searched)))
 
 
@@ -82,7 +86,7 @@ def _of_settings(settings: Settings) -> tuple[list[str], list[tuple[str, str]]]:
     return names, [(settings.source, f"{name}: set") for name in names[:_MANY]]
 
 
-def ask_environment(settings: Settings, _allowed: Baseline) -> Judgement:
+def ask_environment(settings: Settings, _allowed: Baseline) -> Result:
     """A definition hands no secret over in variables or labels: ``docker inspect`` shows both."""
     names, evidence = _of_settings(settings)
     faults = [f"a secret in {_some(names)}"] if names else []
@@ -90,12 +94,12 @@ def ask_environment(settings: Settings, _allowed: Baseline) -> Judgement:
     return verdict(faults, count, *(evidence or [(settings.source, count)]))
 
 
-def judge_environment(facts: SecretFacts, _allowed: Baseline) -> Judgement:
+def check_environment(facts: SecretFacts, _allowed: Baseline) -> Result:
     """No process has a secret in its environment: children inherit it, crash reports and logs show it."""
     return _of_processes(facts, "environ", "in its environment", facts.environment)
 
 
-def ask_arguments(settings: Settings, _allowed: Baseline) -> Judgement:
+def ask_arguments(settings: Settings, _allowed: Baseline) -> Result:
     """A definition puts no secret on a command line."""
     lines = {
         "entrypoint and command": (*settings.entrypoint, *settings.command),
@@ -108,15 +112,15 @@ def ask_arguments(settings: Settings, _allowed: Baseline) -> Judgement:
     )
 
 
-def judge_arguments(facts: SecretFacts, _allowed: Baseline) -> Judgement:
+def check_arguments(facts: SecretFacts, _allowed: Baseline) -> Result:
     """No process has a secret on its command line: every user of the host reads it with ps(1)."""
     return _of_processes(facts, "cmdline", "on its command line", facts.arguments)
 
 
-def _of_processes(facts: SecretFacts, file: str, where: str, found: tuple[tuple[str, str], ...]) -> Judgement:
-    """Judge what was found in one file of every process."""
+def _of_processes(facts: SecretFacts, file: str, where: str, found: tuple[tuple[str, str], ...]) -> Result:
+    """Check what was found in one file of every process."""
     if not facts.processes:
-        return unproven("the container has no process to look at")
+        return inconclusive("the container has no process to look at")
     if found:
         evidence = [(path, f"{name}: has a value") for path, name in found[:_MANY]]
         return failed(f"a secret in {_some(f'{name} ({path})' for path, name in found)}", *evidence)
@@ -127,7 +131,7 @@ def _of_processes(facts: SecretFacts, file: str, where: str, found: tuple[tuple[
 
 
 def _on_the_way(place: Place, owners: Collection[int]) -> list[str]:
-    """Directories in which somebody else could exchange what lies there."""
+    """Directories in which another user could exchange what lies there."""
     return [
         f"{folder.path} can be changed by others (owner {folder.uid}, mode {folder.mode:04o})"
         for folder in place.folders
@@ -140,11 +144,11 @@ def _seen(places: Iterable[Place]) -> list[tuple[str, str]]:
 
 
 def _read_by_others(place: Place, gid: int) -> bool:
-    """Tell whether an account of the host beside owner and container can read it."""
+    """Return whether an account of the host beside owner and container can read it."""
     return bool((place.mode & 0o004 and not place.sealed) or (place.mode & 0o040 and place.gid not in (0, gid)))
 
 
-def judge_secret_files(files: FileFacts, _allowed: Baseline) -> Judgement:
+def check_secret_files(files: FileFacts, _allowed: Baseline) -> Result:
     """Secret files are what OpenClaw's file provider accepts, and nobody else can exchange them."""
     if not files.secrets:
         return skipped("no file holds a secret: nothing below /run/secrets, no file provider in the configuration")
@@ -166,12 +170,12 @@ def judge_secret_files(files: FileFacts, _allowed: Baseline) -> Judgement:
             faults += _on_the_way(place, (0,))
     evidence = _seen(files.secrets)
     if not faults and (troubles or files.uid < 0):
-        return unproven("; ".join(troubles) or "the container's uid is not known", *evidence)
+        return inconclusive("; ".join(troubles) or "the container's uid is not known", *evidence)
     return verdict(faults, _some(f"{place.path} {place.mode:04o}" for place in files.secrets), *evidence)
 
 
 def _writable(place: Place, uid: int, gid: int, source: str) -> bool:
-    """Tell whether the container's user can write a file or exchange it within its mount."""
+    """Return whether the container's user can write a file or exchange it within its mount."""
     if place.read_only:
         return False
     folders = [
@@ -184,11 +188,11 @@ def _writable(place: Place, uid: int, gid: int, source: str) -> bool:
     )
 
 
-def judge_config(files: FileFacts, secrets: SecretFacts, _allowed: Baseline) -> Judgement:
+def check_config(files: FileFacts, secrets: SecretFacts, _allowed: Baseline) -> Result:
     """An agent that can write the configuration can switch off what guards the gateway."""
     place = files.config
     if place is None:
-        return unproven("the configuration was not found")
+        return inconclusive("the configuration was not found")
     evidence = [*_seen([place]), (place.path, "mounted read-only" if place.read_only else "not mounted read-only")]
     faults: list[str] = []
     if place.link or place.kind not in ("file", ""):
@@ -204,30 +208,30 @@ def judge_config(files: FileFacts, secrets: SecretFacts, _allowed: Baseline) -> 
         evidence.append((place.path, f"literal: {_some(secrets.literals)}"))
     if not faults:
         if files.uid < 0 and not place.read_only:
-            return unproven("the container's uid is not known", *evidence)
+            return inconclusive("the container's uid is not known", *evidence)
         if place.trouble:
-            return unproven(f"{place.target or place.path}: {place.trouble}", *evidence)
+            return inconclusive(f"{place.target or place.path}: {place.trouble}", *evidence)
         if not place.kind:
             return skipped("there is no configuration, and the service cannot make one", *evidence)
         if files.configuration is None:
-            return unproven(f"{place.path} could not be understood", *evidence)
+            return inconclusive(f"{place.path} could not be understood", *evidence)
     return verdict(faults, f"{place.path}: {place.shown()}, read-only for the service", *evidence)
 
 
-def judge_state(files: FileFacts, _allowed: Baseline) -> Judgement:
+def check_state(files: FileFacts, _allowed: Baseline) -> Result:
     """The state directory holds every credential of the agent: it is the container's user's alone."""
     place = files.state
     if place is None:
-        return unproven("the state directory was not found")
+        return inconclusive("the state directory was not found")
     evidence = _seen([place])
     if place.link:
         return failed(f"{place.link} is a link", *evidence)
     if place.trouble:
-        return unproven(f"{place.target or place.path}: {place.trouble}", *evidence)
+        return inconclusive(f"{place.target or place.path}: {place.trouble}", *evidence)
     if place.kind != "directory":
         return failed(f"{place.path} is {place.kind or 'not there'}", *evidence)
     if files.uid < 0:
-        return unproven("the container's uid is not known", *evidence)
+        return inconclusive("the container's uid is not known", *evidence)
     faults = []
     if place.uid != files.uid:
         faults.append(f"{place.path} is owned by uid {place.uid}, not by the container's {files.uid}")
@@ -236,15 +240,15 @@ def judge_state(files: FileFacts, _allowed: Baseline) -> Judgement:
         faults.append(f"{place.path} is open to others (mode {place.mode:04o})")
     if not place.inside:
         faults += _on_the_way(place, (0, files.uid))
-    if files.strangers:
-        faults.append("owned by others: " + _some(f"{name} (uid {uid})" for name, uid in files.strangers))
-    evidence.append((place.path, f"{files.entries} entries, {len(files.strangers)} of them owned by others"))
+    if files.foreign_ones:
+        faults.append("owned by others: " + _some(f"{name} (uid {uid})" for name, uid in files.foreign_ones))
+    evidence.append((place.path, f"{files.entries} entries, {len(files.foreign_ones)} of them owned by others"))
     where = " (in the container itself: it is lost with it)" if place.inside else ""
     return verdict(faults, f"{place.path}: owner {place.uid}, mode {place.mode:04o}{where}", *evidence)
 
 
-def judge_compose(files: FileFacts, _allowed: Baseline) -> Judgement:
-    """Whoever writes the compose file decides what runs as root's container at the next start."""
+def check_compose(files: FileFacts, _allowed: Baseline) -> Result:
+    """The process that writes the compose file decides what runs as root's container at the next start."""
     if not files.compose:
         return skipped("not made by docker compose: no label names a compose file")
     places = (*files.compose, *(place for place in files.dotenv if not place.target))
@@ -266,7 +270,7 @@ def judge_compose(files: FileFacts, _allowed: Baseline) -> Judgement:
     faults = list(dict.fromkeys(faults))
     evidence = _seen(places)
     if unknown and not faults:
-        return unproven("; ".join(unknown), *evidence)
+        return inconclusive("; ".join(unknown), *evidence)
     return verdict(faults, f"{_some(place.path for place in places)}: only root can write", *evidence)
 
 
@@ -281,7 +285,7 @@ RULES: tuple[Rule, ...] = (
         f"token's file; {RECREATE}",
         refs=(*guide("Network Binding", "Security Checklist, item 4"), "OpenClaw docs, gateway/security"),
         needs=("secrets",),
-        in_force=judge_strength,
+        effective=check_strength,
     ),
     Rule(
         id="OCH-SEC-02",
@@ -292,8 +296,8 @@ RULES: tuple[Rule, ...] = (
         remediation="remove each variable that is named from `environment` and `env_file` of the service",
         refs=(*owasp(12), "proc_pid_environ(5)"),
         needs=("secrets",),
-        in_force=judge_environment,
-        asked=ask_environment,
+        effective=check_environment,
+        declared=ask_environment,
     ),
     Rule(
         id="OCH-SEC-03",
@@ -304,8 +308,8 @@ RULES: tuple[Rule, ...] = (
         remediation="remove each option that is named, with its value, from `command` of the service",
         refs=(*owasp(12), "proc_pid_cmdline(5)", "OpenClaw documentation, cli/gateway"),
         needs=("secrets",),
-        in_force=judge_arguments,
-        asked=ask_arguments,
+        effective=check_arguments,
+        declared=ask_arguments,
     ),
     Rule(
         id="OCH-SEC-04",
@@ -320,7 +324,7 @@ RULES: tuple[Rule, ...] = (
         '`find "$(stat -c %m PATH)" -xdev -samefile PATH ! -path PATH -delete` for a file with a second name',
         refs=(*owasp(12), "OpenClaw documentation, gateway/secrets/secretref-contract"),
         needs=("files",),
-        in_force=judge_secret_files,
+        effective=check_secret_files,
     ),
     Rule(
         id="OCH-SEC-05",
@@ -334,7 +338,7 @@ RULES: tuple[Rule, ...] = (
         "secret's file there; run `docker restart CONTAINER`",
         refs=("OpenClaw docs, gateway/security", *owasp(8, 12)),
         needs=("files", "secrets"),
-        in_force=judge_config,
+        effective=check_config,
     ),
     Rule(
         id="OCH-SEC-06",
@@ -347,7 +351,7 @@ RULES: tuple[Rule, ...] = (
         "PATH` for each directory above it that is named",
         refs=(*guide("Security Checklist, item 5", "Permission Denied Errors"), "OpenClaw docs, gateway/security"),
         needs=("files",),
-        in_force=judge_state,
+        effective=check_state,
     ),
     Rule(
         id="OCH-SEC-07",
@@ -358,7 +362,7 @@ RULES: tuple[Rule, ...] = (
         remediation="run `chown root:root PATH`, `chmod go-w PATH` for each file and directory that is named",
         refs=(*guide("Using Hardened Docker Compose"), "Docker Engine security: attack surface"),
         needs=("files",),
-        in_force=judge_compose,
+        effective=check_compose,
     ),
     Rule(
         id="OCH-SEC-08",
@@ -370,6 +374,6 @@ RULES: tuple[Rule, ...] = (
         f"token's file (others may have read this one); {RECREATE}",
         refs=owasp(12),
         needs=("secrets",),
-        in_force=judge_spread,
+        effective=check_spread,
     ),
 )

@@ -12,50 +12,50 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.basel
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.units import EXEC, SANDBOX, UnitFacts, Units
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.path_trace import Entry, faults_of
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
-    Judgement,
+    Result,
     Rule,
     failed,
     guide,
+    inconclusive,
     passed,
     skipped,
-    unproven,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import systemd_checks as hardening
 
-Found = tuple[list[str], list[tuple[str, str]]]
+Observed = tuple[list[str], list[tuple[str, str]]]
 
 # A timer runs by its accuracy (a minute by default), on a busy host a little later.
 GRACE_SECONDS = 300
 _STARTED_BY_SECONDS = 120
 
 
-# --- the frame of each judge --------------------------------------------------------------------------------------
+# --- the frame of each check --------------------------------------------------------------------------------------
 
 
 def _each(
-    units: Units, allowed: Baseline, judge: Callable[[UnitFacts], Found], good: str, kinds: Collection[str] = ()
-) -> Judgement:
-    """Judge each expected unit that exists; one that does not exist proves nothing."""
+    units: Units, allowed: Baseline, check: Callable[[UnitFacts], Observed], good: str, kinds: Collection[str] = ()
+) -> Result:
+    """Check each expected unit that exists; one that does not exist proves nothing."""
     if not allowed.units:
         return skipped("no units are expected here")
     faults: list[str] = []
     evidence: list[tuple[str, str]] = []
     missing = []
-    judged = 0
+    checked = 0
     for name, _limit in allowed.units:
         unit = units.units.get(name)
         if unit is None or not unit.loaded:
             missing.append(name)
         elif not kinds or unit.kind in kinds:
-            found, seen = judge(unit)
-            judged += 1
+            found, observed = check(unit)
+            checked += 1
             faults += [f"{name}: {', '.join(found)}"] if found else []
-            evidence += seen
+            evidence += observed
     if faults:
         return failed("; ".join(faults), *evidence)
     if missing:
-        return unproven(f"not loaded: {', '.join(missing)}", *evidence)
-    return passed(good, *evidence) if judged else skipped("none of the expected units is a service")
+        return inconclusive(f"not loaded: {', '.join(missing)}", *evidence)
+    return passed(good, *evidence) if checked else skipped("none of the expected units is a service")
 
 
 def _seen(unit: UnitFacts, *names: str) -> tuple[str, str]:
@@ -69,7 +69,7 @@ def _moment(unix: float) -> str:
 # --- OCH-SYS-01, 02: they are there and work ----------------------------------------------------------------------
 
 
-def _active(units: Units, allowed: Baseline) -> Judgement:
+def _active(units: Units, allowed: Baseline) -> Result:
     if not allowed.units:
         return skipped("no units are expected here")
     faults: list[str] = []
@@ -77,7 +77,7 @@ def _active(units: Units, allowed: Baseline) -> Judgement:
     for name, _limit in allowed.units:
         unit = units.units.get(name)
         if unit is None:
-            return unproven(f"nobody looked at {name}")
+            return inconclusive(f"nobody looked at {name}")
         evidence.append(_seen(unit, "LoadState", "ActiveState", "SubState", "UnitFileState"))
         found = _activity(unit)
         faults += [f"{name}: {', '.join(found)}"] if found else []
@@ -99,7 +99,7 @@ def _activity(unit: UnitFacts) -> list[str]:
         faults.append("nothing starts it: no [Install], and no timer or unit that wants it")
     active, sub = unit.get("ActiveState"), unit.get("SubState")
     if unit.oneshot and unit.get("RemainAfterExit") != "yes":
-        # What an older version of it did says nothing about this one.
+        # What an older version of it did is no evidence about this one.
         if active == "failed" and not unit.outdated:
             faults.append("failed")
     elif active != "active" or (unit.kind == "service" and not unit.oneshot and sub != "running"):
@@ -117,13 +117,13 @@ def _installs(unit: UnitFacts) -> bool:
     )
 
 
-def _last_run(units: Units, allowed: Baseline) -> Judgement:
+def _last_run(units: Units, allowed: Baseline) -> Result:
     waiting: list[str] = []
 
-    def judge(unit: UnitFacts) -> Found:
-        seen = [_seen(unit, "Result", "ExecMainStatus", "ExecMainStartTimestamp")]
+    def check(unit: UnitFacts) -> Observed:
+        observed = [_seen(unit, "Result", "ExecMainStatus", "ExecMainStartTimestamp")]
         timers = [units.units[name] for name in unit.words("TriggeredBy") if name in units.units]
-        seen += [_seen(timer, "LastTriggerUSec", "NextElapseUSecRealtime") for timer in timers]
+        observed += [_seen(timer, "LastTriggerUSec", "NextElapseUSecRealtime") for timer in timers]
         result, status = unit.get("Result"), unit.get("ExecMainStatus")
         started = unit.time("ExecMainStartTimestamp")
         if result not in ("success", "") or unit.get("ActiveState") == "failed":
@@ -131,8 +131,8 @@ def _last_run(units: Units, allowed: Baseline) -> Judgement:
             if unit.outdated:
                 changed = _moment(unit.changed)
                 waiting.append(f"{unit.name} has not run since it was changed at {changed} ({when} failed before)")
-                return [], seen
-            return [f"{when} ended with {result} (exit status {status})"], seen
+                return [], observed
+            return [f"{when} ended with {result} (exit status {status})"], observed
         faults = [fault for timer in timers for fault in _overdue(timer, units.now)]
         if unit.oneshot and unit.get("ActiveState") != "activating":
             faults += [
@@ -143,9 +143,9 @@ def _last_run(units: Units, allowed: Baseline) -> Judgement:
             if not started and not faults:
                 due = min((timer.time("NextElapseUSecRealtime") for timer in timers), default=0.0)
                 waiting.append(f"{unit.name} has not run yet" + (f", due {_moment(due)}" if due else ""))
-        return faults, seen
+        return faults, observed
 
-    found = _each(units, allowed, judge, "the last run of each service succeeded", ("service",))
+    found = _each(units, allowed, check, "the last run of each service succeeded", ("service",))
     return skipped("; ".join(waiting), *found.evidence) if waiting and found.status == "pass" else found
 
 
@@ -178,31 +178,31 @@ def _causes(unit: UnitFacts, units: Units) -> list[tuple[str, float]]:
 # --- OCH-SYS-03: exposure -----------------------------------------------------------------------------------------
 
 
-def _exposure(units: Units, allowed: Baseline) -> Judgement:
+def _exposure(units: Units, allowed: Baseline) -> Result:
     limits = dict(allowed.units)
     if units.exposure_fault:
-        return unproven(units.exposure_fault)
+        return inconclusive(units.exposure_fault)
 
-    def judge(unit: UnitFacts) -> Found:
+    def check(unit: UnitFacts) -> Observed:
         if unit.exposure is None:
             return ["no exposure was measured"], []
-        seen = [("systemd-analyze security", f"{unit.name}: {unit.exposure} (limit {limits[unit.name]})")]
+        observed = [("systemd-analyze security", f"{unit.name}: {unit.exposure} (limit {limits[unit.name]})")]
         if unit.exposure > limits[unit.name]:
-            return [f"exposure {unit.exposure}, limit {limits[unit.name]}"], seen
-        return [], seen
+            return [f"exposure {unit.exposure}, limit {limits[unit.name]}"], observed
+        return [], observed
 
-    return _each(units, allowed, judge, "the exposure of each service is within its limit", ("service",))
+    return _each(units, allowed, check, "the exposure of each service is within its limit", ("service",))
 
 
 # --- OCH-SYS-04: every directive was taken ------------------------------------------------------------------------
 
 
-def _taken(units: Units, allowed: Baseline) -> Judgement:
-    def judge(unit: UnitFacts) -> Found:
-        faults = [f"systemd says: {line}" for line in unit.complaints]
+def _taken(units: Units, allowed: Baseline) -> Result:
+    def check(unit: UnitFacts) -> Observed:
+        faults = [f"systemd reports: {line}" for line in unit.complaints]
         for file in unit.files:
             faults += [f"{file.path} could not be read ({file.fault})"] if file.fault else []
-            faults += [fault for found in file.directives for fault in hardening.swallowed(file.path, found)]
+            faults += [fault for found in file.directives for fault in hardening.continued(file.path, found)]
         if unit.kind == "service":
             faults += hardening.lost(unit) + hardening.below_minimum(unit)
             faults += hardening.unlimited(unit) if hardening.sees(unit) else []
@@ -215,14 +215,14 @@ def _taken(units: Units, allowed: Baseline) -> Judgement:
             else ("systemd-analyze verify", f"nothing about {unit.name}")
         ]
 
-    return _each(units, allowed, judge, "systemd says nothing about the units, and every directive is in force")
+    return _each(units, allowed, check, "systemd has no complaint about the units, and every directive is in force")
 
 
 # --- OCH-SYS-05, 06, 07: nothing beside it ------------------------------------------------------------------------
 
 
-def _no_drop_in(units: Units, allowed: Baseline) -> Judgement:
-    def judge(unit: UnitFacts) -> Found:
+def _no_drop_in(units: Units, allowed: Baseline) -> Result:
+    def check(unit: UnitFacts) -> Observed:
         faults = []
         for file in unit.drop_ins:
             keys = list(dict.fromkeys(found.key for found in file.directives))
@@ -232,11 +232,11 @@ def _no_drop_in(units: Units, allowed: Baseline) -> Judgement:
                 faults.append(f"{file.path} sets {', '.join(keys) or file.fault or 'nothing'}")
         return faults, [_seen(unit, "DropInPaths")]
 
-    return _each(units, allowed, judge, "the units have no drop-ins")
+    return _each(units, allowed, check, "the units have no drop-ins")
 
 
-def _files(units: Units, allowed: Baseline) -> Judgement:
-    def judge(unit: UnitFacts) -> Found:
+def _files(units: Units, allowed: Baseline) -> Result:
+    def check(unit: UnitFacts) -> Observed:
         faults = []
         for file in unit.files:
             faults += [f"{found.path} is a link" for found in file.way if _leads_to(found, file.path)]
@@ -249,11 +249,11 @@ def _files(units: Units, allowed: Baseline) -> Judgement:
         ways = [*((file.path, file.way) for file in unit.files), *unit.uses.items()]
         return list(dict.fromkeys(faults)), [(f"lstat {path}", _owner(way[-1])) for path, way in ways]
 
-    return _each(units, allowed, judge, "unit files, programs and environment files are root's alone")
+    return _each(units, allowed, check, "unit files, programs and environment files are root's alone")
 
 
 def _leads_to(found: Entry, path: str) -> bool:
-    """Say whether it is the file itself that is a link; distributions have links among the folders (/lib)."""
+    """Return whether it is the file itself that is a link; distributions have links among the folders (/lib)."""
     return found.kind == "link" and posixpath.basename(found.path) == posixpath.basename(path)
 
 
@@ -261,11 +261,11 @@ def _owner(found: Entry) -> str:
     return f"{found.kind} {found.uid}:{found.gid} {found.mode:04o}" if found.there else found.kind
 
 
-def _running(units: Units, allowed: Baseline) -> Judgement:
+def _running(units: Units, allowed: Baseline) -> Result:
     unread: list[str] = []
 
-    def judge(unit: UnitFacts) -> Found:
-        seen = [_seen(unit, "NeedDaemonReload", "MainPID")]
+    def check(unit: UnitFacts) -> Observed:
+        observed = [_seen(unit, "NeedDaemonReload", "MainPID")]
         faults = []
         if unit.get("NeedDaemonReload") != "no":
             faults.append("its files were changed since systemd read them (systemctl daemon-reload)")
@@ -273,27 +273,27 @@ def _running(units: Units, allowed: Baseline) -> Judgement:
         if process:
             text = f"Uid: {process.uids[0]}, NoNewPrivs: {int(process.no_new_privileges)}, "
             text += f"CapBnd: {process.bounding:016x}, Seccomp: {process.seccomp}"
-            seen.append((f"/proc/{process.pid}/status", text))
+            observed.append((f"/proc/{process.pid}/status", text))
             faults += [f"process {process.pid} {fault}" for fault in hardening.differences(unit, process)]
         if unit.unread:
             unread.append(f"{unit.name}: process {unit.get('MainPID')} could not be read")
-        return faults, seen
+        return faults, observed
 
     good = "systemd has read what is on the disk, and what runs is confined accordingly"
-    found = _each(units, allowed, judge, good)
-    return unproven("; ".join(unread), *found.evidence) if unread and found.status == "pass" else found
+    found = _each(units, allowed, check, good)
+    return inconclusive("; ".join(unread), *found.evidence) if unread and found.status == "pass" else found
 
 
-def _separated(units: Units, allowed: Baseline) -> Judgement:
-    def judge(unit: UnitFacts) -> Found:
+def _separated(units: Units, allowed: Baseline) -> Result:
+    def check(unit: UnitFacts) -> Observed:
         sees = hardening.sees(unit)
         if not sees:
             return [], []
         offline = unit.get("PrivateNetwork") == "yes"
-        seen = [_seen(unit, "PrivateNetwork"), (f"systemctl show {unit.name}", f"sees {', '.join(sees)}")]
-        return ([] if offline else [f"sees {', '.join(sees)} and has the network"]), seen
+        observed = [_seen(unit, "PrivateNetwork"), (f"systemctl show {unit.name}", f"sees {', '.join(sees)}")]
+        return ([] if offline else [f"sees {', '.join(sees)} and has the network"]), observed
 
-    return _each(units, allowed, judge, "no unit has both OpenClaw's credentials and the network", ("service",))
+    return _each(units, allowed, check, "no unit has both OpenClaw's credentials and the network", ("service",))
 
 
 RULES: tuple[Rule, ...] = (
@@ -306,7 +306,7 @@ RULES: tuple[Rule, ...] = (
         remediation="run `systemctl enable --now UNIT`",
         refs=(*guide("Using Hardened Systemd Service", "Security Checklist, item 8"), "systemctl(1)"),
         needs=("units",),
-        in_force=_active,
+        effective=_active,
     ),
     Rule(
         id="OCH-SYS-02",
@@ -318,7 +318,7 @@ RULES: tuple[Rule, ...] = (
         "`systemctl start UNIT` when it is fixed",
         refs=(*guide("Step 2: Verify Functionality"), "systemd.service(5), systemd.timer(5)"),
         needs=("units",),
-        in_force=_last_run,
+        effective=_last_run,
     ),
     Rule(
         id="OCH-SYS-03",
@@ -329,7 +329,7 @@ RULES: tuple[Rule, ...] = (
         remediation="",
         refs=(*guide("Systemd Security Hardening"), "systemd-analyze(1), security"),
         needs=("units",),
-        in_force=_exposure,
+        effective=_exposure,
     ),
     Rule(
         id="OCH-SYS-04",
@@ -340,7 +340,7 @@ RULES: tuple[Rule, ...] = (
         remediation=(""),
         refs=(*guide("openclaw-auth-monitor.service.hardened"), "systemd.syntax(7), systemd.exec(5)"),
         needs=("units",),
-        in_force=_taken,
+        effective=_taken,
     ),
     Rule(
         id="OCH-SYS-05",
@@ -351,7 +351,7 @@ RULES: tuple[Rule, ...] = (
         remediation="run `rm PATH` for each drop-in that is named; run `systemctl daemon-reload`",
         refs=(*guide("Security Checklist, item 8"), "systemd.unit(5)"),
         needs=("units",),
-        in_force=_no_drop_in,
+        effective=_no_drop_in,
     ),
     Rule(
         id="OCH-SYS-06",
@@ -362,7 +362,7 @@ RULES: tuple[Rule, ...] = (
         remediation="run `chown root:root PATH`, `chmod go-w PATH` for each file and directory that is named",
         refs=(*guide("Security Checklist, item 8"), "systemd.unit(5)"),
         needs=("units",),
-        in_force=_files,
+        effective=_files,
     ),
     Rule(
         id="OCH-SYS-07",
@@ -373,7 +373,7 @@ RULES: tuple[Rule, ...] = (
         remediation="run `systemctl daemon-reload`, `systemctl restart UNIT`",
         refs=("systemd.exec(5)", "proc_pid_status(5)"),
         needs=("units",),
-        in_force=_running,
+        effective=_running,
     ),
     Rule(
         id="OCH-SYS-08",
@@ -384,6 +384,6 @@ RULES: tuple[Rule, ...] = (
         remediation="",
         refs=(*guide("Systemd Security Hardening"), "systemd.exec(5)"),
         needs=("units",),
-        in_force=_separated,
+        effective=_separated,
     ),
 )

@@ -41,9 +41,9 @@ _SPANS = {
 _DIRECTIVE = re.compile(r"\[|[A-Z][A-Za-z]*[a-z][A-Za-z]*\s*=")
 
 
-def swallowed(path: str, found: Directive) -> list[str]:
-    """Say what a backslash took away; a long command on several lines is none of that."""
-    lost = [line for line in found.swallowed if not line or _DIRECTIVE.match(line)]
+def continued(path: str, found: Directive) -> list[str]:
+    """Return what a backslash took away; a long command on several lines is none of that."""
+    lost = [line for line in found.continued if not line or _DIRECTIVE.match(line)]
     return [
         f"the value of {found.key}= in {path} line {found.line} ends in a backslash and swallows "
         f"{line.partition('=')[0].strip() or 'the end of the section'}"
@@ -52,7 +52,7 @@ def swallowed(path: str, found: Directive) -> list[str]:
 
 
 def wanted(unit: UnitFacts) -> dict[str, list[str]]:
-    """The values that the fragment gives to each sandboxing directive; an empty one starts a list anew."""
+    """The values that the fragment gives to each sandboxing directive; an empty one starts a list again."""
     found: dict[str, list[str]] = {}
     for directive in unit.fragment.directives if unit.fragment else ():
         if directive.section == "Service" and directive.key in (*SANDBOX, "TimeoutStartSec"):
@@ -68,18 +68,18 @@ def lost(unit: UnitFacts) -> list[str]:
         name = "TimeoutStartUSec" if key == "TimeoutStartSec" else key
         if name not in unit.properties:
             faults.append(f"{key}= is not known to this systemd")
-        elif not _in_force(key, values, unit.get(name)):
+        elif not _effective(key, values, unit.get(name)):
             faults.append(f"{key}={' '.join(values)} is not in force (in force: {unit.get(name)[:80] or 'nothing'})")
     return faults
 
 
-def _in_force(key: str, values: list[str], effective: str) -> bool:
+def _effective(key: str, values: list[str], effective: str) -> bool:
     last = values[-1]
     words = [word for value in values for word in value.split()]
     if key in _CAPABILITY_SETS:
-        return _capabilities_in_force(values, effective)
+        return _capabilities_effective(values, effective)
     if key in _LISTS:
-        return _list_in_force(key, words, effective)
+        return _list_effective(key, words, effective)
     if "%" in last:
         return bool(effective)
     if key == "TimeoutStartSec":
@@ -95,7 +95,7 @@ def _in_force(key: str, values: list[str], effective: str) -> bool:
         return True
     if last.lower() in _TRUE:
         return effective not in ("no", "")
-    # Several values became more than yes and no in newer versions, whose old property then says yes.
+    # Several values became more than yes and no in newer versions, whose old property then reports yes.
     return (
         effective in (last, "yes")
         if key.startswith(("Private", "ProtectC", "ProtectHostn"))
@@ -141,7 +141,7 @@ def _same(wanted: str, effective: str) -> bool:
     return sorted(wanted.split()) == sorted(effective.split())
 
 
-def _capabilities_in_force(values: list[str], effective: str) -> bool:
+def _capabilities_effective(values: list[str], effective: str) -> bool:
     wanted: set[str] = set()
     for value in values:
         names = set(value.lower().lstrip("~").split())
@@ -152,7 +152,7 @@ def _capabilities_in_force(values: list[str], effective: str) -> bool:
     return set(effective.split()) == wanted
 
 
-def _list_in_force(key: str, words: list[str], effective: str) -> bool:
+def _list_effective(key: str, words: list[str], effective: str) -> bool:
     got = effective.split()
     if not words:
         return True

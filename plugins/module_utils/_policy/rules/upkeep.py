@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Rules about what wears off: the age of image and engine, and the log that somebody has to look at.
+"""Rules about what wears off: the age of image and engine, and the log that another user has to look at.
 
 Sources: the hardening guide (checklist 7, 9, 10), CIS Docker Benchmark v1.6.0, the OWASP Docker Security Cheat Sheet.
 """
@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
     RECREATE,
-    Judgement,
+    Result,
     Rule,
     cis,
     failed,
     guide,
+    inconclusive,
     owasp,
     passed,
     skipped,
-    unproven,
     verdict,
 )
 
@@ -41,7 +41,7 @@ _ELSEWHERE = ("awslogs", "etwlogs", "fluentd", "gcplogs", "gelf", "journald", "l
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 _SIZE = re.compile(r"\s*([1-9]\d*)\s*[kmg]?b?\s*", re.IGNORECASE)
-# How often in a day an event may happen before it is one too many; what is missing here is only told.
+# How often in a day an event may happen before it is one too many; what is missing here is only reported.
 _LIMITS = {
     "lockout": 1,
     "refused login": REFUSALS,
@@ -51,23 +51,23 @@ _LIMITS = {
 }
 
 
-def age_in_force(image: ImageFacts, allowed: Baseline) -> Judgement:
+def age_effective(image: ImageFacts, allowed: Baseline) -> Result:
     """Checklist 9: the base gets security updates, an old image has none of them."""
     times = {f"image {image.id[:19]}": ("Created", image.created)}
     if image.record and image.record.image_id == image.id:
         times[allowed.record] = ("verified", image.record.verified)
         if image.record.base_current:  # a newer look at the base outranks both
             times = {allowed.record: ("base_current", image.record.base_current)}
-    seen = [(where, f"{what} {text or '(no time)'}") for where, (what, text) in times.items()]
+    observed = [(where, f"{what} {text or '(no time)'}") for where, (what, text) in times.items()]
     found = [_seconds(text) for _what, text in times.values()]
     known = [moment for moment in found if moment]
     if len(known) < len(found):
-        return unproven("the image does not say when it was made", *seen)
+        return inconclusive("the image does not say when it was made", *observed)
     days = (image.now - min(known)) / _DAY
     if days < -1:
-        return unproven(f"the image says that it is from the future ({-days:.0f} days)", *seen)
+        return inconclusive(f"the image's date is in the future ({-days:.0f} days)", *observed)
     actual = f"{max(days, 0):.0f} days old, {allowed.image_max_age_days} are allowed"
-    return failed(actual, *seen) if days > allowed.image_max_age_days else passed(actual, *seen)
+    return failed(actual, *observed) if days > allowed.image_max_age_days else passed(actual, *observed)
 
 
 def _seconds(text: str) -> float:
@@ -82,32 +82,32 @@ def _seconds(text: str) -> float:
     return moment.timestamp() if moment.year > 2000 else 0.0
 
 
-def rotation_asked(settings: Settings, _allowed: Baseline) -> Judgement:
+def rotation_declared(settings: Settings, _allowed: Baseline) -> Result:
     """Checklist 10: a log without an end fills the disk, and then everything stops."""
     driver, options = settings.log_driver, settings.log_options
     shown = ", ".join(f"{name}={options[name]}" for name in ("max-size", "max-file") if name in options)
-    seen = (settings.source, f"log driver {driver or '(the default of the daemon)'}{f', {shown}' if shown else ''}")
+    observed = (settings.source, f"log driver {driver or '(the default of the daemon)'}{f', {shown}' if shown else ''}")
     if not driver:
-        return unproven("the definition leaves the log to the daemon, whose own default never rotates", seen)
+        return inconclusive("the definition leaves the log to the daemon, whose own default never rotates", observed)
     if driver == "none":
-        return skipped("there is no log", seen)
+        return skipped("there is no log", observed)
     if driver in _ELSEWHERE:
-        return passed(f"{driver} keeps the log, and has its own limits", seen)
+        return passed(f"{driver} keeps the log, and has its own limits", observed)
     if driver == "local":
         unlimited = "max-size" in options and not _SIZE.fullmatch(options["max-size"])
-        return verdict(["max-size is no limit"] if unlimited else [], "the driver local rotates by itself", seen)
+        return verdict(["max-size is no limit"] if unlimited else [], "the driver local rotates by itself", observed)
     if driver != "json-file":
-        return unproven(f"the log driver {driver} is not known", seen)
+        return inconclusive(f"the log driver {driver} is not known", observed)
     faults = []
     if not _SIZE.fullmatch(options.get("max-size", "")):
         faults.append("max-size is missing" if "max-size" not in options else "max-size is no limit")
     elif not re.fullmatch(r"0*([2-9]|[1-9]\d+)", options.get("max-file", "")):
         faults.append("max-file is missing: rotation throws everything away")
-    return verdict(faults, f"rotates ({shown})", seen)
+    return verdict(faults, f"rotates ({shown})", observed)
 
 
-def events_in_force(log: LogFacts, _allowed: Baseline) -> Judgement:
-    """Checklist 10: somebody has to look at the log; this is where it tells of attacks."""
+def events_effective(log: LogFacts, _allowed: Baseline) -> Result:
+    """Checklist 10: another user has to look at the log; this is where it reports attacks."""
     where = "docker logs"
     if log.unreadable:
         unread = (where, f"log driver {log.driver}: {log.unreadable}")
@@ -116,27 +116,27 @@ def events_in_force(log: LogFacts, _allowed: Baseline) -> Judgement:
         return failed(f"the log cannot be read (log driver {log.driver})", unread)
     reach = f"{'only the last ' if log.cut else ''}{log.lines} lines{f' since {log.since[:19]}Z' if log.since else ''}"
     counts = Counter(event.kind for event in log.events)
-    told = [f"{number} x {kind}" for kind, number in counts.items()]
+    reported = [f"{number} x {kind}" for kind, number in counts.items()]
     faults = [f"{counts[kind]} x {kind}" for kind, limit in _LIMITS.items() if counts[kind] >= limit]
     bad = [event for event in log.events if counts[event.kind] >= _LIMITS.get(event.kind, len(log.events) + 1)]
     # One line of each kind before a second one of any.
     first = list({event.kind: event for event in reversed(bad or log.events)}.values())[::-1]
     lines = [*first, *(event for event in bad if event not in first)][:3]
-    seen = [(where, f"{reach} looked at"), *((where, f"{event.kind}: {event.line}") for event in lines)]
+    observed = [(where, f"{reach} looked at"), *((where, f"{event.kind}: {event.line}") for event in lines)]
     if faults:
-        return failed(f"{', '.join(faults)} in {reach}", *seen)
-    return passed(f"{', '.join(told) or 'no event'} in {reach}", *seen)
+        return failed(f"{', '.join(faults)} in {reach}", *observed)
+    return passed(f"{', '.join(reported) or 'no event'} in {reach}", *observed)
 
 
-def engine_in_force(daemon: Daemon, _allowed: Baseline) -> Judgement:
+def engine_effective(daemon: Daemon, _allowed: Baseline) -> Result:
     """CIS 1.2.2: an engine that gets no more security updates protects nobody."""
-    seen = ("docker version", f"Engine {daemon.version}")
+    observed = ("docker version", f"Engine {daemon.version}")
     match = _VERSION.match(daemon.version)
     if not match:
-        return unproven(f"the engine says no version that can be compared: {daemon.version!r}", seen)
+        return inconclusive(f"the engine reports no version that can be compared: {daemon.version!r}", observed)
     if (int(match[1]), int(match[2])) < OLDEST_ENGINE:
-        return failed(f"Docker Engine {daemon.version}", seen)
-    return passed(f"Docker Engine {daemon.version}", seen)
+        return failed(f"Docker Engine {daemon.version}", observed)
+    return passed(f"Docker Engine {daemon.version}", observed)
 
 
 RULES: tuple[Rule, ...] = (
@@ -145,11 +145,11 @@ RULES: tuple[Rule, ...] = (
         title="The image is young enough to have the latest security updates",
         area="upkeep",
         severity="medium",
-        expected="built and verified no longer ago than the image may be old (30 days, unless told otherwise)",
+        expected="built and verified no longer ago than the image may be old (30 days, unless reported otherwise)",
         remediation=f"build the image with `--no-cache` on a refreshed base; {RECREATE}",
         refs=(*guide("Security Checklist, item 9"), *cis("4.4"), *owasp(9)),
         needs=("image",),
-        in_force=age_in_force,
+        effective=age_effective,
     ),
     Rule(
         id="OCH-UPK-02",
@@ -159,21 +159,21 @@ RULES: tuple[Rule, ...] = (
         expected="json-file with max-size and at least two files, or local, or a driver that keeps the log elsewhere",
         remediation='set `logging: {driver: json-file, options: {max-size: 10m, max-file: "3"}}` in the service',
         refs=guide("Security Checklist, item 10"),
-        asked=rotation_asked,
+        declared=rotation_declared,
     ),
     Rule(
         id="OCH-UPK-03",
-        title="The log can be read and tells of no attack in the last 24 hours",
+        title="The log can be read and reports no attack in the last 24 hours",
         area="upkeep",
         severity="medium",
         expected="of the last 2000 lines none about a lockout, a tampered configuration or a security warning, and "
         f"fewer than {REFUSALS} refused logins or foreign web pages (OpenClaw writes none for HTTP); "
-        "device pairing requests are told, not judged",
+        "device pairing requests are reported, not checked",
         remediation='set `logging: {driver: json-file, options: {max-size: 10m, max-file: "3"}}` in the '
         f"service; {RECREATE}",
         refs=guide("Security Checklist, item 10"),
         needs=("log",),
-        in_force=events_in_force,
+        effective=events_effective,
     ),
     Rule(
         id="OCH-UPK-04",
@@ -184,7 +184,7 @@ RULES: tuple[Rule, ...] = (
         remediation="",
         refs=(*cis("1.2.2"), *owasp(0)),
         needs=("daemon",),
-        in_force=engine_in_force,
+        effective=engine_effective,
     ),
     Rule(
         id="OCH-UPK-90",

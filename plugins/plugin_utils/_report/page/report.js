@@ -9,9 +9,9 @@
     words: element.querySelector("summary").textContent.toLowerCase(),
     entries: all("li.entry", element),
   }));
-  // Findings are told once, above; in their area there is a link to them.
-  const told = "li.entry[data-full]";
-  const checks = all(told).length;
+  // Findings are reported once, above; in their area there is a link to them.
+  const reported = "li.entry[data-full]";
+  const checks = all(reported).length;
   document.documentElement.classList.add("scripted");
 
   const wants = (state, wanted) =>
@@ -45,7 +45,7 @@
         note.hidden = !has || section.querySelector("details.group:not([hidden])") !== null;
       }
     }
-    const left = all(`${told}:not([hidden])`).length;
+    const left = all(`${reported}:not([hidden])`).length;
     shown.textContent = left === checks ? `${checks} checks` : `${left} of ${checks} checks`;
     for (const tile of all("[data-set-state]")) {
       tile.setAttribute("aria-pressed", String(tile.dataset.setState === state));

@@ -22,7 +22,7 @@ FILES = {
     "two_groups.yml": "{openclaw: {hosts: {alpha: {}}}, web: {hosts: {localhost: {ansible_connection: local}}}}",
     "local.yml": "openclaw: {hosts: {localhost: {ansible_connection: local}}}",
 }
-# Arguments that name no host, and what the message says of it.
+# Arguments that name no host, and what the message reports of it.
 NOBODY = {
     "no inventory": ([], "no host in the inventory"),
     "a mistyped path": (["-i", "inventry.yml"], "inventry.yml)"),
@@ -54,7 +54,7 @@ class Ran(NamedTuple):
     text: str
     #: what was run on this machine
     local: str
-    #: what lies in the folder from where it was started
+    #: what is in the folder from where it was started
     left: list[str]
 
 

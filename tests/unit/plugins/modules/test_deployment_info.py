@@ -1,4 +1,4 @@
-"""What deployment_info tells on a host without Docker: everything that lies on the disk, and no more."""
+"""What deployment_info reports on a host without Docker: everything that is on the disk, and no more."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def info(tmp_path, **changes: str) -> dict:
 
 
 def test_a_host_on_which_nothing_ever_was(tmp_path):
-    told = info(tmp_path)
-    assert (told["changed"], told["engine"]) == (False, False)
-    assert (told["image_id"], told["status"], told["deployed"], told["interrupted"]) == ("", "", {}, "")
-    assert told["drift"] == ["nothing was deployed here by this collection"]
+    reported = info(tmp_path)
+    assert (reported["changed"], reported["engine"]) == (False, False)
+    assert (reported["image_id"], reported["status"], reported["deployed"], reported["interrupted"]) == ("", "", {}, "")
+    assert reported["drift"] == ["nothing was deployed here by this collection"]
 
 
-def test_records_are_told_and_what_has_changed_since(tmp_path):
+def test_records_are_reported_and_what_has_changed_since(tmp_path):
     config = tmp_path / "openclaw.json"
     config.write_text("{}")
     record = {"image_ref": "openclaw:hardened", "image_id": IMAGE, "at": "now", "files": {str(config): "another"}}
     (tmp_path / "deployed.json").write_text(json.dumps(record))
     (tmp_path / "rejected.json").write_text(json.dumps({"images": [{"image_id": "sha256:b", "at": "t", "why": "w"}]}))
-    told = info(tmp_path)
-    assert told["deployed"] == {"image_ref": "openclaw:hardened", "image_id": IMAGE, "at": "now"}
-    assert told["drift"] == [f"runs nothing, deployed was {IMAGE}", f"{config} was changed"]
-    assert told["rejected"] == [{"image_id": "sha256:b", "at": "t", "why": "w"}]
+    reported = info(tmp_path)
+    assert reported["deployed"] == {"image_ref": "openclaw:hardened", "image_id": IMAGE, "at": "now"}
+    assert reported["drift"] == [f"runs nothing, deployed was {IMAGE}", f"{config} was changed"]
+    assert reported["rejected"] == [{"image_id": "sha256:b", "at": "t", "why": "w"}]
 
 
-def test_a_deployment_that_was_cut_off_is_told(tmp_path):
+def test_a_deployment_that_was_cut_off_is_reported(tmp_path):
     attempt = tmp_path / "attempt"
     attempt.mkdir()
     before = {

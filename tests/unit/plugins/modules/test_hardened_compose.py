@@ -83,9 +83,9 @@ def test_a_refusal_stays_short(run_module, arguments, bad):
     assert len(run_module(hardened_compose, check=True, **{**arguments, **bad})["msg"]) < 300
 
 
-def test_the_user_of_the_judge_is_numeric(run_module, arguments, tmp_path):
-    judge = {"path": f"{tmp_path}/openclaw.json", "argv": ["x"], "user": "root"}
-    result = run_module(hardened_compose, check=True, **{**arguments, "validate": judge})
+def test_the_user_of_the_check_is_numeric(run_module, arguments, tmp_path):
+    check = {"path": f"{tmp_path}/openclaw.json", "argv": ["x"], "user": "root"}
+    result = run_module(hardened_compose, check=True, **{**arguments, "validate": check})
     assert result["msg"].startswith("validate.user: found 'root', needed uid:gid")
 
 
@@ -110,7 +110,7 @@ def compose_answers(tmp_path_factory, monkeypatch):
     return answer
 
 
-def test_check_mode_judges_the_definition_where_compose_is(run_module, arguments, tmp_path, compose_answers):
+def test_check_mode_checks_the_definition_where_compose_is(run_module, arguments, tmp_path, compose_answers):
     compose_answers("hostile")
     result = run_module(hardened_compose, check=True, **arguments)
     assert result["failed"]
@@ -128,7 +128,7 @@ def test_check_mode_predicts_what_the_policy_lets_pass(run_module, arguments, co
 
 
 @pytest.mark.parametrize("state", ["stopped", "absent"])
-def test_what_is_taken_down_is_not_judged(run_module, arguments, compose_answers, state):
+def test_what_is_taken_down_is_not_checked(run_module, arguments, compose_answers, state):
     compose_answers("hostile")
     assert not run_module(hardened_compose, check=True, **{**arguments, "state": state})["changed"]
 

@@ -150,7 +150,7 @@ def test_absent_removes_what_a_killed_run_left(image, daemon, tmp_path, as_root)
     assert image(state="absent")["changed"] is False
 
 
-def test_a_link_that_somebody_planted_among_the_folders_is_not_followed(image, tmp_path, as_root):
+def test_a_link_that_other_user_planted_among_the_folders_is_not_followed(image, tmp_path, as_root):
     (tmp_path / "kept").mkdir()
     (tmp_path / "records").mkdir(mode=0o700)
     (tmp_path / "records/openclaw-build-x").symlink_to(tmp_path / "kept")
@@ -273,7 +273,7 @@ def test_absent_takes_both_names_away(image, daemon, as_root):
     assert not image(state="absent")["changed"]
 
 
-def test_an_image_of_somebody_else_keeps_its_name(image, daemon, as_root):
+def test_an_image_of_other_user_else_keeps_its_name(image, daemon, as_root):
     theirs = daemon.add("7" * 64, NAME)
     for check in (True, False):
         refused = image(check=check)
@@ -282,7 +282,7 @@ def test_an_image_of_somebody_else_keeps_its_name(image, daemon, as_root):
         assert (daemon.tagged(NAME), daemon.builds) == (theirs, [])
     assert not image(state="absent")["changed"]
     assert daemon.tagged(NAME) == theirs
-    # What the message says.
+    # What the message reports.
     daemon.tag(theirs, "theirs:latest")
     daemon.images[theirs]["RepoTags"] = ["theirs:latest"]
     assert image()["changed"]

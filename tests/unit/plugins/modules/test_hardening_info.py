@@ -1,4 +1,4 @@
-"""The module as Ansible calls it: what it refuses, what it says when it sees nothing, and what it never says."""
+"""The module as Ansible calls it: what it refuses, what it reports when it sees nothing, and what it never reports."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def test_without_docker_nothing_passes_and_every_rule_is_there(run_module, check
     assert not result["changed"]
     assert {found["id"] for found in result["checks"]} == {rule.id for rule in RULES}
     assert all(set(found) == KEYS for found in result["checks"])
-    judged = [found for found in result["checks"] if found["area"] not in HOST_AREAS and not found["manual"]]
-    assert {found["status"] for found in judged} == {"error"}
-    assert all("docker" in found["actual"].lower() for found in judged)
-    assert result["summary"]["error"] >= len(judged)
+    checked = [found for found in result["checks"] if found["area"] not in HOST_AREAS and not found["manual"]]
+    assert {found["status"] for found in checked} == {"error"}
+    assert all("docker" in found["actual"].lower() for found in checked)
+    assert result["summary"]["error"] >= len(checked)
 
 
-def test_every_target_is_judged_by_every_rule(run_module) -> None:
+def test_every_target_is_checked_by_every_rule(run_module) -> None:
     result = run_module(hardening_info, docker_host=NOWHERE, containers=["one", "two"], project="three")
     rules = [rule for rule in RULES if rule.area not in HOST_AREAS]
     for target in ("one", "two", "three"):
@@ -46,7 +46,7 @@ def test_a_waiver_that_covers_nothing_is_named(run_module) -> None:
     assert result["summary"]["waived"] == 0
 
 
-def test_a_waived_check_has_that_status_and_says_what_was_found(run_module) -> None:
+def test_a_waived_check_has_that_status_and_reports_what_was_found(run_module) -> None:
     waivers = [{"id": "OCH-CTR-06", "reason": "plugins write"}]
     result = run_module(hardening_info, docker_host=NOWHERE, waivers=waivers)
     (found,) = (found for found in result["checks"] if found["id"] == "OCH-CTR-06")
@@ -101,14 +101,14 @@ class _Module:
 
 
 def test_hostile_evidence_is_masked_escaped_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a container, a label or a log line says is shown on one line, short, without secrets, never evaluated."""
+    """What a container, a label or a log line reports is shown on one line, short, without secrets, never evaluated."""
     secret = "c0ffee" * 12
     hostile = f"<script>{{{{ lookup('pipe', 'id') }}}}</script>\n\x1b[2J\u202e {secret} " + "A" * (1 << 20)
     audit = policy_audit.Audit(_Module())  # type: ignore[arg-type]
     audit.secrets.add(secret)
     row = next(rule for rule in RULES if not rule.manual)
     monkeypatch.setattr(policy_audit, "look_at_host", lambda *arguments: {})
-    monkeypatch.setattr(policy_audit, "judge_evidence", lambda rules, target, *more: [
+    monkeypatch.setattr(policy_audit, "check_evidence", lambda rules, target, *more: [
         policy_audit.Finding(row, f"{target}{hostile}", "fail", hostile, ((hostile, hostile),))
     ])  # fmt: skip
     for found in audit.run()["checks"]:

@@ -1,4 +1,4 @@
-"""The judgement of a host: pure, and with every cure in its message."""
+"""The result of a host: pure, and with every remediation in its message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GOOD = _preflight.Host(
     compose=(2, 26, 1),
     buildx=(0, 13, 1),
 )
-WANTED = _preflight.Wanted(engine_source="distribution", memory_mib=1900, disk_free_mib=6000)
+WANTED = _preflight.Desired(engine_source="distribution", memory_mib=1900, disk_free_mib=6000)
 BARE = {"engine_installed": False, "engine": None, "compose": None, "buildx": None}
 
 
@@ -65,13 +65,13 @@ def test_a_good_host_has_no_problems_and_lacks_nothing():
         ({"release": "12", **BARE}, ["Docker Engine", "debian 12", "'repository'"]),
     ],
 )
-def test_one_fault_gives_one_problem_with_its_cure(change, words):
+def test_one_fault_gives_one_problem_with_its_fix(change, words):
     found = _preflight.problems(dataclasses.replace(GOOD, **change), WANTED)
     assert len(found) == 1
     assert all(word in found[0] for word in words), found
 
 
-def test_all_faults_are_told_at_once():
+def test_all_faults_are_reported_at_once():
     bad = dataclasses.replace(GOOD, systemd=None, architecture="i686", memory_mib=1, disk_free_mib=1)
     assert len(_preflight.problems(bad, WANTED)) == 4
 
@@ -90,11 +90,11 @@ def test_packages_that_apt_brings_are_no_problem_for_the_python_that_reads_them(
     ("change", "word"), [({"compose": None}, "Docker Compose"), ({"buildx": None}, "Docker Buildx")]
 )
 def test_an_engine_that_must_be_present_must_be_complete(change, word):
-    (told,) = _preflight.problems(
+    (reported,) = _preflight.problems(
         dataclasses.replace(GOOD, **change), dataclasses.replace(WANTED, engine_source="present")
     )
-    assert told.startswith(f"{word}: found none")
-    assert "engine_source" in told
+    assert reported.startswith(f"{word}: found none")
+    assert "engine_source" in reported
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ def test_an_engine_that_must_be_present_must_be_complete(change, word):
         ("loaded inactive", "unix:///run/other.sock", True),
     ],
 )
-def test_only_a_stopped_unit_is_started_and_all_else_is_told(monkeypatch, state, docker_host, silence):
+def test_only_a_stopped_unit_is_started_and_all_else_is_reported(monkeypatch, state, docker_host, silence):
     load, active = state.split()
     monkeypatch.setattr(_preflight, "_unit", lambda _module: {"LoadState": load, "ActiveState": active})
     monkeypatch.setattr(_preflight.access, "elsewhere", lambda _host: [])
-    told = _preflight._engine_fault(None, docker_host, "permission denied")
-    assert bool(told) == silence
-    if told:
-        assert all(word in told for word in (load, active, docker_host, "permission denied"))
+    reported = _preflight._engine_fault(None, docker_host, "permission denied")
+    assert bool(reported) == silence
+    if reported:
+        assert all(word in reported for word in (load, active, docker_host, "permission denied"))
 
 
 def test_a_rootless_docker_is_named_and_no_second_one_started(monkeypatch):

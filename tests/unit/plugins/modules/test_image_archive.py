@@ -179,7 +179,7 @@ def test_whole_means_all_of_it(tmp_path):
         {"state": "exported", "image": "a:b", "directory": "/srv/x", "max_size_mib": 0},
     ],
 )
-def test_options_are_judged_before_docker_is_asked(run_module, options):
+def test_options_are_checked_before_docker_is_declared(run_module, options):
     answer = run_module(image_archive, docker_host="unix:///nowhere", **options)
     assert answer["failed"]
     assert "Docker at" not in answer["msg"]

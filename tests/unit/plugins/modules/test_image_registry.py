@@ -73,7 +73,7 @@ def test_a_tag_is_no_digest(value):
         ("registry.example:5000", [], False),
         ("localhost:5000", ["127.0.0.1", "::1"], False),
         ("127.0.0.1:5000", ["127.0.0.1"], False),
-        # A name that somebody else answers for is not this host because one of its addresses is.
+        # A name that another user answers for is not this host because one of its addresses is.
         ("rebound.example", ["127.0.0.1", "192.0.2.1"], True),
     ],
 )
@@ -170,7 +170,7 @@ def test_what_is_not_certificates_is_refused(text):
         {"state": "pulled", "image_id": IDENTITY, "name": "a:b", "digest": IDENTITY, "record_dir": "/dev/x"},
     ],
 )
-def test_options_are_judged_before_docker_is_asked(run_module, options):
+def test_options_are_checked_before_docker_is_declared(run_module, options):
     given = {"repository": "registry.example/a", "username": "me", "password": CANARY, **options}
     answer = run_module(image_registry, docker_host="unix:///nowhere", **given)
     assert answer["failed"]

@@ -13,7 +13,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.netwo
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.packet_filter import own_table, read_route
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import nft
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.packet_filter import (
-    Found,
+    Current,
     decide,
     protects,
     wanted_settings,
@@ -121,14 +121,14 @@ def test_hostile_options(option: str, value: object) -> None:
 
 def test_decide() -> None:
     same = listing(kernel())
-    assert decide(WANTED, Found(same), present=True).actions == []
-    assert decide(WANTED, Found(None, outdated=True), present=True).actions == [
+    assert decide(WANTED, Current(same), present=True).actions == []
+    assert decide(WANTED, Current(None, outdated=True), present=True).actions == [
         "load the table",
         "remove the rule in DOCKER-USER that the table replaces",
     ]
-    assert decide(WANTED, Found("garbage"), present=True).load
-    assert decide(WANTED, Found(same), present=False).actions == ["remove the table"]
-    assert decide(WANTED, Found(None), present=False).actions == []
+    assert decide(WANTED, Current("garbage"), present=True).load
+    assert decide(WANTED, Current(same), present=False).actions == ["remove the table"]
+    assert decide(WANTED, Current(None), present=False).actions == []
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ NETWORK = Network("bridge", 1, "26.1", 18789, published=(Publish("127.0.0.1", 18
 ADDRESSES = ("127.0.0.1", "192.0.2.7", "198.51.100.7", "fd00::7", "fe80::1%eth0", "::1")
 
 
-def test_who_is_asked() -> None:
+def test_who_is_declared() -> None:
     listening = [("127.0.0.1", 18789), ("127.0.0.1", 9), ("0.0.0.0", 80), ("::", 443), ("198.51.100.7", 18789)]
     found = forwarders.candidates(NETWORK, ADDRESSES, listening, [forwarders.Place("10.9.9.2", 80, "elsewhere")])
     assert [(place.address, place.port) for place in found] == [

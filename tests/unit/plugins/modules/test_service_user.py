@@ -296,15 +296,15 @@ def test_a_full_disk_is_named_and_leaves_whole_databases(run, etc, home, free):
 
 def test_directories_come_parents_first_with_the_home_among_them():
     entries = [{"path": path, "mode": "0700", "owner": "root", "group": "user"} for path in ("/srv/a/b/c", "/srv/a/b")]
-    wanted = subject.judge_directories("/srv/a", entries)
+    wanted = subject.check_directories("/srv/a", entries)
     assert [directory.path for directory in wanted] == ["/srv/a", "/srv/a/b", "/srv/a/b/c"]
     assert wanted[0] == subject.Directory("/srv/a", 0o750, "user", "user")
-    named = subject.judge_directories("/srv/a", [{"path": "/srv/a", "mode": "0700", "owner": "user", "group": "root"}])
+    named = subject.check_directories("/srv/a", [{"path": "/srv/a", "mode": "0700", "owner": "user", "group": "root"}])
     assert named == [subject.Directory("/srv/a", 0o700, "user", "root")]
 
 
 def test_decide_directories():
-    wanted = subject.judge_directories("/srv/a", [{"path": "/srv/b", "mode": "0711", "owner": "root", "group": "user"}])
+    wanted = subject.check_directories("/srv/a", [{"path": "/srv/b", "mode": "0711", "owner": "root", "group": "user"}])
     plan = accounts.Plan(7, 8, (), {}, {})
     right = {"/srv": DirectoryState(0o755, 0, 0), "/srv/a": DirectoryState(0o750, 7, 8)}
     changes = subject.decide_directories(wanted, {**right, "/srv/b": None}, plan)

@@ -20,7 +20,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import options as systemd_options
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd.manager import Unit, UnitStatus
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd.unit_set import (
-    Found,
+    Current,
     ManagedDirectory,
     Plan,
     UnitSet,
@@ -94,11 +94,11 @@ def wanted(folder, timer=TIMER, **changes):
     return UnitSet(str(folder), units, (program,), **options)
 
 
-def apply(host, target, judge=bool):
-    """What the module does; ``judge`` may refuse the set."""
+def apply(host, target, check=bool):
+    """What the module does; ``check`` may refuse the set."""
     found = unit_set.look(host, target)
     plan = unit_set.decide(target, found)
-    return plan, install.act(host, target, found, plan, judge) if plan.actions else None
+    return plan, install.act(host, target, found, plan, check) if plan.actions else None
 
 
 # --- options ------------------------------------------------------------------------------------------------------
@@ -165,10 +165,10 @@ def test_options_that_cannot_be_meant_are_refused(changes, message):
 
 
 def state_of(target, units=None, **files):
-    """A world where everything is as wanted, except what is said."""
+    """A world where everything is as wanted, except what is reported."""
     there = {f.path: FileState("file", f.content, f.mode, f.uid, f.gid, 1) for f in target.all_files}
     there.update({f"/u/{name.replace('_', '.')}": value for name, value in files.items()})
-    return Found(there, {}, units or {"a.service": UnitStatus(), "a.timer": STATUS})
+    return Current(there, {}, units or {"a.service": UnitStatus(), "a.timer": STATUS})
 
 
 def test_nothing_to_do():
@@ -178,7 +178,7 @@ def test_nothing_to_do():
 
 def test_everything_to_do():
     target = wanted("/u", directories=(ManagedDirectory("/d", 0o755),))
-    nothing = Found(
+    nothing = Current(
         dict.fromkeys(f.path for f in target.all_files), {"/d": None}, dict.fromkeys(target.names, UnitStatus())
     )
     assert unit_set.decide(target, nothing).actions == [
@@ -199,7 +199,7 @@ def test_a_changed_timer_is_restarted_and_a_changed_program_waits_for_the_next_t
     assert (plan.reload, plan.restart, plan.start) == (False, (), ())
 
 
-def test_a_running_service_is_restarted_for_its_program_unless_told_otherwise():
+def test_a_running_service_is_restarted_for_its_program_unless_reported_otherwise():
     running = {"a.service": STATUS, "a.timer": STATUS}
     target = wanted("/u", started=frozenset({"a.service", "a.timer"}))
     assert unit_set.decide(target, state_of(target, running, program=None)).restart == ("a.service",)
@@ -242,7 +242,7 @@ def test_a_failed_unit_of_any_kind_is_started_again(name):
 
 
 class Runs:
-    """What systemd says about a service, one answer after the other."""
+    """What systemd reports about a service, one answer after the other."""
 
     def __init__(self, monkeypatch, *answers):
         self.answers, self.started = list(answers), []
@@ -284,14 +284,14 @@ def test_absent_undoes_it_and_is_quiet_when_nothing_is_there():
     plan = unit_set.decide(target, state_of(target))
     assert (plan.stop, plan.disable, plan.reload) == (("a.timer",), ("a.timer",), True)
     assert plan.remove == ("/u/a.timer", "/u/a.service", "/u/program")
-    nothing = Found(dict.fromkeys(f.path for f in target.all_files), {}, dict.fromkeys(target.names, UnitStatus()))
+    nothing = Current(dict.fromkeys(f.path for f in target.all_files), {}, dict.fromkeys(target.names, UnitStatus()))
     assert unit_set.decide(target, nothing) == Plan()
 
 
 def test_diff_names_files_and_units_but_no_secret():
     target = UnitSet("/u", (Unit("a.timer", TIMER),), (ManagedFile("/s", b"canary-value", 0o400, secret=True),),
                      enabled=frozenset({"a.timer"}), started=frozenset({"a.timer"}))  # fmt: skip
-    found = Found({"/s": None, "/u/a.timer": None}, {}, {"a.timer": UnitStatus()})
+    found = Current({"/s": None, "/u/a.timer": None}, {}, {"a.timer": UnitStatus()})
     entries = unit_set.diff(target, found, unit_set.decide(target, found))
     assert [entry["after_header"] for entry in entries] == ["/s", "/u/a.timer", "a.timer"]
     assert "canary-value" not in json.dumps(entries)
@@ -468,11 +468,11 @@ def test_absent_removes_the_set(manager):
     ("content", "refused"),
     [(b"[Unit]\nDescription=theirs\n", True), (b"# Made by the role openclaw.hardening.openclaw_gateway; x\n", False)],
 )
-def test_what_somebody_else_wrote_is_foreign(content, refused):
+def test_what_other_user_else_wrote_is_foreign(content, refused):
     units = wanted("/u", refuse_foreign=True)
     path = units.all_files[0].path
     theirs = FileState("file", content, 0o644, 0, 0, 1)
-    found = Found(files={file.path: None for file in units.all_files} | {path: theirs}, directories={}, units={})
+    found = Current(files={file.path: None for file in units.all_files} | {path: theirs}, directories={}, units={})
     assert bool(unit_set.foreign(units, found)) is refused
     assert not unit_set.foreign(dataclasses.replace(units, refuse_foreign=False), found)
     bare = dataclasses.replace(found, files=dict.fromkeys(found.files))

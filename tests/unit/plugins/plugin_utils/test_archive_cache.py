@@ -88,7 +88,7 @@ def test_three_images_are_kept_the_last_used(cache):
     for age, image in enumerate(images[:3]):
         os.utime(arrive(cache, image.id, written(image.parts())), (1000 + age, 1000 + age))
     cache.find(images[0].id)  # a use
-    Path(cache.directory, "notes.txt").write_text("somebody's")
+    Path(cache.directory, "notes.txt").write_text("another user's")
     arrive(cache, images[3].id, written(images[3].parts()))
     assert [bool(cache.find(image.id)) for image in images] == [True, False, True, True]
     assert Path(cache.directory, "notes.txt").exists()

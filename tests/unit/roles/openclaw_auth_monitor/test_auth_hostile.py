@@ -70,7 +70,7 @@ NAMES = {
 
 
 def inert(text, most):
-    """Say whether it is one bounded line of which no messenger makes a link or a mention."""
+    """Return whether it is one bounded line of which no messenger makes a link or a mention."""
     return (
         len(text) <= most
         and all(" " <= character <= "~" for character in text)
@@ -121,13 +121,13 @@ def through(tmp_path, text, notified=True):
     assert status.stat().st_size < MOST_STATUS
     document = json.loads(status.read_text())
     assert (read.returncode == 1) == (document["state"] == "unreadable")
-    said = read.stdout
+    output = read.stdout
     if notified:
         done = tell(tmp_path, status.read_bytes())
         assert done.returncode == 0
-        said += done.stdout
-    assert CANARY.encode() not in said + status.read_bytes()
-    return document, said
+        output += done.stdout
+    assert CANARY.encode() not in output + status.read_bytes()
+    return document, output
 
 
 def tell(tmp_path, status):
@@ -144,10 +144,10 @@ def tell(tmp_path, status):
 
 def test_a_name_of_every_kind_ends_neither_program(tmp_path):
     profiles = {name: {**GOOD, "provider": name, "expires": 1} for name in NAMES.values()}
-    document, said = through(tmp_path, json.dumps({"version": 1, "profiles": profiles}))
+    document, output = through(tmp_path, json.dumps({"version": 1, "profiles": profiles}))
     assert document["state"] == "expired"
     assert document["counts"] == {"expired": len(NAMES)}
-    assert b"nobody is told about state expired" in said
+    assert b"nobody is reported about state expired" in output
     for profile in document["profiles"]:
         assert inert(profile["id"], 80)
         assert inert(profile["provider"], 80)
@@ -164,7 +164,7 @@ def test_a_folder_that_is_not_text_is_one_more_agent(tmp_path):
     database.execute("INSERT INTO auth_profile_store VALUES ('primary', ?)", (text,))
     database.close()
     os.rename(tmp_path / "made", folder + b"/agent/openclaw-agent.sqlite")
-    document, _said = through(tmp_path, None)
+    document, _output = through(tmp_path, None)
     assert document["state"] == "expired"
     assert inert(document["profiles"][0]["source"].replace("openclaw-agent.sqlite", "").replace(str(tmp_path), ""), 999)
 
@@ -172,16 +172,16 @@ def test_a_folder_that_is_not_text_is_one_more_agent(tmp_path):
 def test_thousands_of_profiles_are_counted_and_the_most_urgent_ones_named(tmp_path):
     profiles = {f"p{n}": {**GOOD, "expires": 4_000_000_000_000} for n in range(5990)}
     profiles.update({f"late{n}": {**GOOD, "expires": 1} for n in range(10)})
-    document, _said = through(tmp_path, json.dumps({"version": 1, "profiles": profiles}))
+    document, _output = through(tmp_path, json.dumps({"version": 1, "profiles": profiles}))
     assert document["state"] == "expired"
     assert document["counts"] == {"expired": 10, "ok": 5990}
     assert {entry["id"] for entry in document["profiles"][:10]} == {f"late{n}" for n in range(10)}
     assert len(document["profiles"]) == monitor.MAX_PROFILES
 
 
-def test_more_of_one_state_than_fit_are_said_to_be_more(tmp_path):
+def test_more_of_one_state_than_fit_are_output_to_be_more(tmp_path):
     profiles = {f"p{n}": {**GOOD, "expires": 1} for n in range(6000)}
-    document, _said = through(tmp_path, json.dumps({"version": 1, "profiles": profiles}))
+    document, _output = through(tmp_path, json.dumps({"version": 1, "profiles": profiles}))
     assert document["summary"].endswith("; and 5990 more")
 
 
@@ -209,7 +209,7 @@ def test_more_of_one_state_than_fit_are_said_to_be_more(tmp_path):
     ],
 )
 def test_nonsense_is_unreadable_and_never_ok(tmp_path, text):
-    document, _said = through(tmp_path, text, notified=False)
+    document, _output = through(tmp_path, text, notified=False)
     assert document["state"] == "unreadable"
 
 
@@ -226,13 +226,13 @@ ENTRIES = st.dictionaries(
 
 @few(120)
 @given(st.dictionaries(st.text(max_size=10), ENTRIES | VALUES, max_size=4) | VALUES, VALUES | st.just(1))
-def test_any_store_is_judged_or_refused(profiles, version):
+def test_any_store_is_checked_or_refused(profiles, version):
     try:
         text = json.dumps({"version": version, "profiles": profiles})
     except ValueError:  # more digits than Python writes
         return
     try:
-        found = monitor.counted(monitor.judge_store(text, "s", NOW, WARN))
+        found = monitor.counted(monitor.check_store(text, "s", NOW, WARN))
     except monitor.StoreError:
         return
     done = monitor.report(found, 1, True)
@@ -265,19 +265,19 @@ def test_any_bytes_as_a_status_end_nothing(data):
     assert notifier.read_status(data.decode("utf-8", "replace"), NOW / 1000, 5400).state == "unreadable"
 
 
-def test_a_status_that_is_too_large_or_not_text_is_told_and_ends_nothing(tmp_path):
+def test_a_status_that_is_too_large_or_not_text_is_reported_and_ends_nothing(tmp_path):
     good = {"version": 2, "state": "ok", "summary": "x" * (1 << 20), "checked_at": time.time()}
     for status in (json.dumps(good).encode(), b"\xff" * 100, b""):
         done = tell(tmp_path, status)
         assert done.returncode == 0
-        assert b"nobody is told about state unreadable" in done.stdout
+        assert b"nobody is reported about state unreadable" in done.stdout
 
 
 @few(80)
 @given(VALUES | st.dictionaries(st.sampled_from(["ntfy", "phone"]), st.dictionaries(
     st.sampled_from(["sent", "alarmed"]), VALUES | st.dictionaries(st.just("expired"), VALUES))))  # fmt: skip
 def test_any_memory_costs_one_message_at_most(tmp_path_factory, document):
-    path = tmp_path_factory.mktemp("memory") / "told.json"
+    path = tmp_path_factory.mktemp("memory") / "reported.json"
     try:
         path.write_text(json.dumps(document))
     except ValueError:
@@ -400,10 +400,10 @@ def test_a_spoilt_database_is_a_clear_bounded_failure(tmp_path, spoil):
     path.parent.mkdir(parents=True)
     spoil(path)
     start = time.monotonic()
-    document, said = through(tmp_path, None, notified=False)
+    document, output = through(tmp_path, None, notified=False)
     assert time.monotonic() - start < 15
     assert document["state"] == "unreadable"
-    assert b"openclaw.sqlite: cannot be read: " in said
+    assert b"openclaw.sqlite: cannot be read: " in output
     assert len(document["problems"]) == 1
 
 
@@ -440,7 +440,7 @@ def test_a_lease_holds_nobody_up(tmp_path):
         fcntl.fcntl(holder, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         old = signal.signal(signal.SIGIO, lambda *_: None)
         start = time.monotonic()
-        document, _said = through(tmp_path, None, notified=False)
+        document, _output = through(tmp_path, None, notified=False)
         assert time.monotonic() - start < 10
         assert "holds a lease" in document["summary"]
         signal.signal(signal.SIGIO, old)
@@ -457,10 +457,10 @@ def test_rows_without_end_are_a_failure_in_time(tmp_path, monkeypatch):
     with pytest.raises(sqlite3.OperationalError, match="interrupted"):
         monitor._cell(f"file:{path}?mode=ro&immutable=1", time.monotonic(), "config_machine_state",
                       "SELECT value_json, 'text' FROM config_machine_state WHERE state_key = 'x'", True)  # fmt: skip
-    assert monitor.judged(store, monitor.read_shared, monitor.judge_store, NOW, WARN, 10).problems == []
+    assert monitor.checked(store, monitor.read_shared, monitor.check_store, NOW, WARN, 10).problems == []
 
 
-def test_a_reader_that_hangs_crashes_or_says_too_much_is_a_failure(tmp_path):
+def test_a_reader_that_hangs_crashes_or_reports_too_much_is_a_failure(tmp_path):
     store = monitor.Store(str(tmp_path), ("x",))
     tries = {
         "not within": lambda _store, _end: time.sleep(60),
@@ -469,7 +469,7 @@ def test_a_reader_that_hangs_crashes_or_says_too_much_is_a_failure(tmp_path):
         "more memory": lambda _store, _end: bytearray(1 << 62),
     }
     for words, read in tries.items():
-        found = monitor._apart(store, read, monitor.judge_store, NOW, WARN, 0.1)
+        found = monitor._apart(store, read, monitor.check_store, NOW, WARN, 0.1)
         assert [words in problem.reason for problem in found.problems] == [True]
 
 

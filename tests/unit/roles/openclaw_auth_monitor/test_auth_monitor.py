@@ -36,8 +36,8 @@ def store(**profiles):
     return json.dumps({"version": 1, "profiles": profiles})
 
 
-def judged(entry):
-    return monitor.judge_profile("p", entry, "s", NOW, WARN)
+def checked(entry):
+    return monitor.check_profile("p", entry, "s", NOW, WARN)
 
 
 @pytest.mark.parametrize(
@@ -74,20 +74,20 @@ def judged(entry):
     ],
 )
 def test_one_profile(entry, state):
-    found = judged(entry)
+    found = checked(entry)
     assert found.state == state
     assert found.note
     assert CANARY not in repr(found)
 
 
 def test_a_saved_but_inactive_replacement_does_not_count():
-    assert judged(token(setup={"replacement": {"x": 1}}, expires=1)) is None
+    assert checked(token(setup={"replacement": {"x": 1}}, expires=1)) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"version":2,"profiles":{}}', '{"version":1}', "[" * 100_000])
 def test_a_store_that_is_not_understood(text):
     with pytest.raises(monitor.StoreError):
-        monitor.judge_store(text, "s", NOW, WARN)
+        monitor.check_store(text, "s", NOW, WARN)
 
 
 @pytest.mark.parametrize(
@@ -106,11 +106,11 @@ def test_the_worst_profile_decides(states, overall):
 
 def test_a_problem_outweighs_good_profiles_and_nothing_at_all_is_missing():
     good = monitor.Profile("p", "x", "token", "ok", None, "note", "s")
-    stores = monitor.joined([monitor.counted([good]), monitor.Found(problems=[monitor.Problem("/db", "is locked")])])
+    stores = monitor.joined([monitor.counted([good]), monitor.Current(problems=[monitor.Problem("/db", "is locked")])])
     found = monitor.report(stores, 1, True)
     assert (found.state, found.summary) == ("unreadable", "/db: is locked")
-    assert monitor.report(monitor.Found(), 1, True).state == "missing"
-    assert monitor.report(monitor.Found(), 1, False).state == "ok"
+    assert monitor.report(monitor.Current(), 1, True).state == "missing"
+    assert monitor.report(monitor.Current(), 1, False).state == "ok"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_durations(minutes, words):
 
 
 def test_the_journal_line_stays_one_line():
-    evil = monitor.judge_profile("a\n<0>forged\x1b[31m", token(expires=1), "s", NOW, WARN)
+    evil = monitor.check_profile("a\n<0>forged\x1b[31m", token(expires=1), "s", NOW, WARN)
     line = monitor.journal_line(monitor.report(monitor.counted([evil]), 1, True))
     assert line.startswith(r"<3>expired: a\x0a\x3c0\x3eforged\x1b[31m (anthropic): expired")
     assert "\n" not in line
@@ -165,7 +165,7 @@ def snapshot(folder):
 
 
 def test_nothing_is_nothing(tmp_path):
-    assert collected(tmp_path) == collected(tmp_path / "none") == monitor.Found()
+    assert collected(tmp_path) == collected(tmp_path / "none") == monitor.Current()
 
 
 def test_a_live_writer_is_read_up_to_its_last_commit_and_not_disturbed(tmp_path):

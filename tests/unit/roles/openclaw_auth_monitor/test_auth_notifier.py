@@ -28,7 +28,7 @@ CANARY = "canary-secret-value"
 SENT = {"ok": True, "result": {"content": [], "details": {"ok": True, "messageId": "7"}}}
 
 
-# --- judging ------------------------------------------------------------------------------------------------------
+# --- checking ------------------------------------------------------------------------------------------------------
 
 
 def status_text(state="expired", age=0.0, now=NOW):
@@ -182,7 +182,7 @@ def run(tmp_path):
     (tmp_path / "memory").mkdir()
     fast = tmp_path / "fast.py"
     source = PROGRAM.read_text().replace("PAUSES = (5.0, 10.0)", "PAUSES = (0.0, 0.0)")
-    # The receivers of these tests belong to whoever runs them.
+    # The receivers of these tests belong to the process that runs them.
     fast.write_text(source.replace("\nROOT = 0\n", f"\nROOT = {os.getuid()}\n"))
 
     def run(state="expired", credentials=True, status=None, **settings):
@@ -218,7 +218,7 @@ def test_one_alert_then_silence_then_the_end_of_the_alarm(run, receiver):
     assert (headers["Authorization"], headers["Priority"]) == (f"Bearer {CANARY}", "high")
 
 
-def test_ok_says_nothing(run, receiver):
+def test_ok_reports_nothing(run, receiver):
     assert run("ok", NOTIFY_NTFY=f"http://127.0.0.1:{receiver.port}/topic").returncode == 0
     assert receiver.got == []
 
@@ -264,16 +264,16 @@ def test_an_address_that_is_no_web_address_is_an_error(run):
     assert "neither with http:// nor with https://" in done.stdout
 
 
-def test_a_damaged_memory_costs_one_message_and_is_mended(run, receiver, tmp_path):
-    (tmp_path / "memory/told.json").write_text("{")
+def test_a_damaged_memory_costs_one_message_and_is_fixed(run, receiver, tmp_path):
+    (tmp_path / "memory/reported.json").write_text("{")
     topic = {"NOTIFY_NTFY": f"http://127.0.0.1:{receiver.port}/topic"}
     assert [run(**topic).returncode, run(**topic).returncode] == [0, 0]
     assert len(receiver.got) == 1
-    assert os.listdir(tmp_path / "memory") == ["told.json"]
+    assert os.listdir(tmp_path / "memory") == ["reported.json"]
 
 
-def test_nobody_to_tell_and_nothing_handed_over_are_both_said(run):
-    assert "nobody is told about state expired" in run().stdout
+def test_nobody_to_tell_and_nothing_handed_over_are_both_output(run):
+    assert "nobody is reported about state expired" in run().stdout
     done = run(credentials=False)
     assert done.returncode == 1
     assert "handed over no settings" in done.stdout

@@ -21,7 +21,7 @@ ONE_HOST: dict[str, tuple[dict, str]] = {
     "defaults": ({}, ""),
     "builder": ({"openclaw_image_build_host": "defaults"}, ""),
     "controller": ({"openclaw_image_build_host": "localhost"}, ""),
-    "stranger": ({"openclaw_image_build_host": "nobody.example"}, "openclaw_image_build_host"),
+    "unknown": ({"openclaw_image_build_host": "nobody.example"}, "openclaw_image_build_host"),
     "transport": ({"openclaw_image_transport": "pigeon"}, "openclaw_image_transport"),
     "cache-relative": ({"openclaw_image_cache_dir": "cache"}, "openclaw_image_cache_dir"),
     "cache-home": ({"openclaw_image_cache_dir": "~/cache"}, ""),
@@ -48,7 +48,7 @@ PAIRS: dict[str, tuple[dict, dict, str]] = {
     "same": ({"openclaw_image_packages": ["git"]}, {"openclaw_image_packages": ["git"]}, ""),
     "packages": ({"openclaw_image_packages": ["git"]}, {}, "openclaw_image_packages"),
     "second-packages": ({}, {"openclaw_image_packages": ["git"]}, "openclaw_image_packages"),
-    "default-said": ({"openclaw_image_source": "package"}, {}, ""),
+    "default-reported": ({"openclaw_image_source": "package"}, {}, ""),
     "npmrc": ({"openclaw_image_builder_npmrc": "/a"}, {"openclaw_image_builder_npmrc": "/b"}, "builder_npmrc"),
     "one-builds-its-own": ({}, {"openclaw_image_build_host": ""}, "openclaw_image_build_host"),
     "each-builds-its-own": (
@@ -69,8 +69,8 @@ def preflight(tmp_path: Path, hosts: dict[str, dict], plays: list[str]) -> dict[
         "block": [{"ansible.builtin.include_role": role}],
         "rescue": [{"ansible.builtin.debug": {"msg": "refused"}}],
     }
-    judged = [{"name": "Judge", "hosts": pattern, "gather_facts": False, "tasks": [task]} for pattern in plays]
-    playbook.write_text(json.dumps(judged))
+    checked = [{"name": "Check", "hosts": pattern, "gather_facts": False, "tasks": [task]} for pattern in plays]
+    playbook.write_text(json.dumps(checked))
     records = tmp_path / "records"
     environment = {
         **os.environ,
@@ -120,5 +120,5 @@ def test_a_setting_is_refused_by_name_or_taken(refused, host):
 @pytest.mark.parametrize("pair", PAIRS)
 def test_hosts_of_one_image_agree_on_what_is_in_it(refused_pairs, pair):
     option = PAIRS[pair][2]
-    said = " ".join(refused_pairs.get(f"{pair}-{number}", "") for number in (0, 1))
-    assert (option in said and "one image for all" in said) if option else said.strip() == ""
+    output = " ".join(refused_pairs.get(f"{pair}-{number}", "") for number in (0, 1))
+    assert (option in output and "one image for all" in output) if option else output.strip() == ""

@@ -1,4 +1,4 @@
-"""The judges of text: what passes comes back unchanged, what is refused is named with option, value and cure."""
+"""The checks of text: what passes comes back unchanged, what is refused is named with option, value and remediation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_printable_refuses(value):
         validate.printable("o", value)
 
 
-def test_printable_forbids_what_the_caller_says():
+def test_printable_forbids_what_the_caller_reports():
     with pytest.raises(HardeningError, match="without any of : ,"):
         validate.printable("o", "a,b", forbid=":,")
     assert validate.printable("o", "abc", max_length=3) == "abc"
@@ -157,13 +157,13 @@ def test_several_values_are_named_shortly():
     assert len(validate.listed(["x" * 1000] * 1000)) < 2000
 
 
-def test_what_a_program_said_stays_on_one_line():
+def test_what_a_program_output_stays_on_one_line():
     assert validate.spoken("one\n\n\ttwo\x1b[2J\n") == "one | two\\x1b[2J"
     assert validate.spoken("x" * 900 + "end").endswith("end")
     assert len(validate.spoken("x" * 2000)) <= 802
 
 
-def test_a_refusal_shows_what_it_was_told_and_moves_no_cursor():
+def test_a_refusal_shows_what_it_was_reported_and_moves_no_cursor():
     refusal = HardeningError("x", "\x1b[2J\u202e\x85\ud800", "y\n- z")
     assert str(refusal) == "x: found \\x1b[2J\\u202e\\x85\\ud800, needed y\n- z"
 

@@ -97,14 +97,14 @@ def test_the_port_inside_is_the_one_that_is_published():
     assert container_port({"services": {"s": {}}}, "s", 80) == 80
 
 
-def seen(status: str, exit_code: int = 0) -> Container:
+def observed(status: str, exit_code: int = 0) -> Container:
     return Container("id", "n", IMAGE, status, "", exit_code, False, attrs={"NetworkSettings": {"Networks": {}}})
 
 
 class Ending(Candidate):
     """A candidate that is looked at again and again while it ends."""
 
-    states: ClassVar = [seen("running"), seen("running"), seen("exited", 78)]
+    states: ClassVar = [observed("running"), observed("running"), observed("exited", 78)]
 
     def container(self) -> Container:
         return self.states.pop(0) if len(self.states) > 1 else self.states[0]

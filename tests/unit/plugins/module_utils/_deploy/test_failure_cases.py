@@ -1,4 +1,4 @@
-"""Each case of the guide's troubleshooting is told from what the real OpenClaw, Node.js, Docker and shells wrote.
+"""Each case of the guide's troubleshooting is reported from what the real OpenClaw, Node.js, Docker and shells wrote.
 
 ``recorded/failure-*.txt`` are logs of throw-away containers of the hardened image under other options, with the exit
 code as their last line. Two were not made by a gateway: ``erofs`` is Node.js of that image on /app, and in ``old-node``
@@ -27,7 +27,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure_facts import look
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import Probe
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import in_order
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import merge_streams
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Container
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import Listener
 
@@ -48,7 +48,7 @@ def mounts(**owners: Owner) -> tuple[Mount, ...]:
 
 
 def recorded(name: str, **changes: object) -> Facts:
-    """Return what was known of the container that left this log, unless something is said to be otherwise."""
+    """Return what was known of the container that left this log, unless something is reported to be otherwise."""
     *lines, last = (RECORDED / f"failure-{name}.txt").read_text().splitlines()
     facts = Facts(
         failure="http://127.0.0.1:18789: found the container ended",
@@ -196,13 +196,13 @@ CASES = {
 
 
 @pytest.mark.parametrize(("facts", "expected"), CASES.values(), ids=CASES)
-def test_the_case_is_recognised_and_the_cure_names_what_to_change(facts, expected):
+def test_the_case_is_recognised_and_the_fix_names_what_to_change(facts, expected):
     found = diagnose(facts)
     assert found is not None
-    subject, cause, cure = expected
+    subject, cause, fix = expected
     assert found.subject == subject
     assert cause in found.cause
-    assert cure in found.cure
+    assert fix in found.fix
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_hostile_log_names_nothing_of_the_host():
     """A container writes what it wants: the command to be typed names the mount of the definition, never its text."""
     lines = (f"EACCES: permission denied, open '{STATE}/../../../etc/$(reboot)\x1b[2J'",)
     found = diagnose(recorded("erofs", log=lines))
-    assert "chown" not in found.cure
+    assert "chown" not in found.fix
     lines = (f"EACCES: permission denied, open '{STATE}/; rm -rf\u202e \x1b[2J'",)
     text = diagnose(recorded("erofs", log=lines, mounts=mounts(state=ROOTS))).text({})
     assert f"`chown -hR 1000:1000 -- {STATE_DIR}`" in text
@@ -235,9 +235,11 @@ def test_a_hostile_log_names_nothing_of_the_host():
 
 
 def test_the_callers_hint_is_added():
-    found = Diagnosis("memory", "a cause", "a cure")
-    assert found.text({}) == "diagnosis: a cause; cure: a cure"
-    assert found.text({"memory": "the_limit", "port": "x"}) == "diagnosis: a cause; cure: a cure (the_limit)"
+    found = Diagnosis("memory", "a cause", "a remediation")
+    assert found.text({}) == "diagnosis: a cause; remediation: a remediation"
+    assert (
+        found.text({"memory": "the_limit", "port": "x"}) == "diagnosis: a cause; remediation: a remediation (the_limit)"
+    )
 
 
 def test_hints_are_one_line():
@@ -249,8 +251,11 @@ def test_hints_are_one_line():
 
 def test_both_streams_of_a_log_come_in_order():
     out = "2026-11-22T21:00:01.000000001Z one\n2026-11-22T21:00:03.000000000Z three 3\n"
-    assert in_order(out, "2026-11-22T21:00:02.000000000Z two\n2026-11-22T21:00:04.000000000Z \n") == "one\ntwo\nthree 3"
-    assert in_order("", "") == ""
+    assert (
+        merge_streams(out, "2026-11-22T21:00:02.000000000Z two\n2026-11-22T21:00:04.000000000Z \n")
+        == "one\ntwo\nthree 3"
+    )
+    assert merge_streams("", "") == ""
 
 
 # --- look ---------------------------------------------------------------------------------------------------------
@@ -343,8 +348,8 @@ def undone():
     return explain
 
 
-def test_the_message_says_what_failed_why_what_serves_now_and_the_end_of_the_log(undone):
-    said = undone("".join(f"line {number}\n" for number in range(40)) + "\x1b[2Jlast", Api())
+def test_the_message_reports_what_failed_why_what_serves_now_and_the_end_of_the_log(undone):
+    output = undone("".join(f"line {number}\n" for number in range(40)) + "\x1b[2Jlast", Api())
     parts = [
         "deployment: found it: found ******** ill, needed health",
         " — diagnosis: it needed more memory than its limit of 1024 MiB",
@@ -352,16 +357,16 @@ def test_the_message_says_what_failed_why_what_serves_now_and_the_end_of_the_log
         "\nLast log lines of gateway:\nline 16\n",
         "\\x1b[2Jlast",
     ]
-    places = [said.find(part) for part in parts]
+    places = [output.find(part) for part in parts]
     assert -1 not in places
     assert places == sorted(places)
-    assert "line 15\n" not in said
-    assert "canary" not in said
-    assert "\x1b" not in said
+    assert "line 15\n" not in output
+    assert "canary" not in output
+    assert "\x1b" not in output
 
 
 def test_a_look_that_fails_does_not_hide_the_failure(undone):
-    said = undone("its log", None)
-    assert "******** ill" in said
-    assert "diagnosis: none (AttributeError while looking) — the previous deployment is back" in said
-    assert said.endswith("\nits log")
+    output = undone("its log", None)
+    assert "******** ill" in output
+    assert "diagnosis: none (AttributeError while looking) — the previous deployment is back" in output
+    assert output.endswith("\nits log")

@@ -30,10 +30,10 @@ ROLE = TOP / "roles/openclaw_gateway"
 UID, GID = 1000, 1000
 
 
-def cure(name: str, **changes: Any) -> str:
+def fix(name: str, **changes: Any) -> str:
     found = diagnose(replace(CASES[name][0], **changes))
     assert found is not None
-    return found.cure
+    return found.fix
 
 
 # --- commands -----------------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def test_the_command_gives_the_place_to_the_containers_user(name: str, tmp_path:
         bad = replace(known[number], source=str(place), owner=owner(place))
         return replace(CASES[name][0], mounts=(*known[:number], bad, *known[number + 1 :]), denied=None)
 
-    (command,) = re.findall(r"`([^`]*(?:chown|chmod)[^`]*)`", diagnose(facts()).cure)
+    (command,) = re.findall(r"`([^`]*(?:chown|chmod)[^`]*)`", diagnose(facts()).fix)
     inner = place / "state/openclaw.sqlite"
     secret = called.startswith("gateway")
     assert secret or not used(place, test) or not used(inner, test)
@@ -101,7 +101,7 @@ def test_the_command_gives_the_place_to_the_containers_user(name: str, tmp_path:
     if secret:
         assert owner(place).mode == 0o400
         healed = diagnose(facts())
-        assert healed is None or "chown" not in healed.cure
+        assert healed is None or "chown" not in healed.fix
 
 
 # --- the role's options -------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ PLAIN = {
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
-    """The gateway's service as the role writes it, with the options that each cure asks for; in one run."""
+    """The gateway's service as the role writes it, with the options that each remediation asks for; in one run."""
     cases = [{**PLAIN, **options} for options in [{}, *SETTINGS.values()]]
     texts = written(tmp_path_factory.mktemp("rendered"), ROLE, "docker-compose.hardened.yml.j2", cases)
     whole = [yaml.safe_load(text) for text in texts]
@@ -123,14 +123,14 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
 
 
 def tmpfs_of(name: str) -> tuple[str, str]:
-    """The entry that the cure wants, and the path that could not be written."""
+    """The entry that the remediation wants, and the path that could not be written."""
     found = diagnose(CASES[name][0])
-    (entry,) = re.findall(r'add "- (\S+)" to `tmpfs:`', found.cure)
+    (entry,) = re.findall(r'add "- (\S+)" to `tmpfs:`', found.fix)
     return entry, found.cause.split(" in a read-only")[0].removeprefix("it has to write ")
 
 
 def scratch(name: str) -> dict[str, Any]:
-    """As the hint says it: a list of path and size."""
+    """As the hint reports it: a list of path and size."""
     entry, _path = tmpfs_of(name)
     place, options = entry.split(":")
     size = dict(option.partition("=")[::2] for option in options.split(","))["size"]
@@ -164,7 +164,7 @@ def test_with_the_tmpfs_the_diagnosis_no_longer_applies(name: str) -> None:
     facts = CASES[name][0]
     while True:
         before = len(facts.tmpfs)
-        (entry,) = re.findall(r'add "- (\S+)" to `tmpfs:`', diagnose(facts).cure)
+        (entry,) = re.findall(r'add "- (\S+)" to `tmpfs:`', diagnose(facts).fix)
         facts = replace(facts, tmpfs={**facts.tmpfs, entry.split(":")[0]: entry.split(":")[1]})
         assert len(facts.tmpfs) == before + 1
         found = diagnose(facts)
@@ -174,15 +174,15 @@ def test_with_the_tmpfs_the_diagnosis_no_longer_applies(name: str) -> None:
 
 def test_more_memory_is_in_the_rendered_definition(rendered: dict[str, dict]) -> None:
     for name in ("little memory", "killed, and Docker does not say by whom", "Node.js's own limit"):
-        assert cure(name).startswith("raise `mem_limit:` and `memswap_limit:`")
-        assert cure(name).endswith("1536m")
+        assert fix(name).startswith("raise `mem_limit:` and `memswap_limit:`")
+        assert fix(name).endswith("1536m")
     service = rendered["little memory"]
     assert (service["mem_limit"], service["memswap_limit"]) == ("1536m", "1536m")
 
 
 def test_another_port_is_in_the_rendered_definition(rendered: dict[str, dict]) -> None:
     for name in ("a taken port", "a taken port, in the words of the port proxy", "a taken port that is free again"):
-        assert cure(name) == "stop that one, or change 'published' in `ports:` of the service"
+        assert fix(name) == "stop that one, or change 'published' in `ports:` of the service"
     assert [port["published"] for port in rendered[""]["ports"]] == ["18789"]
     assert [port["published"] for port in rendered["a taken port"]["ports"]] == ["18790"]
 
@@ -190,7 +190,7 @@ def test_another_port_is_in_the_rendered_definition(rendered: dict[str, dict]) -
 # --- what is looked at --------------------------------------------------------------------------------------------
 
 OPEN = Mount(STATE, STATE, False, Owner(UID, GID, 0o700))
-# The case, and what is known after its cure, where the log of the next start does not say it any more.
+# The case, and what is known after its remediation, where the log of the next start does not say it any more.
 LOOKS: dict[str, Callable[[Facts], Facts]] = {
     "the guide's loopback": lambda facts: replace(facts, inside=LAN, healthy_inside=False),
     "another port inside": lambda facts: replace(facts, inside=LAN),
@@ -199,7 +199,7 @@ LOOKS: dict[str, Callable[[Facts], Facts]] = {
 
 
 @pytest.mark.parametrize("name", LOOKS)
-def test_after_the_cure_it_is_no_longer_recognised(name: str) -> None:
+def test_after_the_fix_it_is_no_longer_recognised(name: str) -> None:
     facts = CASES[name][0]
     assert diagnose(facts) is not None
     assert diagnose(LOOKS[name](facts)) is None

@@ -45,14 +45,16 @@ def gate(policy: dict | None = None, *waivers: dict) -> deploy_gate.Gate:
     return deploy_gate.gate_from({"policy": policy, "waivers": list(waivers)})
 
 
-def judged(config: dict, wanted: deploy_gate.Gate | None = None, api: object = THERE, predicting: bool = False) -> list:
+def checked(
+    config: dict, wanted: deploy_gate.Gate | None = None, api: object = THERE, predicting: bool = False
+) -> list:
     compose = SimpleNamespace(resolve=lambda text: copy.deepcopy(config))
     deployment = SimpleNamespace(definition=SimpleNamespace(content=b""), container="openclaw-gateway")
-    return deploy_gate.judge(wanted or gate(), compose, api, deployment, predicting=predicting, today=TODAY)
+    return deploy_gate.check(wanted or gate(), compose, api, deployment, predicting=predicting, today=TODAY)
 
 
 def broken(*arguments: object, **options: object) -> set[tuple[str, str]]:
-    return {(found.rule.id, found.target) for found in judged(*arguments, **options) if found.bad}
+    return {(found.rule.id, found.target) for found in checked(*arguments, **options) if found.bad}
 
 
 def waiver(rule: str, reason: str = "for a test", **more: str) -> dict:
@@ -60,7 +62,7 @@ def waiver(rule: str, reason: str = "for a test", **more: str) -> dict:
 
 
 def test_the_hardened_definition_passes():
-    findings = judged(hardened())
+    findings = checked(hardened())
     assert {found.target for found in findings} == {"openclaw-gateway", "openclaw-cli"}
     assert [found for found in findings if found.bad] == []
     deploy_gate.refuse(findings)
@@ -108,18 +110,18 @@ def test_one_wrong_key_is_found(rule, keys):
     assert (rule, "openclaw-gateway") in broken(hardened(**keys))
 
 
-def test_every_service_of_the_file_is_judged():
+def test_every_service_of_the_file_is_checked():
     config = hardened()
     config["services"]["openclaw-cli"]["privileged"] = True
-    config["services"]["stranger"] = {"image": "other:1"}
+    config["services"]["foreign container"] = {"image": "other:1"}
     found = broken(config)
     assert ("OCH-CTR-03", "openclaw-cli") in found
     assert {"OCH-CTR-02", "OCH-CTR-05", "OCH-CTR-06", "OCH-CTR-20"} <= {
-        rule for rule, name in found if name == "stranger"
+        rule for rule, name in found if name == "foreign container"
     }
 
 
-def test_what_the_operator_grants_passes():
+def test_what_the_operator_allows_passes():
     everywhere = [{"target": 18789, "published": "18789", "protocol": "tcp"}]
     config = hardened(ports=everywhere, cap_add=["NET_BIND_SERVICE"])
     assert broken(config, gate({"addresses": ["any"], "capabilities": ["CAP_NET_BIND_SERVICE"]})) == set()
@@ -129,7 +131,7 @@ def test_a_waiver_holds_until_its_last_day_and_for_its_target():
     config = hardened(read_only=False)
     assert broken(config) == {("OCH-CTR-06", "openclaw-gateway")}
     for more in ({}, {"expires": "2026-11-22"}, {"target": "openclaw-gateway"}):
-        findings = judged(config, gate(None, waiver("OCH-CTR-06", **more)))
+        findings = checked(config, gate(None, waiver("OCH-CTR-06", **more)))
         deploy_gate.refuse(findings)
         (line,) = deploy_gate.waived(findings)
         assert line.startswith("OCH-CTR-06 (The root file system is read-only): openclaw-gateway: ")
@@ -151,11 +153,11 @@ def test_a_waiver_for_the_container_is_one_for_its_helpers():
     assert ("OCH-CTR-06", "openclaw-cli") in other
 
 
-def test_one_message_names_every_rule_what_was_found_and_the_cure():
+def test_one_message_names_every_rule_what_was_found_and_the_fix():
     config = hardened(read_only=False, privileged=True)
     config["services"]["openclaw-cli"]["read_only"] = False
     with pytest.raises(HardeningError) as refusal:
-        deploy_gate.refuse(judged(config, gate(None, waiver("OCH-CTR-06", expires="2026-11-21"))))
+        deploy_gate.refuse(checked(config, gate(None, waiver("OCH-CTR-06", expires="2026-11-21"))))
     message = str(refusal.value)
     assert message.startswith("definition: found ")
     assert "rules of the policy broken, needed " in message
@@ -165,14 +167,14 @@ def test_one_message_names_every_rule_what_was_found_and_the_cure():
         "(The root file system is read-only): openclaw-gateway, openclaw-cli: the root file system is writable" in line
     )
     assert "(its waiver ended on 2026-11-21)" in line
-    assert "; cure: set `read_only: true`" in line
+    assert "; remediation: set `read_only: true`" in line
     assert "OCH-CTR-03" in message
 
 
 def test_the_message_holds_neither_secrets_nor_control_characters():
     bad = hardened(volumes=[{"type": "bind", "source": "/etc", "target": "/x\x1b[2J\n- OCH canary-0001"}])
     with pytest.raises(HardeningError) as refusal:
-        deploy_gate.refuse(judged(bad), ["canary-0001"])
+        deploy_gate.refuse(checked(bad), ["canary-0001"])
     message = str(refusal.value)
     assert "canary" not in message
     assert "\x1b" not in message
@@ -182,7 +184,7 @@ def test_the_message_holds_neither_secrets_nor_control_characters():
 # --- what the image adds ----------------------------------------------------------------------------------------------
 
 
-def test_what_is_left_to_the_image_is_judged_with_it():
+def test_what_is_left_to_the_image_is_checked_with_it():
     config = hardened(user=None)
     assert broken(config) == set()
     bad = Images(**{"openclaw:hardened": {"User": "root", "Healthcheck": {"Test": ["CMD", "true"]}}})
@@ -195,7 +197,7 @@ def test_an_image_with_volumes_is_not_read_only():
 
 
 @pytest.mark.parametrize("api", [MISSING, None])
-def test_a_prediction_leaves_open_what_only_the_image_says(api):
+def test_a_prediction_leaves_open_what_only_the_image_reports(api):
     config = hardened(user=None, privileged=True)
     assert {rule for rule, _name in broken(config, api=api, predicting=True)} >= {"OCH-CTR-03"}
     assert not {"OCH-CTR-02", "OCH-CTR-25"} & {rule for rule, _name in broken(config, api=api, predicting=True)}

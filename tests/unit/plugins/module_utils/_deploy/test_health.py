@@ -22,7 +22,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health 
     Probe,
     Reply,
     ask,
-    settle,
+    stabilize,
     wait,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import Port, start_when_free
@@ -43,12 +43,12 @@ class Gateway(BaseHTTPRequestHandler):
     startup: tuple[int, str] = (200, "application/json")
 
     def do_GET(self):
-        self.asked.append(self.path)
+        self.declared.append(self.path)
         known = self.headers.get("Authorization") == f"Bearer {self.token}"
         if self.path == "/startupz" and self.startup != (200, "application/json"):
             self.answer(self.startup[0], {}, self.startup[1])
         elif self.path == "/startupz":
-            self.answer(200 if self.asked.count("/startupz") > self.started_after else 503, {})
+            self.answer(200 if self.declared.count("/startupz") > self.started_after else 503, {})
         elif self.path == "/readyz":
             names = {"failing": list(self.failing)} if known else {}
             self.answer(503 if self.failing else 200, {"ready": not self.failing, **names})
@@ -56,7 +56,7 @@ class Gateway(BaseHTTPRequestHandler):
             self.answer(200 if self.path == "/healthz" else 404, {})
 
     def do_POST(self):
-        self.asked.append(self.path)
+        self.declared.append(self.path)
         shown = self.headers.get("Authorization", "")
         self.shown.append(shown)
         if self.locked_out:
@@ -96,7 +96,7 @@ def token_file(tmp_path) -> str:
 
 
 def probe(port: int, timeout: float = 5, **changes: object) -> Probe:
-    fields = {"settle": 0, "started": "/startupz", "alive": "/healthz", "dependencies": "/readyz"}
+    fields = {"stabilize": 0, "started": "/startupz", "alive": "/healthz", "dependencies": "/readyz"}
     return Probe("127.0.0.1", port, timeout, **{**fields, **changes})
 
 
@@ -127,7 +127,7 @@ def test_nothing_asked_is_not_well():
     assert not Health({"dependencies": Reply(True, "200")}).ok
 
 
-def test_nothing_probed_is_told_apart_from_healthy():
+def test_nothing_probed_is_reported_apart_from_healthy():
     nothing = Probe("127.0.0.1", 1, 30)
     assert not Health().probed
     assert not ask(nothing).probed
@@ -150,7 +150,7 @@ def test_a_prober_without_a_question_counts_nothing(monkeypatch):
     with Prober(Probe("127.0.0.1", 1, 5, serving="/tools/invoke", dependencies="/readyz")) as prober:
         time.sleep(0.2)
     assert prober.result == {}
-    assert prober.asked == 0
+    assert prober.declared == 0
 
 
 def test_a_dead_channel_is_a_warning_with_its_name_and_no_fault(gateway, token_file):
@@ -230,10 +230,10 @@ def test_a_question_can_be_left_out_for_an_older_gateway(gateway):
 def test_wait_lasts_until_the_gateway_is_started(gateway):
     gateway.RequestHandlerClass.started_after = 3
     assert wait(probe(gateway.server_port), lambda: "", poll=0.01).ok
-    assert gateway.RequestHandlerClass.asked.count("/startupz") == 4
+    assert gateway.RequestHandlerClass.declared.count("/startupz") == 4
 
 
-def test_wait_gives_up_in_time_and_says_what_was_answered(gateway):
+def test_wait_gives_up_in_time_and_reports_what_was_answered(gateway):
     gateway.RequestHandlerClass.started_after = 10**6
     with pytest.raises(HardeningError, match=r"still not ready after 0\.1 seconds.*/startupz: 503"):
         wait(probe(gateway.server_port, 0.1), lambda: "", poll=0.01)
@@ -252,7 +252,7 @@ def test_wait_does_not_lock_the_operator_out_with_a_token_that_is_refused(gatewa
     assert gateway.RequestHandlerClass.shown.count(f"Bearer {TOKEN}") < 10
 
 
-def test_nobody_there_and_somebody_else_there_are_answers_not_errors():
+def test_nobody_there_and_other_user_else_there_are_answers_not_errors():
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = server.getsockname()[1]
     assert "refused" in ask(probe(closed)).status["alive"]
@@ -268,7 +268,7 @@ def test_nobody_there_and_somebody_else_there_are_answers_not_errors():
     assert not ask(probe(server.getsockname()[1], started="")).ok
 
 
-def test_proxies_of_the_environment_are_not_asked(gateway, monkeypatch):
+def test_proxies_of_the_environment_are_not_declared(gateway, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert ask(probe(gateway.server_port)).ok
 
@@ -276,18 +276,18 @@ def test_proxies_of_the_environment_are_not_asked(gateway, monkeypatch):
 def test_settling_ends_when_the_answers_turn_wrong(gateway):
     gateway.RequestHandlerClass.started_after = 10**6
     with pytest.raises(HardeningError, match=r"3 times in a row not"):
-        settle(probe(gateway.server_port, settle=30), lambda: "", poll=0.01)
+        stabilize(probe(gateway.server_port, stabilize=30), lambda: "", poll=0.01)
 
 
 def test_one_wrong_answer_or_a_channel_that_dies_is_no_fault_while_settling(gateway):
     gateway.RequestHandlerClass.started_after = 2
     gateway.RequestHandlerClass.failing = ("telegram",)
-    settle(probe(gateway.server_port, settle=0.2), lambda: "", poll=0.01)
+    stabilize(probe(gateway.server_port, stabilize=0.2), lambda: "", poll=0.01)
 
 
 def test_settling_ends_when_the_container_has(gateway):
     with pytest.raises(HardeningError, match="it ended"):
-        settle(probe(gateway.server_port, settle=30), lambda: "it ended", poll=0.01)
+        stabilize(probe(gateway.server_port, stabilize=30), lambda: "it ended", poll=0.01)
 
 
 @pytest.mark.parametrize("host", [" ", "a\0b", "x" * 64, "\u00e4" * 64, "-x", "["])
@@ -300,7 +300,7 @@ def test_a_gateway_that_lives_and_is_not_started_yet_counts_as_not_answering(gat
     gateway.RequestHandlerClass.started_after = 3
     with Prober(probe(gateway.server_port)) as prober:
         end = time.monotonic() + 20
-        while prober.asked <= 3 and time.monotonic() < end:
+        while prober.declared <= 3 and time.monotonic() < end:
             time.sleep(0.05)
     assert prober.result["asked"] > prober.result["failed"] == 3
     assert prober.result["seconds_failed"] > 0.2
@@ -326,7 +326,7 @@ def test_another_process_is_neither_asked_nor_shown_the_token_and_is_named(gatew
     assert not health.ok
     assert health.status == {}
     assert f"process {os.getpid()}" in health.impostor
-    assert gateway.RequestHandlerClass.asked == []
+    assert gateway.RequestHandlerClass.declared == []
     with pytest.raises(HardeningError, match="listens there instead of the service"):
         wait(whole(gateway, token_file, timeout=0), lambda: "", Port("127.0.0.1", gateway.server_port))
 
@@ -338,7 +338,7 @@ def test_one_that_takes_the_port_between_the_look_and_the_connection_is_sent_not
     health = ask(whole(gateway, token_file), port)
     assert not health.ok
     assert "another process took the port" in str(health)
-    assert gateway.RequestHandlerClass.asked == []
+    assert gateway.RequestHandlerClass.declared == []
 
 
 def test_the_exact_listener_takes_the_connection_not_the_wildcard(monkeypatch):
@@ -379,13 +379,13 @@ def test_root_alone_is_not_enough_the_services_own_container_has_to_publish_the_
 
 
 def test_the_start_is_repeated_until_the_port_is_free(monkeypatch):
-    seen = [(Listener("127.0.0.1", 80, 1234, 1),)] * 2 + [()] * 9
+    observed = [(Listener("127.0.0.1", 80, 1234, 1),)] * 2 + [()] * 9
     monkeypatch.setattr(deploy_port, "_POLL", 0.01)
-    monkeypatch.setattr(Port, "rivals", lambda _self: seen.pop(0))
+    monkeypatch.setattr(Port, "rivals", lambda _self: observed.pop(0))
     started = []
 
     def start() -> None:
-        started.append(len(seen))
+        started.append(len(observed))
         if len(started) == 1:
             raise HardeningError("docker", "address already in use", "success")  # taken and left in between
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import history
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.history import (
-    absolve,
+    clear_rejection,
     damaged,
     differs,
     drift,
@@ -169,7 +169,7 @@ def test_an_image_that_was_taken_back_is_remembered_until_it_is_proven(records):
         (IMAGE, "it never came"),
         (OTHER, "again"),
     ]
-    absolve(records, IMAGE)
+    clear_rejection(records, IMAGE)
     assert [entry["image_id"] for entry in read_rejected(records)] == [OTHER]
 
 

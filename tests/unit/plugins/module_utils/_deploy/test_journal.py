@@ -41,7 +41,7 @@ CONTENTS = (FileState("file", b"as it was", 0o640, 1, 2, 1), None)
 
 @pytest.fixture
 def places(tmp_path, monkeypatch) -> Places:
-    # Root's own folders are demanded for root's files; the tests may run as somebody else below a shared /tmp.
+    # Root's own folders are demanded for root's files; the tests may run as another user below a shared /tmp.
     monkeypatch.setattr(safe_path, "_vet", lambda *_: None)
     monkeypatch.setattr(deploy_journal, "ensure_directory", lambda path, *_: Path(path).mkdir(exist_ok=True))
     monkeypatch.setattr(
@@ -92,7 +92,7 @@ def test_no_journal_no_attempt(places):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 2}', '{"format": 1, "phase": "dancing"}'])
-def test_a_journal_of_somebody_else_is_refused(places, text):
+def test_a_journal_of_other_user_else_is_refused(places, text):
     begin(places)
     Path(places.attempt, "journal.json").write_text(text)
     with pytest.raises(HardeningError, match=r"journal\.json: found a damaged record .* move .*/attempt away"):

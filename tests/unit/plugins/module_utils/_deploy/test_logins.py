@@ -224,7 +224,7 @@ def test_logins_that_moved_from_a_file_into_the_database_are_refused(logins, old
 
 
 def test_a_link_in_the_place_of_a_database_is_not_followed(logins, state, tmp_path):
-    victim = database(tmp_path / "victim.sqlite", anthropic="somebody-else")
+    victim = database(tmp_path / "victim.sqlite", anthropic="someone-else")
     (state / "state/openclaw.sqlite").unlink()
     (state / "state/openclaw.sqlite").symlink_to(victim)
     refused(logins, "logins in 'state/openclaw.sqlite'")

@@ -14,15 +14,15 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.liveness import Watch
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.ownership import Claim
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import (
-    Found,
+    Current,
+    Desired,
     Validation,
-    Wanted,
     decide,
     diff,
     find,
     with_image,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import sort_out
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import partition_containers
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Container
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import LABEL_HASH, LABEL_ONEOFF
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import ManagedFile, look, write
@@ -49,11 +49,11 @@ def container(**changes: object) -> Container:
 
 
 @pytest.fixture
-def wanted(tmp_path) -> Wanted:
+def wanted(tmp_path) -> Desired:
     def file(name: str, content: bytes, secret: bool = False) -> ManagedFile:
         return ManagedFile(str(tmp_path / name), content, 0o600, UID, GID, secret)
 
-    return Wanted(
+    return Desired(
         state="present",
         project="openclaw",
         service="openclaw-gateway",
@@ -70,11 +70,11 @@ def wanted(tmp_path) -> Wanted:
 
 
 @pytest.fixture
-def in_place(wanted) -> Found:
+def in_place(wanted) -> Current:
     """Return the world in which nothing is left to do."""
     for file in wanted.everything:
         write(file, trusted={UID})
-    return Found(
+    return Current(
         files={file.path: look(file.path) for file in wanted.everything},
         prunable=(),
         image_id=IMAGE,
@@ -87,7 +87,7 @@ def in_place(wanted) -> Found:
     )
 
 
-def changed(found: Found, **changes: object) -> Found:
+def changed(found: Current, **changes: object) -> Current:
     return dataclasses.replace(found, **changes)
 
 
@@ -144,7 +144,7 @@ def test_a_mounted_file_that_was_exchanged_means_another_container(wanted, in_pl
     assert wanted.files[0].path in plan.reason
 
 
-def test_a_mounted_file_that_is_written_means_another_container_and_a_judgement(wanted, in_place):
+def test_a_mounted_file_that_is_written_means_another_container_and_a_result(wanted, in_place):
     os.chmod(wanted.files[0].path, 0o640)
     found = changed(in_place, files={file.path: look(file.path) for file in wanted.everything})
     plan = decide(wanted, found)
@@ -161,7 +161,7 @@ def test_a_file_that_nobody_mounts_leaves_the_container_alone(wanted, in_place):
     assert (plan.container, plan.validate) == ("", False)
 
 
-def test_the_new_image_judges_the_configuration_too(wanted, in_place):
+def test_the_new_image_checks_the_configuration_too(wanted, in_place):
     plan = decide(wanted, changed(in_place, container=container(image_id=OTHER_IMAGE)))
     assert plan.validate
 
@@ -195,7 +195,7 @@ def test_down(wanted, in_place, state, status, step):
     assert (plan.container, plan.write, plan.remove) == (step, (), ())
 
 
-def test_absent_removes_files_only_when_asked(wanted, in_place):
+def test_absent_removes_files_only_when_declared(wanted, in_place):
     plan = decide(dataclasses.replace(wanted, state="absent", remove_files=True), in_place)
     assert set(plan.remove) == {file.path for file in wanted.everything}
 
@@ -204,8 +204,8 @@ def test_what_a_killed_recreate_left_is_a_stray_and_a_command_is_not():
     ours = container(id="1")
     left = container(id="2", name="0123abcd_openclaw-gateway")
     command = container(id="3", name="openclaw-run-1", labels={LABEL_ONEOFF: "True"})
-    assert sort_out([left, command, ours], "openclaw-gateway") == (ours, (left,))
-    assert sort_out([left, command], "openclaw-gateway") == (None, (left,))
+    assert partition_containers([left, command, ours], "openclaw-gateway") == (ours, (left,))
+    assert partition_containers([left, command], "openclaw-gateway") == (None, (left,))
 
 
 def test_a_mount_is_stale_when_the_process_sees_another_file(tmp_path):
@@ -239,9 +239,9 @@ def test_a_mount_is_stale_when_the_process_sees_another_file(tmp_path):
     ],
 )
 def test_when_waiting_is_of_no_use(world, reason):
-    said = Watch(lambda: world)()
-    assert said.endswith(reason)
-    assert bool(said) == bool(reason)
+    output = Watch(lambda: world)()
+    assert output.endswith(reason)
+    assert bool(output) == bool(reason)
 
 
 def test_a_restart_is_a_fault_only_after_it_was_ready():

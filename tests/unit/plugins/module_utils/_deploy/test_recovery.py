@@ -1,4 +1,4 @@
-"""What a rollback says of the deployment that it brought back."""
+"""What a rollback reports of the deployment that it brought back."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Service:
 
 @pytest.fixture
 def serve(monkeypatch):
-    """Bring a deployment back that was asked by a probe; what its container says is handed in."""
+    """Bring a deployment back that was asked by a probe; what its container reports is handed in."""
 
     def run(probe: Probe, *reasons: str) -> tuple[str, Service]:
-        said, service = list(reasons), Service()
-        monkeypatch.setattr(recovery, "Watch", lambda find, steady=False: lambda: said.pop(0) if said else "")
+        output, service = list(reasons), Service()
+        monkeypatch.setattr(recovery, "Watch", lambda find, steady=False: lambda: output.pop(0) if output else "")
         monkeypatch.setattr(recovery, "start_when_free", lambda port, up, timeout: up())
         monkeypatch.setattr(recovery, "_RUNS", 0.1)
         monkeypatch.setattr(recovery, "wait", lambda probe, watch, port: service.done.append("wait") or Health())
@@ -53,15 +53,15 @@ def serve(monkeypatch):
 
 
 def test_a_deployment_that_was_probed_is_back_and_healthy(serve):
-    said, service = serve(WITH_PATHS)
-    assert said == "the previous deployment is back and healthy"
+    output, service = serve(WITH_PATHS)
+    assert output == "the previous deployment is back and healthy"
     assert service.done[-2:] == ["wait", "start unit"]
 
 
 def test_a_deployment_that_cannot_be_probed_is_back_and_not_called_healthy(serve):
-    said, service = serve(Probe("127.0.0.1", 1, 5, dependencies="/readyz"))
-    assert "its health is unknown" in said
-    assert "healthy" not in said
+    output, service = serve(Probe("127.0.0.1", 1, 5, dependencies="/readyz"))
+    assert "its health is unknown" in output
+    assert "healthy" not in output
     assert "wait" not in service.done
     assert service.done[-1] == "start unit"
 

@@ -129,10 +129,10 @@ def test_links_are_copied_and_not_followed(state, copy, tmp_path):
 
 def test_a_hard_link_planted_in_the_target_keeps_its_content(state, copy, tmp_path):
     victim = tmp_path / "victim"
-    victim.write_text("somebody else's")
+    victim.write_text("another user's")
     os.link(victim, copy / "db")
     mirror(state, copy).run()
-    assert victim.read_text() == "somebody else's"
+    assert victim.read_text() == "another user's"
     assert (copy / "db").read_bytes() == b"pages"
 
 
@@ -228,7 +228,7 @@ def test_a_live_copy_is_of_one_moment(state, copy):
         writer.join()
 
 
-def test_a_state_that_never_rests_is_said_so(state, copy):
+def test_a_state_that_never_rests_is_output_so(state, copy):
     stop = threading.Event()
 
     def write() -> None:
@@ -593,7 +593,7 @@ def mounted(*argv: str | Path) -> Iterator[None]:
         subprocess.run(["umount", argv[-1]], check=True)
 
 
-def test_a_file_system_that_another_user_mounted_over_it_is_refused_before_it_is_asked(tmp_path, monkeypatch):
+def test_a_file_system_that_another_user_mounted_over_it_is_refused_before_it_is_declared(tmp_path, monkeypatch):
     line = f"40 28 0:40 / {tmp_path} rw - fuse.sshfs theirs rw,user_id=1000,group_id=1000\n"
     known = tmp_path / "mountinfo"
     known.write_text(f"28 1 254:0 / / rw - ext4 /dev/vda rw\n{line}")

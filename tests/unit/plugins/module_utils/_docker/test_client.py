@@ -1,4 +1,4 @@
-"""The Docker helper: what it accepts from outside, and how it says that no daemon is there."""
+"""The Docker helper: what it accepts from outside, and how it reports that no daemon is there."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def refusal(host: str) -> str:
     return str(raised.value)
 
 
-def test_a_socket_without_a_listener_is_told_from_one_that_is_not_docker(tmp_path):
+def test_a_socket_without_a_listener_is_reported_from_one_that_is_not_docker(tmp_path):
     path = f"{tmp_path}/docker.sock"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
@@ -153,10 +153,10 @@ def test_where_else_docker_is_comes_into_the_message(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("DOCKER_HOST", "unix:///run/user/1000/docker.sock")
     monkeypatch.setattr(access.glob, "glob", lambda _pattern: ["/run/user/1000/docker.sock"])
-    told = refusal(f"unix://{tmp_path}/docker.sock")
+    reported = refusal(f"unix://{tmp_path}/docker.sock")
     for words in ("a rootless Docker of uid 1000", "DOCKER_HOST is unix:///run/user/1000", "the context rootless",
                   "one of a user or of a context is not used"):  # fmt: skip
-        assert words in told
+        assert words in reported
 
 
 VERSION = json.dumps({"ApiVersion": "1.44", "Version": "26.1"}).encode()
@@ -182,11 +182,11 @@ STALLS = [*HOLDING.values(), repeat(b" ", 0.1, b"HTTP/1.1 200 OK\r\nContent-Leng
 
 @pytest.mark.parametrize("talk", STALLS)
 def test_a_daemon_that_holds_later_is_given_up_in_time(tmp_path, talk):
-    said: list[int] = []
+    output: list[int] = []
 
     def first_well(peer: socket.socket) -> None:
-        if not said:
-            said.append(1)
+        if not output:
+            output.append(1)
             peer.sendall(answered(VERSION))
             peer.recv(65536)
         talk(peer)
@@ -207,11 +207,11 @@ def test_a_daemon_that_holds_later_is_given_up_in_time(tmp_path, talk):
 
 
 def test_a_stream_that_goes_on_without_end_is_given_up(tmp_path):
-    said: list[int] = []
+    output: list[int] = []
 
     def talk(peer: socket.socket) -> None:
-        if not said:
-            said.append(1)
+        if not output:
+            output.append(1)
             peer.sendall(answered(VERSION))
             peer.recv(65536)
         line = b'{"status":"Downloading"}\r\n'

@@ -90,7 +90,7 @@ def test_compose_is_there_or_not(compose, calls, monkeypatch):
     assert not compose.available()
 
 
-def test_a_failure_carries_what_docker_said(compose, calls):
+def test_a_failure_carries_what_docker_output(compose, calls):
     with pytest.raises(HardeningError, match="exit code 1"):
         compose.up("bad-service")
 

@@ -106,16 +106,16 @@ def test_every_call_in_the_code_is_one_that_a_question_takes():
         for name, method in vars(Questions).items()
         if inspect.isfunction(method) and not name.startswith("_")
     }
-    seen = set()
+    observed = set()
     for path in (CHECKOUT / "plugins").rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text())):
             if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
                 continue
             receiver = ast.unparse(call.func.value)
             if call.func.attr in options and receiver in ("api", "api.api", "client", "self.api", "self.api.api"):
-                seen.add(call.func.attr)
+                observed.add(call.func.attr)
                 assert {keyword.arg for keyword in call.keywords} <= options[call.func.attr], (path, call.lineno)
-    assert {"networks", "volumes", "containers", "logs", "inspect_network"} <= seen
+    assert {"networks", "volumes", "containers", "logs", "inspect_network"} <= observed
 
 
 @pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)

@@ -122,7 +122,7 @@ def test_included_files(etc):
     assert sudoers(etc, "@includedir more\n#include sudoers\n") == ("/sudoers.d/one:1", "/more/two:1")
 
 
-def test_what_could_not_be_read_is_said(etc):
+def test_what_could_not_be_read_is_output(etc):
     (etc / "sudoers").symlink_to("elsewhere")
     assert look(etc).unread == (f"{etc}/sudoers",)
 

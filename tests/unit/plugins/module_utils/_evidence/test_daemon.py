@@ -58,8 +58,8 @@ def test_the_seccomp_profile(tmp_path):
     assert daemon._seccomp_default(str(path)).startswith("unreadable")
 
 
-def test_only_the_daemons_own_listeners_are_asked(monkeypatch):
-    """Sockets of others are not; one that is gone, or cannot be told, is not a daemon without a port."""
+def test_only_the_daemons_own_listeners_are_declared(monkeypatch):
+    """Sockets of others are not; one that is gone, or cannot be reported, is not a daemon without a port."""
     there = (
         proc.Listener("127.0.0.1", 2375, 0, 77),
         proc.Listener("0.0.0.0", 2376, 0, 78),
@@ -77,7 +77,7 @@ def test_only_the_daemons_own_listeners_are_asked(monkeypatch):
 
 
 class Api(http.server.BaseHTTPRequestHandler):
-    """Says OK to whoever asks."""
+    """Reports OK to the process that asks."""
 
     version = "1.45"
 
@@ -98,7 +98,7 @@ class Other(Api):
 
 
 @pytest.mark.parametrize(("handler", "answers"), [(Api, "plain"), (Other, "other")])
-def test_own_ports_are_found_and_asked(handler, answers):
+def test_own_ports_are_found_and_declared(handler, answers):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         found = daemon._listeners(os.getpid())

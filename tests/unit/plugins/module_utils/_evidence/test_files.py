@@ -66,7 +66,7 @@ def test_no_content_is_shown(world):
     assert "the token" not in repr(subject.look(deployed(world), 0))
 
 
-def test_the_running_process_says_who_and_where(world):
+def test_the_running_process_reports_who_and_where(world):
     facts = subject.look(settings(Mount("bind", str(world / "state"), "/x/.openclaw")), os.getpid())
     assert (facts.uid, facts.gid) == (os.geteuid(), os.getegid())
     assert facts.environment["PATH"] == os.environ["PATH"]
@@ -163,7 +163,7 @@ def test_whether_the_container_can_write(mounts, read_only, holder):
     assert (place.path, place.read_only, place.holder) == ("/h/o.json", read_only, holder)
 
 
-def test_strangers_are_named_but_for_mount_points(world, as_root):
+def test_foreign_are_named_but_for_mount_points(world, as_root):
     for name, owner in (("own", 1000), ("theirs", 4242), ("roots", 0), ("workspace", 0)):
         (world / "state" / name).mkdir()
         os.chown(world / "state" / name, owner, owner)
@@ -172,7 +172,7 @@ def test_strangers_are_named_but_for_mount_points(world, as_root):
         Mount("bind", "/srv/w", "/home/node/.openclaw/workspace"),
     )
     facts = subject.look(asked, 0)
-    assert (facts.strangers, facts.entries) == ((("roots", 0), ("theirs", 4242)), 4)
+    assert (facts.foreign_ones, facts.entries) == ((("roots", 0), ("theirs", 4242)), 4)
 
 
 def test_a_large_state_directory_ends_somewhere(world):

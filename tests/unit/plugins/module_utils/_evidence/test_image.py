@@ -88,14 +88,14 @@ def test_a_directory_exchanged_for_a_link_is_not_followed(root, tmp_path):
     outside.mkdir()
     (outside / "su").write_text("x")
     (outside / "su").chmod(0o4755)
-    seen = []
+    observed = []
     everything = container_tree._Walk()
     for directory in everything.below(os.open(root, container_tree.DIRECTORY)):
         if not directory.path:
             (root / "etc").rename(root / "old")
             (root / "etc").symlink_to(outside)
-        seen.append(directory.path)
-    assert "/etc" not in seen
+        observed.append(directory.path)
+    assert "/etc" not in observed
     assert everything.cut.startswith("/etc could not be opened")
 
 
@@ -121,7 +121,7 @@ def test_other_file_systems_are_left_out(root, monkeypatch):
     assert walk(root).setuid == ()
 
 
-def test_a_deep_tree_is_said_to_be_cut(root):
+def test_a_deep_tree_is_output_to_be_cut(root):
     path = root
     for _level in range(container_tree.MAX_DEPTH + 5):
         path /= "d"
@@ -132,7 +132,7 @@ def test_a_deep_tree_is_said_to_be_cut(root):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_an_endless_tree_is_said_to_be_cut(root, monkeypatch):
+def test_an_endless_tree_is_output_to_be_cut(root, monkeypatch):
     monkeypatch.setattr(container_tree, "MAX_ENTRIES", 3)
     assert walk(root).cut == "there are more than 3 entries"
 
@@ -252,8 +252,8 @@ def test_the_writable_layer_by_the_kernel(text, upper):
     ],
 )
 def test_secrets_are_named_and_never_shown(environment, labels, history, found):
-    told = image.secrets_of(environment, labels, history)
-    assert told == (found,)
+    reported = image.secrets_of(environment, labels, history)
+    assert reported == (found,)
 
 
 def test_what_only_sounds_like_a_secret():
@@ -339,7 +339,7 @@ class Daemon:
 ATTRS = {"Id": "abc", "Image": "sha256:1", "Config": {"Image": "openclaw:hardened", "WorkingDir": "/app"}}
 
 
-def test_a_stopped_container_is_judged_as_far_as_possible(tmp_path):
+def test_a_stopped_container_is_checked_as_far_as_possible(tmp_path):
     facts = image.look(Daemon(), ATTRS, 0, str(tmp_path / "none"))
     assert (facts.id, facts.reference_id, facts.user, facts.environment) == ("sha256:1", "sha256:2", "1000", ("A",))
     assert (facts.healthcheck, facts.labels, facts.history) == (("CMD", "true"), {"k": "v"}, ("", "FROM", "CMD"))

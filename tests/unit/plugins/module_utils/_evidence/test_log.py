@@ -33,7 +33,7 @@ ORDINARY = [
     CLOSED.format(cause="unauthorized"),
     CLOSED.format(cause="device-required"),
     UNAUTHORIZED.format(client="cli", reason="token_missing"),
-    "[agent/embedded] the tool said: [ws] unauthorized conn=1 reason=rate_limited guidance=x",
+    "[agent/embedded] the tool reported: [ws] unauthorized conn=1 reason=rate_limited guidance=x",
 ]
 
 
@@ -69,7 +69,7 @@ def test_ordinary_lines_are_no_events(line):
         ("[gateway] auth token was missing. Generated a runtime token for this startup", "security warning"),
     ],
 )
-def test_events_are_told_apart(line, kind):
+def test_events_are_reported_apart(line, kind):
     assert kinds(line) == [kind]
 
 

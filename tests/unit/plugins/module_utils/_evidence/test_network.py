@@ -73,7 +73,7 @@ def test_an_ip_that_speaks_no_json():
         ((), "${PORT}", 18789),
     ],
 )
-def test_the_port_that_the_gateway_is_told(command, variable, port):
+def test_the_port_that_the_gateway_is_reported(command, variable, port):
     settings = Settings("a", "b", command=command, environment={"OPENCLAW_GATEWAY_PORT": variable} if variable else {})
     assert network.gateway_port(settings) == port
 
@@ -121,7 +121,7 @@ ATTRS = {"NetworkSettings": {"Networks": {"own": {"IPAddress": "172.18.0.2"}}}}
         ("container", [], None),
     ],
 )
-def test_where_the_gateway_is_asked(mode, published, place):
+def test_where_the_gateway_is_declared(mode, published, place):
     assert network._place(mode, published, ATTRS, 18789) == place
 
 
@@ -148,7 +148,7 @@ def test_the_token_goes_to_docker_or_to_the_container_only(listeners, own, safe)
 
 
 class Gateway(http.server.BaseHTTPRequestHandler):
-    """A gateway that asks for the token, unless the server says otherwise."""
+    """A gateway that asks for the token, unless the server reports otherwise."""
 
     def do_GET(self):
         self.answer(200)
@@ -157,7 +157,7 @@ class Gateway(http.server.BaseHTTPRequestHandler):
         length = int(self.headers["Content-Length"])
         self.server.bodies.append(json.loads(self.rfile.read(length)))
         given = self.headers.get("Authorization")
-        self.server.seen.append(given)
+        self.server.observed.append(given)
         self.answer(200 if given == f"Bearer {TOKEN}" else self.server.refusal)
 
     def answer(self, status):
@@ -173,7 +173,7 @@ class Gateway(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def gateway():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
-    server.seen, server.bodies, server.refusal = [], [], 401
+    server.observed, server.bodies, server.refusal = [], [], 401
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
@@ -204,11 +204,11 @@ def closed_port() -> int:
 
 def test_the_token_goes_in_the_header_after_a_refusal(gateway, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    answers = gateway_probe.knock("127.0.0.1", gateway.server_port, TOKEN)
+    answers = gateway_probe.probe_auth("127.0.0.1", gateway.server_port, TOKEN)
     assert {key: answer.status for key, answer in answers.items()} == {WITHOUT: 401, WITH: 200, WRONG: 401}
     # Another token only between two right ones, which make the gateway forget it.
-    assert [gateway.seen[index] for index in (0, 1, 3)] == [None, f"Bearer {TOKEN}", f"Bearer {TOKEN}"]
-    assert gateway.seen[2] not in gateway.seen[:2]
+    assert [gateway.observed[index] for index in (0, 1, 3)] == [None, f"Bearer {TOKEN}", f"Bearer {TOKEN}"]
+    assert gateway.observed[2] not in gateway.observed[:2]
     assert gateway.bodies == [{"tool": "sessions_list", "action": "json", "args": {}}] * 4
     assert TOKEN not in repr(answers)
 
@@ -216,17 +216,17 @@ def test_the_token_goes_in_the_header_after_a_refusal(gateway, monkeypatch):
 @pytest.mark.parametrize("status", [200, 404, 429, 500])
 def test_who_does_not_refuse_never_sees_the_token(gateway, status):
     gateway.refusal = status
-    assert list(gateway_probe.knock("127.0.0.1", gateway.server_port, TOKEN)) == [WITHOUT]
-    assert gateway.seen == [None]
+    assert list(gateway_probe.probe_auth("127.0.0.1", gateway.server_port, TOKEN)) == [WITHOUT]
+    assert gateway.observed == [None]
 
 
 def test_no_token_no_second_try_and_never_a_wrong_one(gateway):
-    assert list(gateway_probe.knock("127.0.0.1", gateway.server_port, "")) == [WITHOUT]
-    assert gateway.seen == [None]
+    assert list(gateway_probe.probe_auth("127.0.0.1", gateway.server_port, "")) == [WITHOUT]
+    assert gateway.observed == [None]
 
 
 def test_a_token_that_no_header_takes_is_not_in_the_error(gateway):
-    answer = gateway_probe.knock("127.0.0.1", gateway.server_port, TOKEN + "\nX: y")[WITH]
+    answer = gateway_probe.probe_auth("127.0.0.1", gateway.server_port, TOKEN + "\nX: y")[WITH]
     assert answer.error == "no HTTP (ValueError)"
     assert TOKEN not in repr(answer)
 
@@ -241,7 +241,7 @@ def test_attempts(gateway, dead):
     assert str(found.answer) in ("Connection reset by peer", "no HTTP (RemoteDisconnected)", "RemoteDisconnected")
 
 
-def test_a_web_page_is_told_from_an_answer():
+def test_a_web_page_is_reported_from_an_answer():
     assert str(Answer(200, "text/html")) == "200 (a web page)"
     assert str(Answer(200, "application/json")) == "200"
     assert str(Answer(error="timeout")) == "timeout"
@@ -322,7 +322,7 @@ def test_one_look_at_all(gateway):
     }
     assert [listener.address for listener in found.listeners] == ["127.0.0.1"]
     (attached,) = found.attached
-    assert (attached.bridge, attached.address, attached.prefix, attached.strangers) == (
+    assert (attached.bridge, attached.address, attached.prefix, attached.foreign_ones) == (
         "br-own", "172.18.0.2", 16, ("wiki",)
     )  # fmt: skip
     assert found.interfaces == ("eth0",)

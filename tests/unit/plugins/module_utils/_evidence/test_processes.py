@@ -86,7 +86,7 @@ class Tree:
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
-    """Make a host with its PID 1, a stranger, and the container's process 100."""
+    """Make a host with its PID 1, a foreign container, and the container's process 100."""
     made = Tree(tmp_path)
     for name in ("proc", "sys"):
         monkeypatch.setattr(processes, name.upper(), str(tmp_path / name))
@@ -161,12 +161,12 @@ def test_processes_in_another_control_group_are_found_by_their_pid_namespace(tre
     assert pids(look(ID, 100)) == [100, 120]
 
 
-def test_the_pid_namespace_of_the_host_says_nothing(tree):
+def test_the_pid_namespace_of_the_host_reports_nothing(tree):
     tree.process(60, namespaces=HOST)
     assert pids(look(ID, 60)) == [60, 100]
 
 
-def test_without_rights_on_a_stranger_its_numbers_tell(tree, monkeypatch):
+def test_without_rights_on_a_foreign_its_numbers_tell(tree, monkeypatch):
     real = os.readlink
     link = str(tree.top / "proc/50/ns/pid")
 
@@ -176,10 +176,10 @@ def test_without_rights_on_a_stranger_its_numbers_tell(tree, monkeypatch):
         return real(path)
 
     monkeypatch.setattr(processes.os, "readlink", readlink)
-    stranger = tree.top / "proc/50"
-    tree.status(stranger, NSpid="50")
+    foreign_ones = tree.top / "proc/50"
+    tree.status(foreign_ones, NSpid="50")
     assert pids(look(ID, 100)) == [100]
-    tree.status(stranger, NSpid="50\t7")
+    tree.status(foreign_ones, NSpid="50\t7")
     with pytest.raises(PermissionError):
         look(ID, 100)
 
@@ -516,7 +516,7 @@ def test_looking_is_fast_and_survives_processes_that_come_and_go(container):
 
 
 def test_a_process_that_has_left_its_mount_namespace_is_gone(monkeypatch):
-    """Seen with real containers: the kernel says EINVAL for the mounts of a process that is ending."""
+    """Seen with real containers: the kernel reports EINVAL for the mounts of a process that is ending."""
 
     def ending(path):
         raise OSError(errno.EINVAL, "Invalid argument", path)

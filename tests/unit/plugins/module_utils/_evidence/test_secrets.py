@@ -179,7 +179,7 @@ def test_the_mode_decides_which_one_guards(entries, more, mode, kind):
         (auth(mode="password"), {"command": ("openclaw", "gateway", "--password-file", "/p")}, "comes from /p"),
     ],
 )
-def test_what_is_not_known_is_said(tree, more, trouble):
+def test_what_is_not_known_is_output(tree, more, trouble):
     facts = look(tree, **more)
     assert facts.credential is None
     assert trouble in facts.trouble
@@ -307,7 +307,7 @@ def test_no_value_is_shown():
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "strong", "said"),
+    ("kind", "value", "strong", "reported"),
     [
         ("token", STRONG, True, "256 bits"),
         ("token", STRONG[:32], False, "32 hexadecimal digits"),
@@ -326,10 +326,10 @@ def test_no_value_is_shown():
         ("password", "3f9c1ab200d4e6f75811", True, "20 characters"),
     ],
 )
-def test_strength(kind, value, strong, said):
+def test_strength(kind, value, strong, output):
     found = token.strength(kind, value)
     assert found[0] is strong
-    assert said in found[1]
+    assert output in found[1]
     assert not value or value not in found[1]
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Units are read from what systemd prints and from what lies on the disk."""
+"""Units are read from what systemd prints and from what is on the disk."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def test_directives_are_read_as_systemd_reads_them():
     found = {directive.key: directive for directive in manager.directives(TEXT)}
     assert list(found) == ["User", "UMask", "ExecStart", "Path", "Empty"]
     assert (found["User"].section, found["User"].value, found["User"].line) == ("Service", "openclaw", 3)
-    assert found["UMask"].swallowed == ("ProtectSystem=strict",)
+    assert found["UMask"].continued == ("ProtectSystem=strict",)
     assert (found["UMask"].line, found["UMask"].value.split()) == (4, ["0077", "ProtectSystem=strict"])
-    assert found["ExecStart"].swallowed == ("--flag",)
-    assert found["Path"].swallowed == ()
+    assert found["ExecStart"].continued == ("--flag",)
+    assert found["Path"].continued == ()
 
 
 def test_a_backslash_at_the_end_swallows_nothing_but_is_read():
     (found,) = manager.directives("[Service]\nUser=a \\")
-    assert (found.value, found.swallowed) == ("a", ("",))
+    assert (found.value, found.continued) == ("a", ("",))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_properties_are_asked_for_all_units_at_once_and_in_utc():
         manager.properties(Host(show=(0, "Id=a.service\n", "")), ["a.service", "b.timer"], ("Id",))
 
 
-def test_without_names_nothing_is_asked():
+def test_without_names_nothing_is_declared():
     assert units.look(Host(), []).units == {}
     with pytest.raises(HardeningError, match="units: found"):
         units.look(Host(), ["*.service"])
@@ -102,9 +102,11 @@ def test_one_look_joins_all_answers(monkeypatch, tmp_path):
         "start_time=[n/a] ; stop_time=[n/a] }\nEnvironmentFiles=/etc/a.env (ignore_errors=no)\n"
         "ExecMainStartTimestamp=Sun 2026-11-22 19:30:00 UTC\nLastTriggerUSec=n/a\n\nId=b.timer\nLoadState=masked\n"
     )
-    said = f"{fragment}:3: Unknown key\na.service.d/x: no\n/etc/other.service:1: bad\nxa.service: no\na.service: yes\n"
+    output = (
+        f"{fragment}:3: Unknown key\na.service.d/x: no\n/etc/other.service:1: bad\nxa.service: no\na.service: yes\n"
+    )
     exposed = "→ Overall exposure level for a.service: 1.1 OK\n"
-    host = Host(show=(0, shown, ""), security=(0, exposed, ""), verify=(1, "", said))
+    host = Host(show=(0, shown, ""), security=(0, exposed, ""), verify=(1, "", output))
     found = units.look(host, ["b.timer", "a.service"])
     unit = found.units["a.service"]
     assert [call[0][1] for call in host.calls] == ["show", "security", "verify"]
@@ -151,7 +153,7 @@ def test_the_way_to_a_file_names_links_and_gaps(tmp_path):
         (Entry("/a", "link", 0o777), ""),
         (Entry("/a", "link", 0o777, 5), "/a belongs to uid 5"),
         (Entry("/a", "missing"), ""),
-        (Entry("/a", "file", 0o600, granted=("uid 9",)), "/a can be written by uid 9 (access control list)"),
+        (Entry("/a", "file", 0o600, permitted=("uid 9",)), "/a can be written by uid 9 (access control list)"),
     ],
 )
 def test_who_else_can_change_something(entry, fault):
@@ -162,7 +164,7 @@ def test_an_access_control_list_is_read(tmp_path, monkeypatch):
     rows = [(0x01, 6, 0xFFFFFFFF), (0x02, 6, 1000), (0x02, 4, 1001), (0x08, 7, 50), (0x10, 6, 0xFFFFFFFF)]
     packed = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *row) for row in rows)
     monkeypatch.setattr(units.os, "getxattr", lambda *arguments: packed, raising=False)
-    assert path_trace.entry(str(tmp_path)).granted == ("uid 1000", "gid 50")
+    assert path_trace.entry(str(tmp_path)).permitted == ("uid 1000", "gid 50")
 
 
 def test_a_unit_without_facts_answers_everything():
@@ -179,7 +181,7 @@ def test_when_root_changed_a_unit_last(tmp_path):
     uses = {str(paths["program"]): path_trace.trace(str(paths["program"]))}
     newest = {name: path.stat().st_ctime for name, path in paths.items()}
     if os.geteuid() == 0:
-        os.chown(paths["state"], 4242, 4242)  # newer than all, but somebody else's
+        os.chown(paths["state"], 4242, 4242)  # newer than all, but another user's
         assert units._changed([file], uses) == newest["token"]
     else:
         assert units._changed([file], uses) == 0.0

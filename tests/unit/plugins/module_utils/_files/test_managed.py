@@ -1,4 +1,4 @@
-"""File work against a real file system, with somebody hostile in it."""
+"""File work against a real file system, with another user hostile in it."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_write_refuses_a_parent_that_others_may_write(tmp_path):
     write(managed(loose / "file"))
 
 
-def test_write_refuses_a_parent_of_somebody_else_unless_trusted(tmp_path, as_root):
+def test_write_refuses_a_parent_of_other_user_else_unless_trusted(tmp_path, as_root):
     home = tmp_path / "home"
     home.mkdir()
     os.chown(home, SERVICE, SERVICE)
@@ -147,7 +147,7 @@ def test_write_refuses_a_parent_of_somebody_else_unless_trusted(tmp_path, as_roo
     assert os.listdir(home) == ["file"]
 
 
-def test_write_says_that_the_parent_is_missing(tmp_path):
+def test_write_reports_that_the_parent_is_missing(tmp_path):
     with pytest.raises(HardeningError, match=r"found no directory .*/gone, needed"):
         write(managed(tmp_path / "gone/file"))
     files_managed.vet_parents(str(tmp_path / "gone/file"), trusted=[ME])
@@ -214,7 +214,7 @@ def test_a_reader_sees_the_old_or_the_new_file_and_never_an_open_secret(tmp_path
     target = tmp_path / "secret"
     contents = [bytes([65 + turn]) * 50_000 for turn in range(2)]
     write(managed(target, contents[0], 0o400))
-    seen, wrong, stop = set(), [], threading.Event()
+    observed, wrong, stop = set(), [], threading.Event()
 
     def watch() -> None:
         while not stop.is_set():
@@ -226,7 +226,7 @@ def test_a_reader_sees_the_old_or_the_new_file_and_never_an_open_secret(tmp_path
                 if found.st_mode & 0o077:
                     wrong.append((name, oct(found.st_mode)))
             content = target.read_bytes()
-            seen.add(content[:1])
+            observed.add(content[:1])
             if content not in contents:
                 wrong.append(len(content))
 
@@ -234,13 +234,13 @@ def test_a_reader_sees_the_old_or_the_new_file_and_never_an_open_secret(tmp_path
     watcher.start()
     until = time.monotonic() + 20
     turns = 0
-    while turns < 100 or (len(seen) < 2 and time.monotonic() < until):
+    while turns < 100 or (len(observed) < 2 and time.monotonic() < until):
         turns += 1
         write(managed(target, contents[turns % 2], 0o400))
     stop.set()
     watcher.join()
     assert wrong == []
-    assert seen == {b"A", b"B"}
+    assert observed == {b"A", b"B"}
 
 
 def exchange(one: Path, other: Path) -> None:
@@ -317,10 +317,10 @@ def test_a_file_exchanged_for_a_link_is_never_read_through(tmp_path, outside):
     file, link = tmp_path / "file", tmp_path / "link"
     file.write_text("ours")
     link.symlink_to(outside / "shadow")
-    seen = set()
+    observed = set()
     with racing(lambda: exchange(file, link)):
-        until_both(lambda _turn: seen.add(files_managed.read_bytes(str(file))), turns=10_000)
-    assert seen == {b"ours"}
+        until_both(lambda _turn: observed.add(files_managed.read_bytes(str(file))), turns=10_000)
+    assert observed == {b"ours"}
 
 
 def test_a_temporary_file_exchanged_by_the_owner_of_the_directory_is_noticed(tmp_path):
@@ -346,7 +346,7 @@ def test_a_temporary_file_exchanged_by_the_owner_of_the_directory_is_noticed(tmp
 # --- look, read, remove -------------------------------------------------------------------------------------------
 
 
-def test_look_tells_types_and_never_blocks(tmp_path):
+def test_look_reports_types_and_never_blocks(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "folder").mkdir(mode=0o750)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -483,6 +483,6 @@ def test_the_diff_of_a_secret_shows_that_it_changes_and_nothing_of_it():
      (errno.EIO, "a disk that works"), (errno.EPERM, "a place that root can write")],
 )  # fmt: skip
 def test_what_the_kernel_refuses_is_named_with_what_helps(number, needed):
-    said = str(files_managed.failed("/etc/x", OSError(number, os.strerror(number))))
-    assert said.startswith(f"/etc/x: found {os.strerror(number)} (errno {number}), needed ")
-    assert needed in said
+    output = str(files_managed.failed("/etc/x", OSError(number, os.strerror(number))))
+    assert output.startswith(f"/etc/x: found {os.strerror(number)} (errno {number}), needed ")
+    assert needed in output

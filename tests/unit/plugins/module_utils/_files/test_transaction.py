@@ -47,12 +47,12 @@ class Set:
         remove = [str(self.places["gone"])] if self.places["gone"].exists() else []
         if write or remove:
             transaction.exchange(self.record, write, remove, unconfirmed)
-        transaction.settle([self.record, *changes], [*self.paths, self.record])
+        transaction.commit([self.record, *changes], [*self.paths, self.record])
 
     def take_back(self):
         for path in [path for paths in self.pending().values() for path in paths]:
             transaction.put_back(path)
-        transaction.settle(list(self.pending()), [*self.paths, self.record])
+        transaction.commit(list(self.pending()), [*self.paths, self.record])
 
     def there(self):
         """Every file of both folders: content, mode, number of names."""
@@ -87,12 +87,12 @@ def test_all_is_changed_and_nothing_is_left(files):
 @pytest.mark.parametrize("then", ["again", "back"])
 def test_killed_at_each_step(tops, then):
     """The next run finishes; or goes back to what was confirmed, bytes and modes. Nothing is left beside."""
-    seen = set()
+    observed = set()
     for step in range(1000):
         files = Set(next(tops))
         if not killed_at(step, files.change):
             break
-        seen.add(bool(files.pending()))
+        observed.add(bool(files.pending()))
         if then == "again":
             files.change()
             assert files.there() == NEW_WORLD, step
@@ -102,7 +102,7 @@ def test_killed_at_each_step(tops, then):
             files.take_back()
             assert files.there() == (NEW_WORLD if confirmed else OLD_WORLD), step
     assert step > 30
-    assert seen == {True, False}
+    assert observed == {True, False}
 
 
 def test_killed_twice_what_was_confirmed_first_is_kept(tops):
@@ -137,7 +137,7 @@ def test_a_record_of_another_set_is_left_alone(files):
 
 
 def test_a_second_name_that_no_record_speaks_of_is_never_put_back(files):
-    """Somebody may have put it there, or a run was killed before it changed anything."""
+    """Another user may have put it there, or a run was killed before it changed anything."""
     planted = files.units / ".a.hardening-old"
     planted.write_bytes(b"planted")
     transaction.exchange(files.record, files.wanted)
@@ -192,7 +192,7 @@ def test_full_after_the_change_it_still_goes_back(tmp_path):
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
-def test_a_folder_of_somebody_else_is_refused_before_anything_is_written(files):
+def test_a_folder_of_other_user_else_is_refused_before_anything_is_written(files):
     os.chown(files.places["b"].parent, 1001, 1001)
     before = files.there()
     with pytest.raises(HardeningError, match="directory of uid 1001"):
@@ -208,5 +208,5 @@ def test_a_long_name_is_kept_under_a_short_one(tmp_path):
     transaction.exchange(record, [ManagedFile(str(path), b"new", 0o644)])
     assert path.read_bytes() == b"new"
     transaction.put_back(str(path))
-    transaction.settle([record], [str(path)])
+    transaction.commit([record], [str(path)])
     assert [entry.read_bytes() for entry in tmp_path.iterdir()] == [b"old"]

@@ -26,9 +26,9 @@ RECORD = {
 }
 
 
-def wanted(record: dict | None = None) -> subject.Wanted:
+def wanted(record: dict | None = None) -> subject.Desired:
     given = RECORD if record is None else record
-    return subject.Wanted(NAME, ONE, "/var/lib/x", subject.record_of("record", given, ONE))
+    return subject.Desired(NAME, ONE, "/var/lib/x", subject.record_of("record", given, ONE))
 
 
 HERE = Image(id=ONE, tags=(NAME,))
@@ -112,11 +112,11 @@ def test_what_a_killed_run_brought_in_goes_with_the_next_that_brings_another(dae
     os.mkdir(tmp_path / "records")
     (tmp_path / "records/image-coming").write_text(f"{ONE}\n")
     api = client.client(daemon.host)
-    subject.announce(api, subject.Wanted(NAME, TWO, str(tmp_path / "records")))
+    subject.announce(api, subject.Desired(NAME, TWO, str(tmp_path / "records")))
     assert ONE not in daemon.images
-    daemon.add(ONE[7:], "somebody:else")
-    subject.announce(api, subject.Wanted(NAME, ONE, str(tmp_path / "records")))
-    subject.announce(api, subject.Wanted(NAME, TWO, str(tmp_path / "records")))
+    daemon.add(ONE[7:], "another user:else")
+    subject.announce(api, subject.Desired(NAME, ONE, str(tmp_path / "records")))
+    subject.announce(api, subject.Desired(NAME, TWO, str(tmp_path / "records")))
     assert ONE in daemon.images
 
 

@@ -103,7 +103,7 @@ def test_what_does_not_decide_the_content_leaves_the_hash():
 
 
 def test_the_hash_of_a_tree_sees_content_mode_links_and_names(tree):
-    seen = {image_recipe.tree_hash(str(tree))}
+    observed = {image_recipe.tree_hash(str(tree))}
     changes = [
         lambda: (tree / "src/gateway.mjs").write_text("other"),
         lambda: (tree / "openclaw.mjs").chmod(0o644),
@@ -114,8 +114,8 @@ def test_the_hash_of_a_tree_sees_content_mode_links_and_names(tree):
     ]
     for change in changes:
         change()
-        seen.add(image_recipe.tree_hash(str(tree)))
-    assert len(seen) == 1 + len(changes)
+        observed.add(image_recipe.tree_hash(str(tree)))
+    assert len(observed) == 1 + len(changes)
 
 
 def test_the_hash_of_a_tree_ignores_what_its_build_makes(tree):

@@ -1,4 +1,4 @@
-"""Evidence from real archives in the layout of ``docker save``, and the judgement on it."""
+"""Evidence from real archives in the layout of ``docker save``, and the result on it."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ def saved(*layers: bytes) -> io.BufferedReader:
     return io.BufferedReader(verify.Chunks(data[start : start + 777] for start in range(0, len(data), 777)))
 
 
-def judge(*layers: bytes, known=NOTHING, config=None, history=(), expected=None) -> list[str]:
-    seen = verify.inspect(saved(*layers), "/app", known)
-    return verify.findings(config or CONFIG, list(history), expected or len(layers), seen, known)
+def check(*layers: bytes, known=NOTHING, config=None, history=(), expected=None) -> list[str]:
+    observed = verify.inspect(saved(*layers), "/app", known)
+    return verify.findings(config or CONFIG, list(history), expected or len(layers), observed, known)
 
 
 def test_a_good_image_passes_and_is_weighed():
     data = layer(GOOD)
-    assert judge(data) == []
-    seen = verify.inspect(saved(data), "/app", NOTHING)
-    assert (seen.layers, seen.packages, seen.app_files) == (1, 1, 1)
-    assert seen.bytes == sum(map(len, GOOD.values()))
-    assert seen.builder == {"bytes": 1000, "packages": 10}
+    assert check(data) == []
+    observed = verify.inspect(saved(data), "/app", NOTHING)
+    assert (observed.layers, observed.packages, observed.app_files) == (1, 1, 1)
+    assert observed.bytes == sum(map(len, GOOD.values()))
+    assert observed.builder == {"bytes": 1000, "packages": 10}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_good_image_passes_and_is_weighed():
     ],
 )
 def test_a_bad_configuration_is_named(config, message):
-    assert judge(layer(GOOD), config={**CONFIG, **config}) == [message]
+    assert check(layer(GOOD), config={**CONFIG, **config}) == [message]
 
 
 @pytest.mark.parametrize(
@@ -98,17 +98,17 @@ def test_a_bad_configuration_is_named(config, message):
     ],
 )
 def test_what_builds_does_not_belong(path, message):
-    assert judge(layer(GOOD), layer({path: b"x"})) == [message]
+    assert check(layer(GOOD), layer({path: b"x"})) == [message]
 
 
 @pytest.mark.parametrize("path", ["app/node_modules/a/bin/make", "usr/share/doc/gcc", "usr/bin/ld.so", "usr/bin/git"])
 def test_what_only_sounds_like_a_tool_passes(path):
-    assert judge(layer({**GOOD, path: b"x"})) == []
+    assert check(layer({**GOOD, path: b"x"})) == []
 
 
 @pytest.mark.parametrize("mode", [0o4755, 0o2755])
 def test_setuid_in_any_layer_is_named(mode):
-    assert judge(layer({"usr/bin/su": b"x"}, mode=("usr/bin/su", mode)), layer(GOOD)) == [
+    assert check(layer({"usr/bin/su": b"x"}, mode=("usr/bin/su", mode)), layer(GOOD)) == [
         "setuid or setgid files: /usr/bin/su"
     ]
 
@@ -116,61 +116,61 @@ def test_setuid_in_any_layer_is_named(mode):
 @pytest.mark.parametrize("change", [{"uid": 1000}, {"gid": 1000}, {"mode": 0o664}, {"mode": 0o646}])
 def test_an_application_that_can_rewrite_itself_is_named(change):
     changes = {name: ("app/openclaw.mjs", value) for name, value in change.items()}
-    assert "application files that are not root's or are writable: /app/openclaw.mjs" in judge(layer(GOOD, **changes))
+    assert "application files that are not root's or are writable: /app/openclaw.mjs" in check(layer(GOOD, **changes))
 
 
 def test_an_image_without_an_application_is_named():
-    assert judge(layer({"etc/passwd": b"x"})) == ["it holds no application"]
+    assert check(layer({"etc/passwd": b"x"})) == ["it holds no application"]
 
 
 def test_a_layer_that_was_not_read_is_never_a_pass():
-    assert judge(layer(GOOD), expected=2) == ["only 1 of its 2 layers could be read"]
+    assert check(layer(GOOD), expected=2) == ["only 1 of its 2 layers could be read"]
     with pytest.raises(HardeningError, match="zstd"):
-        judge(layer(GOOD), b"\x28\xb5\x2f\xfd" + b"0" * 600)
+        check(layer(GOOD), b"\x28\xb5\x2f\xfd" + b"0" * 600)
 
 
 def test_compressed_and_empty_layers_are_read():
-    assert judge(gzip.compress(layer(GOOD)), bytes(1024)) == []
-    assert judge(layer(GOOD), gzip.compress(layer({"usr/bin/cc": b"x"}))) == ["build tools: /usr/bin/cc"]
+    assert check(gzip.compress(layer(GOOD)), bytes(1024)) == []
+    assert check(layer(GOOD), gzip.compress(layer({"usr/bin/cc": b"x"}))) == ["build tools: /usr/bin/cc"]
 
 
 def test_the_builders_credentials_are_found_everywhere():
     known = verify.secrets({"npmrc": NPMRC})
-    assert judge(layer(GOOD), known=known) == []
+    assert check(layer(GOOD), known=known) == []
     for canary in (b"npm_canary0123456789", b"user:hunter2hunter2"):
-        found = judge(layer({**GOOD, "app/log": b"x" * 5000 + canary}), known=known)
+        found = check(layer({**GOOD, "app/log": b"x" * 5000 + canary}), known=known)
         assert found == ["the builder's settings: /app/log (a credential)"]
         history = [{"CreatedBy": f"RUN echo {canary.decode()}"}]
-        assert judge(layer(GOOD), known=known, history=history) == ["a credential in its configuration or history"]
+        assert check(layer(GOOD), known=known, history=history) == ["a credential in its configuration or history"]
 
 
 def test_a_credential_on_the_seam_of_two_pieces_is_found(monkeypatch):
     monkeypatch.setattr(verify, "_PIECE", 512)
     known = verify.secrets({"npmrc": NPMRC})
     for start in range(490, 514):
-        assert judge(layer({**GOOD, "app/log": b"x" * start + b"npm_canary0123456789" + b"x" * 600}), known=known)
+        assert check(layer({**GOOD, "app/log": b"x" * start + b"npm_canary0123456789" + b"x" * 600}), known=known)
 
 
 def test_the_builders_files_are_found_by_content():
     known = verify.secrets({"pip_conf": b"[global]\nindex-url = x\n"})
-    found = judge(layer({**GOOD, "etc/pip.conf": b"[global]\nindex-url = x\n"}), known=known)
+    found = check(layer({**GOOD, "etc/pip.conf": b"[global]\nindex-url = x\n"}), known=known)
     assert found == ["the builder's settings: /etc/pip.conf (the file pip_conf)"]
 
 
 def test_a_local_ca_is_found_even_inside_the_images_own_bundle():
     known = verify.secrets({"ca": PUBLIC + LOCAL})
-    assert judge(layer(GOOD), known=known) == []
-    found = judge(layer({**GOOD, "etc/ssl/certs/ca-certificates.crt": PUBLIC + LOCAL}), known=known)
+    assert check(layer(GOOD), known=known) == []
+    found = check(layer({**GOOD, "etc/ssl/certs/ca-certificates.crt": PUBLIC + LOCAL}), known=known)
     assert found == ["the builder's CA: /etc/ssl/certs/ca-certificates.crt"]
 
 
 def test_a_copy_of_a_local_ca_is_found_under_any_name():
     known = verify.secrets({"ca": LOCAL})
-    assert judge(layer({**GOOD, "app/data": LOCAL}), known=known) == ["the builder's CA: /app/data"]
+    assert check(layer({**GOOD, "app/data": LOCAL}), known=known) == ["the builder's CA: /app/data"]
 
 
 def test_the_public_bundle_as_the_builders_ca_is_no_leak():
-    assert judge(layer(GOOD), known=verify.secrets({"ca": PUBLIC})) == []
+    assert check(layer(GOOD), known=verify.secrets({"ca": PUBLIC})) == []
 
 
 def test_a_log_never_shows_a_credential():
@@ -182,5 +182,5 @@ def test_a_log_never_shows_a_credential():
 
 
 def test_many_findings_are_one_short_line():
-    (found,) = judge(layer({**GOOD, **{f"var/lib/apt/lists/{number}": b"x" for number in range(20)}}))
+    (found,) = check(layer({**GOOD, **{f"var/lib/apt/lists/{number}": b"x" for number in range(20)}}))
     assert found.endswith("and 15 more")

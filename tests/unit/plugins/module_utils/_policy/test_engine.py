@@ -1,4 +1,4 @@
-"""The table of rules: complete, well-formed, and never kinder than its judges."""
+"""The table of rules: complete, well-formed, and never kinder than its checks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.basel
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.unavailable import Unavailable
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy import engine
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy import rule as policy_rule
-from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import RULES, judge_evidence
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import RULES, check_evidence
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
-    Judgement,
+    Result,
     Rule,
     failed,
     passed,
@@ -49,8 +49,8 @@ def rule(**changes: object) -> Rule:
     return Rule(**{**defaults, **changes})
 
 
-def judge(wanted: Rule, waivers: tuple = (), **evidence: object) -> engine.Finding:
-    (finding,) = judge_evidence([wanted], "gateway", evidence, Baseline(), waivers, TODAY)
+def check(wanted: Rule, waivers: tuple = (), **evidence: object) -> engine.Finding:
+    (finding,) = check_evidence([wanted], "gateway", evidence, Baseline(), waivers, TODAY)
     return finding
 
 
@@ -62,7 +62,7 @@ def test_ids_are_unique() -> None:
 
 
 def test_titles_are_unique() -> None:
-    """A report that shows titles alone still says which rule is meant."""
+    """A report that shows titles alone still reports which rule is meant."""
     assert not [title for title, count in Counter(rule.title for rule in RULES).items() if count > 1]
 
 
@@ -74,7 +74,7 @@ def test_a_row_is_well_formed(row: Rule) -> None:
     assert not row.title.endswith(".")
     assert row.expected and row.refs
     assert set(row.needs) <= PARTS
-    assert bool(row.needs) == (row.in_force is not None)
+    assert bool(row.needs) == (row.effective is not None)
     assert row.manual == (int(row.id[-2:]) >= 90)
 
 
@@ -106,21 +106,21 @@ def test_the_guides_verify_commands_are_covered_by_a_machine(command: str) -> No
 
 
 def test_what_nobody_saw_is_an_error_and_names_why() -> None:
-    found = judge(
-        rule(needs=("kernel",), in_force=lambda kernel, allowed: passed("fine")), kernel=Unavailable("no such pid")
+    found = check(
+        rule(needs=("kernel",), effective=lambda kernel, allowed: passed("fine")), kernel=Unavailable("no such pid")
     )
     assert (found.status, found.actual) == ("error", "no such pid")
-    assert judge(rule(needs=("kernel",), in_force=lambda kernel, allowed: passed("fine"))).status == "error"
+    assert check(rule(needs=("kernel",), effective=lambda kernel, allowed: passed("fine"))).status == "error"
 
 
-def test_a_judge_that_fails_on_hostile_evidence_is_an_error() -> None:
-    found = judge(rule(needs=("kernel",), in_force=lambda kernel, allowed: passed(kernel["x"])), kernel={})
+def test_a_check_that_fails_on_hostile_evidence_is_an_error() -> None:
+    found = check(rule(needs=("kernel",), effective=lambda kernel, allowed: passed(kernel["x"])), kernel={})
     assert found.status == "error"
     assert "KeyError" in found.actual
 
 
 @pytest.mark.parametrize(
-    ("asked", "in_force", "status"),
+    ("asked", "effective", "status"),
     [
         (passed("a"), passed("b"), "pass"),
         (passed("a"), failed("b"), "fail"),
@@ -130,24 +130,28 @@ def test_a_judge_that_fails_on_hostile_evidence_is_an_error() -> None:
         (skipped("a"), skipped("b"), "skip"),
     ],
 )
-def test_of_two_judgements_the_worse_one_counts(asked: Judgement, in_force: Judgement, status: str) -> None:
-    both = rule(needs=("kernel",), asked=lambda settings, allowed: asked, in_force=lambda kernel, allowed: in_force)
-    assert judge(both, settings=object(), kernel=object()).status == status
+def test_of_two_results_the_worse_one_counts(asked: Result, effective: Result, status: str) -> None:
+    both = rule(
+        needs=("kernel",), declared=lambda settings, allowed: asked, effective=lambda kernel, allowed: effective
+    )
+    assert check(both, settings=object(), kernel=object()).status == status
 
 
 def test_a_proven_fault_is_not_hidden_by_what_could_not_be_proven() -> None:
-    both = rule(needs=("kernel",), asked=lambda settings, allowed: failed("bad"), in_force=lambda *parts: passed("x"))
-    assert judge(both, settings=object(), kernel=Unavailable("gone")).status == "fail"
+    both = rule(
+        needs=("kernel",), declared=lambda settings, allowed: failed("bad"), effective=lambda *parts: passed("x")
+    )
+    assert check(both, settings=object(), kernel=Unavailable("gone")).status == "fail"
 
 
 def test_a_manual_rule_is_never_a_pass() -> None:
-    assert judge(rule()).status == "skip"
+    assert check(rule()).status == "skip"
 
 
-def test_the_gate_asks_every_service_by_every_rule_that_can_be_asked() -> None:
+def test_the_gate_asks_every_service_by_every_rule_that_can_be_declared() -> None:
     services = [Settings(name="one", source="compose"), Settings(name="two", source="compose")]
-    found = engine.judge_definition(services, Baseline(), (), TODAY)
-    rows = [row for row in RULES if row.asked]
+    found = engine.check_definition(services, Baseline(), (), TODAY)
+    rows = [row for row in RULES if row.declared]
     assert [(finding.target, finding.rule.id) for finding in found] == [
         (service.name, row.id) for service in services for row in rows
     ]
@@ -164,17 +168,17 @@ def waiver(**changes: str) -> tuple[engine.Waiver, ...]:
 
 
 def broken() -> Rule:
-    return rule(id=KNOWN.id, needs=("kernel",), in_force=lambda kernel, allowed: failed("bad"))
+    return rule(id=KNOWN.id, needs=("kernel",), effective=lambda kernel, allowed: failed("bad"))
 
 
-def test_a_waiver_covers_a_finding_and_says_what_was_found() -> None:
-    found = judge(broken(), waiver(), kernel=object())
+def test_a_waiver_covers_a_finding_and_reports_what_was_found() -> None:
+    found = check(broken(), waiver(), kernel=object())
     assert (found.status, found.actual, found.waiver and found.waiver.reason) == ("waived", "bad", "because of that")
     assert not found.bad
 
 
 def test_what_could_not_be_proven_is_waived_with_its_reason() -> None:
-    found = judge(broken(), waiver(), kernel=Unavailable("the daemon does not answer"))
+    found = check(broken(), waiver(), kernel=Unavailable("the daemon does not answer"))
     assert (found.status, found.actual) == ("waived", "the daemon does not answer")
 
 
@@ -182,19 +186,19 @@ def test_what_could_not_be_proven_is_waived_with_its_reason() -> None:
     ("expires", "status"), [("2026-11-21", "fail"), ("2026-11-22", "waived"), ("2026-11-23", "waived")]
 )
 def test_a_waiver_ends_after_its_last_day(expires: str, status: str) -> None:
-    found = judge(broken(), waiver(expires=expires), kernel=object())
+    found = check(broken(), waiver(expires=expires), kernel=object())
     assert found.status == status
     assert found.expired == (status == "fail")
 
 
 def test_a_waiver_for_one_target_covers_no_other() -> None:
-    assert judge(broken(), waiver(target="other"), kernel=object()).status == "fail"
-    assert judge(broken(), waiver(target="gateway"), kernel=object()).status == "waived"
+    assert check(broken(), waiver(target="other"), kernel=object()).status == "fail"
+    assert check(broken(), waiver(target="gateway"), kernel=object()).status == "waived"
 
 
 def test_a_waiver_does_not_touch_what_passes() -> None:
-    good = rule(id=KNOWN.id, needs=("kernel",), in_force=lambda kernel, allowed: passed("good"))
-    assert judge(good, waiver(), kernel=object()).waiver is None
+    good = rule(id=KNOWN.id, needs=("kernel",), effective=lambda kernel, allowed: passed("good"))
+    assert check(good, waiver(), kernel=object()).waiver is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Account databases as real files, judged and changed by the real useradd in a folder of its own."""
+"""Account databases as real files, checked and changed by the real useradd in a folder of its own."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_an_asked_uid_is_given_and_its_gid_when_free(root, as_root):
     assert (plan.uid, plan.gid) == (990, 999)  # gid 990 is docker's here
 
 
-def test_no_free_number_is_said(root):
+def test_no_free_number_is_output(root):
     (root / "etc/login.defs").write_text("SYS_UID_MIN 998\nSYS_UID_MAX 999\n")
     with (root / "etc/passwd").open("a") as passwd:
         passwd.writelines(f"u{uid}:x:{uid}:{uid}::/:/usr/sbin/nologin\n" for uid in (998, 999, 1000))
@@ -250,7 +250,7 @@ def test_a_persons_account_is_refused_with_the_way_out(root, as_root, shell):
     assert apply(root).uid == 1000
 
 
-def test_the_uid_of_somebody_else_is_refused_by_name(root, as_root):
+def test_the_uid_of_other_user_else_is_refused_by_name(root, as_root):
     tool(root, "useradd", "-u", "1234", "-U", "alice")
     refused(root, "uid: found 1234, which is the uid of account 'alice'", wanted(uid=1234))
 
@@ -298,7 +298,7 @@ def test_a_primary_group_of_another_name_is_refused(root, as_root, primary):
     refused(root, f"primary group '?{primary}'?, needed a group of its own")
 
 
-def test_a_group_that_somebody_else_has_as_primary_is_refused(root, as_root):
+def test_a_group_that_other_user_else_has_as_primary_is_refused(root, as_root):
     tool(root, "groupadd", "-g", "500", "openclaw")
     tool(root, "useradd", "-u", "501", "-g", "openclaw", "-s", "/usr/sbin/nologin", "alice")
     refused(root, "primary group of alice")

@@ -1,4 +1,4 @@
-"""One deadline for a whole HTTP request, against servers that hold whoever asks."""
+"""One deadline for a whole HTTP request, against servers that hold the process that asks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_connection_that_is_never_accepted_is_given_up():
 
 def test_a_handshake_that_stalls_or_drips_is_given_up():
     tls = ssl.create_default_context()
-    # A record of TLS that says it is long, a byte at a time.
+    # A record of TLS that reports it is long, a byte at a time.
     for talk in (silent, repeat(b"\x16", 0.1), repeat(b"\x00", 0.1, b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")):
         with serving(talk) as port, pytest.raises(OSError):
             ask(port, tls=tls)

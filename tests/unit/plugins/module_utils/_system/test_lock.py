@@ -71,27 +71,27 @@ def other(tmp_path) -> Iterator[subprocess.Popen]:
 
 
 def refusal(path, timeout: float = 0, option: str = "lock_timeout") -> str:
-    """Ask for a lock that somebody else holds; return what is said."""
+    """Ask for a lock that another user holds; return what is reported."""
     with pytest.raises(HardeningError) as refused, lock(str(path), timeout, option):
         pytest.fail("two runs at once")
     return str(refused.value)
 
 
-def test_a_second_run_is_refused_and_told_who_holds_the_lock_since_when(tmp_path, other):
-    said = refusal(tmp_path / "lock")
-    match = re.search(r"process ([0-9]+) \(-c\) holds the lock for ([0-9]+) seconds, since (.{19}) UTC", said)
+def test_a_second_run_is_refused_and_reported_who_holds_the_lock_since_when(tmp_path, other):
+    output = refusal(tmp_path / "lock")
+    match = re.search(r"process ([0-9]+) \(-c\) holds the lock for ([0-9]+) seconds, since (.{19}) UTC", output)
     assert int(match[1]) == other.pid
     began = datetime.strptime(f"{match[3]}+0000", "%Y-%m-%d %H:%M:%S%z")
     assert abs((datetime.now(timezone.utc) - began).total_seconds() - int(match[2])) <= 2
     assert int(match[2]) < 60
-    assert said.endswith("set 'lock_timeout'")
+    assert output.endswith("set 'lock_timeout'")
 
 
 def test_the_refusal_names_the_callers_option(tmp_path, other):
     assert refusal(tmp_path / "lock", option="timeout").endswith("set 'timeout'")
 
 
-def test_a_second_run_says_how_long_it_waited(tmp_path, other):
+def test_a_second_run_reports_how_long_it_waited(tmp_path, other):
     assert "another run at work after 0.3 seconds of waiting" in refusal(tmp_path / "lock", 0.3)
 
 
@@ -114,21 +114,21 @@ def test_a_second_run_says_how_long_it_waited(tmp_path, other):
 )
 def test_a_torn_or_foreign_file_is_harmless(tmp_path, other, content):
     (tmp_path / "lock").write_bytes(content)
-    said = refusal(tmp_path / "lock")
-    assert "a process that is not known" in said
-    assert said.isprintable()
-    assert len(said) < 500
+    output = refusal(tmp_path / "lock")
+    assert "a process that is not known" in output
+    assert output.isprintable()
+    assert len(output) < 500
 
 
 @pytest.mark.parametrize("line", [b"%d 1 2 hardened_compose.py\n", b"4194304 1 2 hardened_compose.py\n"])
-def test_when_the_one_that_signed_is_gone_the_kernel_says_who_holds_the_lock(tmp_path, other, line):
+def test_when_the_one_that_signed_is_gone_the_kernel_reports_who_holds_the_lock(tmp_path, other, line):
     """The number was used again, or nobody has it; a waiting run, which has the file open, too, is not named."""
     (tmp_path / "lock").write_bytes(line % other.pid if b"%d" in line else line)
     with begin(HOLDER.replace("1], 0", "1], 60"), tmp_path / "lock") as waiting:
-        said = refusal(tmp_path / "lock", 0.5)
+        output = refusal(tmp_path / "lock", 0.5)
         waiting.kill()
-    assert f"a run which is gone (hardened_compose.py) had started: process {other.pid} (python" in said
-    assert said.count("process ") == 1
+    assert f"a run which is gone (hardened_compose.py) had started: process {other.pid} (python" in output
+    assert output.count("process ") == 1
 
 
 def test_a_program_of_a_killed_run_is_waited_for_and_named(tmp_path):
@@ -136,8 +136,8 @@ def test_a_program_of_a_killed_run_is_waited_for_and_named(tmp_path):
     with begin(RUN, lock_file, f"echo $$ > {number}; exec sleep 60") as run:
         program = appears(number)
         run.kill()
-    said = refusal(lock_file, 0.3)
-    assert f"a run which is gone (-c) had started: process {program} (sleep) holds the lock for" in said
+    output = refusal(lock_file, 0.3)
+    assert f"a run which is gone (-c) had started: process {program} (sleep) holds the lock for" in output
     os.kill(program, signal.SIGKILL)
     with lock(str(lock_file), 10):
         pass
@@ -189,8 +189,8 @@ def test_a_full_disk_does_not_keep_the_lock_from_being_held(tmp_path, monkeypatc
 def test_a_clock_that_was_set_does_not_matter():
     now = datetime(2026, 11, 22, 12, 0, 0, tzinfo=timezone.utc)
     holder = Holder(7, 1, 1000, "hardened_compose.py")
-    said = "process 7 (hardened_compose.py) holds the lock for 90 seconds, since 2026-11-22 11:58:30 UTC"
-    assert describe(holder, 1090.2, now) == said
+    output = "process 7 (hardened_compose.py) holds the lock for 90 seconds, since 2026-11-22 11:58:30 UTC"
+    assert describe(holder, 1090.2, now) == output
     assert "for 0 seconds" in describe(Holder(7, 1, 10**12 - 1, "x"), 1090.2, now)
 
 
@@ -217,7 +217,7 @@ def test_a_planted_link_is_not_followed(tmp_path):
     assert (tmp_path / "target").read_text() == "kept"
 
 
-def test_a_lock_below_a_directory_of_somebody_else_or_through_a_link_is_refused(tmp_path, as_root):
+def test_a_lock_below_a_directory_of_other_user_else_or_through_a_link_is_refused(tmp_path, as_root):
     theirs, link = tmp_path / "theirs", tmp_path / "link"
     theirs.mkdir()
     os.chown(theirs, 1000, 1000)

@@ -30,13 +30,13 @@ def test_a_program_gets_root_s_path_a_home_and_an_open_umask(module, monkeypatch
     monkeypatch.delenv("HOME", raising=False)
     before = os.umask(0o077)
     try:
-        told = run(module, ["sh", "-c", 'echo "$PATH $HOME $(umask)"']).stdout.split()
+        reported = run(module, ["sh", "-c", 'echo "$PATH $HOME $(umask)"']).stdout.split()
         assert os.umask(0o077) == 0o077
     finally:
         os.umask(before)
-    assert "/usr/sbin" in told[0].split(":")
-    assert told[1] == os.path.expanduser("~")
-    assert int(told[2], 8) == 0o022
+    assert "/usr/sbin" in reported[0].split(":")
+    assert reported[1] == os.path.expanduser("~")
+    assert int(reported[2], 8) == 0o022
 
 
 def test_a_program_in_sbin_is_found_and_run(module, monkeypatch, tmp_path):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Units are judged by the real systemd-analyze, in a root directory of their own."""
+"""Units are checked by the real systemd-analyze, in a root directory of their own."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_what_cannot_be_replaced_is_refused_before_anything(tmp_path):
     files.vet(str(tmp_path / "new"), ["a"])
 
 
-def test_a_file_in_the_way_of_the_directory_is_told(tmp_path):
+def test_a_file_in_the_way_of_the_directory_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(HardeningError, match="directory"):
         files.write(str(tmp_path / "file" / "below"), {"a": "x"})

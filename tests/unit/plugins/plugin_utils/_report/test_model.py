@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.plugin_utils._report.model import UNJUDGED, clean, count, fleet
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._report.model import UNCHECKED, clean, count, fleet
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.report_samples import HOSTILE, WAIVER, check, full, hostile, result, waived
@@ -62,15 +62,15 @@ def test_counts_are_our_own_and_disjoint():
         ({"skipped": True, "skip_reason": "x"}, "not run"),
     ],
 )
-def test_a_host_without_a_result_is_an_error_and_says_why(raw, why):
+def test_a_host_without_a_result_is_an_error_and_reports_why(raw, why):
     host = one(raw)
-    assert host.error.startswith("could not be judged: ")
+    assert host.error.startswith("could not be checked: ")
     assert why in host.error
-    assert [(check.id, check.status, check.severity) for check in host.checks] == [(UNJUDGED, "error", "critical")]
+    assert [(check.id, check.status, check.severity) for check in host.checks] == [(UNCHECKED, "error", "critical")]
     assert host.counts.worst == "error"
 
 
-def test_checks_of_a_failed_result_are_told_beside_the_error():
+def test_checks_of_a_failed_result_are_reported_beside_the_error():
     host = one(result(check(status="fail"), check(number=2), failed=True, msg="broke"))
     assert [check.status for check in host.checks] == ["fail", "error", "pass"]
 
@@ -123,7 +123,7 @@ def test_no_result_raises_and_none_becomes_a_pass(raw, key, value):
     assert one(raw).counts.worst == "error"
     assert one({"checks": raw}).counts.worst == "error"
     host = one(result({**check(), key: value}))
-    assert bool(host.error) is (UNJUDGED in {made.id for made in host.checks})
+    assert bool(host.error) is (UNCHECKED in {made.id for made in host.checks})
     assert host.error or len(host.checks) == 1
 
 
@@ -144,7 +144,7 @@ def test_what_cannot_be_seen_is_written():
     assert clean(HOSTILE["rtl"]) == HOSTILE["rtl"]
 
 
-def test_long_text_is_cut_and_says_so():
+def test_long_text_is_cut_and_reports_so():
     assert clean("a" * 50, 10) == "aaaaaaaaaa… (50 characters)"
     assert max(len(check.evidence[0][1]) for host in fleet("x", hostile(), NOW).hosts for check in host.checks) < 17_000
 

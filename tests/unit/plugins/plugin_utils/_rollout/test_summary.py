@@ -1,4 +1,4 @@
-"""How a rollout went, told from what the play handed on."""
+"""How a rollout went, reported from what the play handed on."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from ansible_collections.openclaw.hardening.plugins.plugin_utils._rollout.summar
 IMAGE, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 
-def seen() -> dict:
+def observed() -> dict:
     return {"deployment": {"image_id": IMAGE, "changed": False}}
 
 
 def outcome(result: str, **more: object) -> dict:
-    return {**seen(), "outcome": {"result": result, "image_id": OTHER, "seconds": 12.34, **more}}
+    return {**observed(), "outcome": {"result": result, "image_id": OTHER, "seconds": 12.34, **more}}
 
 
-def test_a_row_tells_from_to_and_what_was_seen_from_the_host():
-    told = row("a", outcome("updated", probes={"asked": 100, "failed": 3, "seconds_failed": 0.3}), skipped=False)
-    assert (told.image_before, told.image_after, told.seconds) == (IMAGE, OTHER, 12.3)
-    assert (told.probes_asked, told.probes_failed, told.seconds_failed) == (100, 3, 0.3)
-    assert not told.bad
+def test_a_row_reports_from_to_and_what_was_seen_from_the_host():
+    reported = row("a", outcome("updated", probes={"asked": 100, "failed": 3, "seconds_failed": 0.3}), skipped=False)
+    assert (reported.image_before, reported.image_after, reported.seconds) == (IMAGE, OTHER, 12.3)
+    assert (reported.probes_declared, reported.probes_failed, reported.seconds_failed) == (100, 3, 0.3)
+    assert not reported.bad
 
 
 @pytest.mark.parametrize(
@@ -34,19 +34,19 @@ def test_a_row_tells_from_to_and_what_was_seen_from_the_host():
         (outcome("rollback failed"), "rollback failed", True),
         (outcome("failed"), "failed", True),
         (outcome("unreachable"), "unreachable", True),
-        (seen(), "not reached", False),
+        (observed(), "not reached", False),
         (outcome("something else"), "not reached", False),
         ({}, "unreachable", True),
     ],
 )
 def test_what_is_not_known_to_be_good_is_not_called_so(what, result, bad):
-    told = row("a", what, skipped=False)
-    assert (told.result, told.bad) == (result, bad)
+    reported = row("a", what, skipped=False)
+    assert (reported.result, reported.bad) == (result, bad)
 
 
 def test_a_host_that_was_left_out_is_no_failure_and_no_success():
-    told = row("a", {}, skipped=True)
-    assert (told.result, told.bad) == ("skipped", False)
+    reported = row("a", {}, skipped=True)
+    assert (reported.result, reported.bad) == ("skipped", False)
 
 
 def test_the_report_for_programs_counts():
@@ -67,10 +67,10 @@ def test_the_table_shows_no_control_characters_and_stays_on_its_lines():
 @pytest.mark.parametrize("odd", [1, "text", [1], None, {"result": ["updated"]}, {"result": "updated", "seconds": "x"}])
 @pytest.mark.parametrize("place", ["deployment", "outcome"])
 def test_what_has_another_shape_is_not_taken_for_good(odd, place):
-    told = row("a", {**seen(), place: odd}, skipped=False)
-    assert told.result in ("unreachable", "not reached", "updated")
-    assert (told.result == "updated") == (place == "outcome" and odd == {"result": "updated", "seconds": "x"})
-    assert json.loads(json.dumps(document([told], "now")))["hosts"][0]["seconds"] == 0
+    reported = row("a", {**observed(), place: odd}, skipped=False)
+    assert reported.result in ("unreachable", "not reached", "updated")
+    assert (reported.result == "updated") == (place == "outcome" and odd == {"result": "updated", "seconds": "x"})
+    assert json.loads(json.dumps(document([reported], "now")))["hosts"][0]["seconds"] == 0
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_what_has_another_shape_is_not_taken_for_good(odd, place):
 )
 def test_what_is_no_number_is_counted_as_none(odd):
     probes = {"asked": odd, "failed": odd, "seconds_failed": odd}
-    told = row("a", outcome("updated", seconds=odd, probes=probes), skipped=False)
-    assert (told.seconds, told.probes_asked, told.probes_failed, told.seconds_failed) == (0, 0, 0, 0)
+    reported = row("a", outcome("updated", seconds=odd, probes=probes), skipped=False)
+    assert (reported.seconds, reported.probes_declared, reported.probes_failed, reported.seconds_failed) == (0, 0, 0, 0)
 
 
 def test_a_channel_that_is_down_is_a_warning_with_its_name():
-    told = row("a", outcome("updated", not_ready=["telegram", "a\x1bb", 7]), skipped=False)
-    assert (told.bad, told.not_ready) == (False, ("telegram", "a\\x1bb", "7"))
-    assert "warning, not ready: telegram" in " ".join(text for text, _colour in lines([told], 160))
+    reported = row("a", outcome("updated", not_ready=["telegram", "a\x1bb", 7]), skipped=False)
+    assert (reported.bad, reported.not_ready) == (False, ("telegram", "a\\x1bb", "7"))
+    assert "warning, not ready: telegram" in " ".join(text for text, _colour in lines([reported], 160))
     assert row("a", outcome("updated", not_ready="telegram"), skipped=False).not_ready == ()

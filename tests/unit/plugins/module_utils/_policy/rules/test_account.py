@@ -1,4 +1,4 @@
-"""Judging the account: each fault is found and named, and a good account has none."""
+"""Checking the account: each fault is found and named, and a good account has none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.account import AccountFacts, Holder
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.files import Folder, Place
-from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import SEVERITIES, Judgement
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import SEVERITIES, Result
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import account as subject
 
 ROOT = (Folder("/", 0, 0, 0o755), Folder("/var", 0, 0, 0o755), Folder("/var/lib", 0, 0, 0o755))
@@ -19,8 +19,8 @@ NOBODY = AccountFacts(1000, 1000)
 RULES = {rule.id: rule for rule in subject.RULES}
 
 
-def judge(number: str, facts: AccountFacts, **allowed: object) -> Judgement:
-    return RULES[f"OCH-ACC-{number}"].in_force(facts, Baseline(**allowed))
+def check(number: str, facts: AccountFacts, **allowed: object) -> Result:
+    return RULES[f"OCH-ACC-{number}"].effective(facts, Baseline(**allowed))
 
 
 def holder(**change: object) -> AccountFacts:
@@ -42,7 +42,7 @@ def test_the_table():
 
 @pytest.mark.parametrize("number", ["01", "02", "03", "04"])
 def test_a_good_account_passes_with_evidence(number):
-    found = judge(number, GOOD, account="openclaw")
+    found = check(number, GOOD, account="openclaw")
     assert found.status == "pass"
     assert found.evidence
 
@@ -57,7 +57,7 @@ def test_a_good_account_passes_with_evidence(number):
         ("01", holder(shell="/bin/bash", locked=None), "login shell"),
         ("01", holder(name="alice"), "is that of alice, not of openclaw"),
         ("02", holder(groups=("docker", "openclaw", "sudo")), "openclaw is in docker, sudo"),
-        ("02", holder(sudoers=("/etc/sudoers:7",)), "granted something in /etc/sudoers:7"),
+        ("02", holder(sudoers=("/etc/sudoers:7",)), "allowed something in /etc/sudoers:7"),
         ("02", replace(holder(groups=("lxd",)), unread=("/etc/sudoers",)), "is in lxd"),
         ("03", replace(GOOD, holders=(HOLDER, replace(HOLDER, name="twin"))), "shared by openclaw, twin"),
         ("03", replace(GOOD, primary=("alice",)), "gid 1000 is the primary group of alice"),
@@ -71,7 +71,7 @@ def test_a_good_account_passes_with_evidence(number):
     ],
 )
 def test_faults(number, facts, words):
-    found = judge(number, facts, account="openclaw")
+    found = check(number, facts, account="openclaw")
     assert found.status == "fail"
     assert words in found.actual
     assert found.evidence
@@ -92,12 +92,12 @@ def test_faults(number, facts, words):
     ],
 )
 def test_what_is_not_proven_and_what_does_not_apply(number, facts, status):
-    assert judge(number, facts).status == status
+    assert check(number, facts).status == status
 
 
 def test_a_subordinate_uid_is_not_the_account_that_was_named():
-    assert judge("01", replace(NOBODY, subordinate_of="dockremap"), account="openclaw").status == "fail"
+    assert check("01", replace(NOBODY, subordinate_of="dockremap"), account="openclaw").status == "fail"
 
 
 def test_any_locked_account_will_do_when_none_is_named():
-    assert judge("01", holder(name="service")).status == "pass"
+    assert check("01", holder(name="service")).status == "pass"

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import Mount, Settings
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.processes import Kernel, Limits
-from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import Judgement
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import Result
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import filesystem as policy
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.mountinfo import MountPoint, mount_table
 from unit.plugins.module_utils._docker.test_container_spec import RECORDED, compose, inspect
@@ -27,13 +27,13 @@ def recorded(name: str) -> tuple[MountPoint, ...]:
     return mount_table(Path(RECORDED / f"mountinfo-{name}.txt").read_bytes())
 
 
-def asked(rule: str, *mounts: Mount, **settings: object) -> Judgement:
-    judge = RULES[rule].asked
-    return judge(Settings("s", "there", mounts=mounts, **settings), NOTHING)
+def asked(rule: str, *mounts: Mount, **settings: object) -> Result:
+    check = RULES[rule].declared
+    return check(Settings("s", "there", mounts=mounts, **settings), NOTHING)
 
 
-def in_force(rule: str, *tables: tuple[MountPoint, ...]) -> Judgement:
-    return RULES[rule].in_force(kernel(*tables), NOTHING)
+def effective(rule: str, *tables: tuple[MountPoint, ...]) -> Result:
+    return RULES[rule].effective(kernel(*tables), NOTHING)
 
 
 def point(path: str, kind: str = "ext4", root: str = "/srv/x", **more: object) -> MountPoint:
@@ -41,23 +41,23 @@ def point(path: str, kind: str = "ext4", root: str = "/srv/x", **more: object) -
 
 
 WITH_KERNEL = [rule.id for rule in policy.RULES if rule.needs == ("kernel",)]
-ASKED = [rule.id for rule in policy.RULES if rule.asked]
+ASKED = [rule.id for rule in policy.RULES if rule.declared]
 
 
 @pytest.mark.parametrize("rule", ASKED)
 def test_the_hardened_deployment_passes(rule):
     for settings in (*compose("hardened").values(), inspect("hardened")):
-        assert RULES[rule].asked(settings, NOTHING).status == "pass"
+        assert RULES[rule].declared(settings, NOTHING).status == "pass"
 
 
 @pytest.mark.parametrize("rule", WITH_KERNEL)
 def test_the_hardened_mounts_pass_in_every_namespace(rule):
-    found = in_force(rule, recorded("hardened"), recorded("hardened"))
+    found = effective(rule, recorded("hardened"), recorded("hardened"))
     assert found.status == "pass", found
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "reported"),
     [
         ("OCH-CTR-06", ["/ is mounted writable"]),
         ("OCH-CTR-09", ["/t lacks noexec, nosuid, nodev", "/u lacks a size"]),
@@ -67,10 +67,10 @@ def test_the_hardened_mounts_pass_in_every_namespace(rule):
         ("OCH-CTR-24", ["/x is shared"]),
     ],
 )
-def test_the_bad_mounts_fail_and_are_named(rule, said):
-    found = in_force(rule, recorded("hardened"), recorded("bad"))
+def test_the_bad_mounts_fail_and_are_named(rule, output):
+    found = effective(rule, recorded("hardened"), recorded("bad"))
     assert found.status == "fail"
-    for words in said:
+    for words in output:
         assert words in found.actual
     assert found.evidence
     assert "/etc/hosts" not in found.actual
@@ -79,23 +79,23 @@ def test_the_bad_mounts_fail_and_are_named(rule, said):
 
 @pytest.mark.parametrize("rule", ["OCH-CTR-06", "OCH-CTR-10", "OCH-CTR-11", "OCH-CTR-12"])
 def test_the_hostile_definition_fails(rule):
-    found = RULES[rule].asked(compose("hostile")["gw"], NOTHING)
+    found = RULES[rule].declared(compose("hostile")["gw"], NOTHING)
     assert found.status == "fail"
     assert found.evidence[0][0] == "Compose service gw"
 
 
 def test_the_bad_container_of_docker_run_fails():
-    failed = {rule for rule in ASKED if RULES[rule].asked(inspect("bad"), NOTHING).status == "fail"}
+    failed = {rule for rule in ASKED if RULES[rule].declared(inspect("bad"), NOTHING).status == "fail"}
     assert failed == {"OCH-CTR-06", "OCH-CTR-09", "OCH-CTR-10", "OCH-CTR-11", "OCH-CTR-12"}
 
 
 def test_no_mount_of_the_root_proves_nothing():
-    assert in_force("OCH-CTR-06").status == "error"
-    assert in_force("OCH-CTR-06", recorded("hardened"), ()).status == "error"
+    assert effective("OCH-CTR-06").status == "error"
+    assert effective("OCH-CTR-06", recorded("hardened"), ()).status == "error"
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "reported"),
     [
         (("size=1m",), ""),
         (("noexec", "nosuid", "nodev", "size=10%"), ""),
@@ -106,21 +106,21 @@ def test_no_mount_of_the_root_proves_nothing():
         (("size=1m", "suid", "dev"), "nosuid, nodev"),
     ],
 )
-def test_scratch_space_that_is_asked_for(options, said):
+def test_scratch_space_that_is_asked_for(options, output):
     found = asked("OCH-CTR-09", Mount("tmpfs", "", "/tmp", options=options))
-    assert found.status == ("fail" if said else "pass")
-    assert said in found.actual
+    assert found.status == ("fail" if output else "pass")
+    assert output in found.actual
 
 
 def test_shared_memory_counts_and_what_docker_hides_does_not():
     shm = point("/dev/shm", "tmpfs", "/", options=("rw", "nosuid", "nodev", "noexec"))
-    assert in_force("OCH-CTR-09", (shm,)).actual == "/dev/shm lacks a size"
+    assert effective("OCH-CTR-09", (shm,)).actual == "/dev/shm lacks a size"
     for hidden in (
         point("/proc/keys", "tmpfs", "/null"),
         point("/dev", "tmpfs", "/"),
         point("/proc/acpi", "tmpfs", "/"),
     ):
-        assert in_force("OCH-CTR-09", (hidden,)).status == "pass"
+        assert effective("OCH-CTR-09", (hidden,)).status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_one_place_for_the_state(targets, status):
     assert asked("OCH-CTR-10", *mounts).status == status
     assert asked("OCH-CTR-10", *(replace(mount, read_only=True) for mount in mounts)).status == "pass"
     if "/" not in targets:
-        assert in_force("OCH-CTR-10", tuple(point(target.rstrip("/")) for target in targets)).status == status
+        assert effective("OCH-CTR-10", tuple(point(target.rstrip("/")) for target in targets)).status == status
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_single_files_and_directories_below(source):
 
 
 def test_a_partition_of_its_own_is_not_the_hosts_root():
-    assert in_force("OCH-CTR-12", (point("/home/node/.openclaw", root="/"),)).status == "pass"
+    assert effective("OCH-CTR-12", (point("/home/node/.openclaw", root="/"),)).status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -198,18 +198,20 @@ def test_a_partition_of_its_own_is_not_the_hosts_root():
 )
 def test_propagation(propagation, status):
     assert asked("OCH-CTR-24", Mount("bind", "/srv/x", "/x", propagation=propagation)).status == status
-    assert in_force("OCH-CTR-24", (point("/x", propagation=("master:3",)),)).status == "pass"
+    assert effective("OCH-CTR-24", (point("/x", propagation=("master:3",)),)).status == "pass"
 
 
-def drift(*changes: tuple[str, str]) -> Judgement:
+def drift(*changes: tuple[str, str]) -> Result:
     image = SimpleNamespace(drift=changes)
-    return RULES["OCH-CTR-28"].in_force(image, kernel(recorded("hardened")), NOTHING)
+    return RULES["OCH-CTR-28"].effective(image, kernel(recorded("hardened")), NOTHING)
 
 
 def test_mount_points_and_their_parents_are_expected():
-    # What `docker diff` really says about the hardened container.
-    seen = [("C", "/run"), ("A", "/run/secrets"), ("A", "/run/secrets/gateway_token")]
-    assert drift(*seen, ("C", "/etc"), ("A", "/etc/openclaw"), ("A", "/etc/openclaw/openclaw.json")).status == "pass"
+    # What `docker diff` really reports about the hardened container.
+    observed = [("C", "/run"), ("A", "/run/secrets"), ("A", "/run/secrets/gateway_token")]
+    assert (
+        drift(*observed, ("C", "/etc"), ("A", "/etc/openclaw"), ("A", "/etc/openclaw/openclaw.json")).status == "pass"
+    )
     assert drift().status == "pass"
 
 

@@ -47,9 +47,9 @@ GOOD = Daemon(
 JUDGED = [rule for rule in RULES if not rule.manual]
 
 
-def judge(number: int, daemon: Daemon, allowed: Baseline | None = None):
+def check(number: int, daemon: Daemon, allowed: Baseline | None = None):
     (rule,) = (rule for rule in RULES if rule.id == f"OCH-HST-{number:02}")
-    return rule.in_force(daemon, allowed or Baseline())
+    return rule.effective(daemon, allowed or Baseline())
 
 
 def asks(source: str = CONFIG, **options: object) -> Daemon:
@@ -59,7 +59,7 @@ def asks(source: str = CONFIG, **options: object) -> Daemon:
     )
 
 
-def says(**info: object) -> Daemon:
+def reports(**info: object) -> Daemon:
     return replace(GOOD, info={**INFO, **info})
 
 
@@ -69,7 +69,7 @@ def socket(**fields: object) -> Daemon:
 
 @pytest.mark.parametrize("rule", JUDGED, ids=lambda rule: rule.id)
 def test_a_good_daemon_passes_everything(rule):
-    found = rule.in_force(GOOD, Baseline())
+    found = rule.effective(GOOD, Baseline())
     assert (found.status, bool(found.evidence)) == ("pass", True), found.actual
 
 
@@ -80,7 +80,7 @@ def test_there_are_twelve_rules_and_four_for_a_person():
 @pytest.mark.parametrize("number", [1, 4, 5, 6, 12])
 @pytest.mark.parametrize("unknown", [replace(GOOD, pid=0, listeners=None), replace(GOOD, config_fault="no JSON")])
 def test_unknown_options_prove_nothing(number, unknown):
-    assert judge(number, unknown).status == "error"
+    assert check(number, unknown).status == "error"
 
 
 @pytest.mark.parametrize(
@@ -96,32 +96,32 @@ def test_unknown_options_prove_nothing(number, unknown):
         (1, asks(hosts="tcp://h", tlsverify=False), "asks for tcp://h without tlsverify"),
         (
             1,
-            says(Warnings=["WARNING: API is accessible on http://0.0.0.0:2375 without encryption."]),
+            reports(Warnings=["WARNING: API is accessible on http://0.0.0.0:2375 without encryption."]),
             "http://0.0.0.0:2375",
         ),
         (2, socket(mode=0o666), "/run/docker.sock has mode 0666"),
         (2, socket(uid=5), "belongs to uid 5"),
         (2, socket(gid=50), "belongs to gid 50"),
-        (2, socket(granted=("uid 9",)), "can be written by uid 9"),
+        (2, socket(permitted=("uid 9",)), "can be written by uid 9"),
         (3, replace(GOOD, groups={"docker": (102, ("eve", "root"))}), "eve is in docker"),
         (4, asks(iptables=False), f"{CONFIG} sets iptables to False"),
         (4, asks(ARGUMENTS, iptables="false"), f"{ARGUMENTS} sets iptables"),
         (5, asks(insecure_registries=["reg:5000", "127.0.0.1:5000"]), "reg:5000 is trusted without TLS"),
-        (5, says(RegistryConfig={"InsecureRegistryCIDRs": ["10.0.0.0/8"]}), "10.0.0.0/8"),
-        (5, says(RegistryConfig={"IndexConfigs": {"r": {"Secure": False}}}), "r is trusted"),
+        (5, reports(RegistryConfig={"InsecureRegistryCIDRs": ["10.0.0.0/8"]}), "10.0.0.0/8"),
+        (5, reports(RegistryConfig={"IndexConfigs": {"r": {"Secure": False}}}), "r is trusted"),
         (6, asks(log_level="error"), "sets log-level to error"),
-        (6, says(Debug=True), "debug is on"),
-        (7, says(SecurityOptions=["name=seccomp,profile=unconfined"]), "unconfined by default"),
-        (7, says(SecurityOptions=[]), "no system calls at all"),
+        (6, reports(Debug=True), "debug is on"),
+        (7, reports(SecurityOptions=["name=seccomp,profile=unconfined"]), "unconfined by default"),
+        (7, reports(SecurityOptions=[]), "no system calls at all"),
         (7, asks(seccomp_profile="unconfined"), "sets seccomp-profile to unconfined"),
         (7, replace(asks(seccomp_profile="/p"), seccomp_default="SCMP_ACT_ALLOW"), "/p allows every call"),
-        (8, says(ExperimentalBuild=True), "experimental features are on"),
+        (8, reports(ExperimentalBuild=True), "experimental features are on"),
         (8, asks(experimental=True), "sets experimental"),
-        (9, says(Swarm={"LocalNodeState": "active"}), "swarm mode is active"),
-        (10, says(Driver="devicemapper"), "devicemapper is no longer maintained"),
+        (9, reports(Swarm={"LocalNodeState": "active"}), "swarm mode is active"),
+        (10, reports(Driver="devicemapper"), "devicemapper is no longer maintained"),
         (11, replace(GOOD, files={CONFIG: (Entry(CONFIG, "file", 0o666),)}), f"{CONFIG} can be written by everybody"),
         (11, replace(asks(tlskey="/k"), files={"/k": (Entry("/k", "file", 0o644),)}), "/k, the daemon's private key"),
-        (12, says(DefaultRuntime="nvidia"), "default runtime is nvidia"),
+        (12, reports(DefaultRuntime="nvidia"), "default runtime is nvidia"),
         (12, asks(default_ipc_mode="shareable"), "sets default-ipc-mode to shareable"),
         (12, asks(allow_direct_routing=True), "sets allow-direct-routing"),
         (
@@ -134,7 +134,7 @@ def test_unknown_options_prove_nothing(number, unknown):
     ],
 )
 def test_each_fault_is_named(number, daemon, reason):
-    found = judge(number, daemon)
+    found = check(number, daemon)
     assert found.status == "fail"
     assert reason in found.actual
     assert found.evidence
@@ -148,27 +148,27 @@ def test_each_fault_is_named(number, daemon, reason):
         (1, replace(GOOD, listeners=(Listener("127.0.0.1", 18789),))),
         (2, socket(gid=0, mode=0o600)),
         (2, replace(socket(uid=1000, gid=1000), uid=1000, info={"SecurityOptions": ["name=rootless"]})),
-        (5, says(RegistryConfig=None)),
+        (5, reports(RegistryConfig=None)),
         (6, asks(log_level="info", debug=False)),
         (7, replace(asks(seccomp_profile="/p"), seccomp_default="SCMP_ACT_ERRNO")),
-        (12, says(DefaultRuntime="io.containerd.runc.v2")),
+        (12, reports(DefaultRuntime="io.containerd.runc.v2")),
         (12, asks(no_new_privileges=False, default_ipc_mode="private")),
     ],
 )
 def test_what_is_fine_is_no_false_alarm(number, daemon):
-    assert judge(number, daemon).status == "pass"
+    assert check(number, daemon).status == "pass"
 
 
 def test_allowed_members_of_the_group():
     daemon = replace(GOOD, groups={"docker": (102, ("ops",))})
-    found = judge(3, daemon, Baseline(docker_users=("ops",)))
+    found = check(3, daemon, Baseline(docker_users=("ops",)))
     assert (found.status, found.actual) == ("pass", "only ops")
 
 
 def test_what_cannot_be_found_out():
-    assert judge(7, replace(GOOD, seccomp_default="unreadable: x")).status == "error"
-    assert judge(10, says(Driver="")).status == "error"
-    assert judge(11, replace(GOOD, files={})).status == "error"
-    assert judge(2, socket(kind="missing")).status == "error"
-    assert judge(2, replace(GOOD, sockets={})).status == "skip"
-    assert judge(3, says(SecurityOptions=["name=rootless"])).status == "skip"
+    assert check(7, replace(GOOD, seccomp_default="unreadable: x")).status == "error"
+    assert check(10, reports(Driver="")).status == "error"
+    assert check(11, replace(GOOD, files={})).status == "error"
+    assert check(2, socket(kind="missing")).status == "error"
+    assert check(2, replace(GOOD, sockets={})).status == "skip"
+    assert check(3, reports(SecurityOptions=["name=rootless"])).status == "skip"

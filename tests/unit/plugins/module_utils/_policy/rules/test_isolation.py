@@ -15,7 +15,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.proce
     Limits,
     Process,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import Judgement
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import Result
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import (
     isolation,
 )
@@ -71,28 +71,28 @@ MOUNTS = (
 KERNEL = Kernel(4711, (MAIN, BESIDE), (MOUNTS,), Limits(), HOST)
 
 
-def asked(number: str, allowed: Baseline | None = None, **change: object) -> Judgement:
-    judge = RULES[f"OCH-CTR-{number}"].asked
-    assert judge
-    return judge(replace(GOOD, **change), allowed or Baseline())
+def asked(number: str, allowed: Baseline | None = None, **change: object) -> Result:
+    check = RULES[f"OCH-CTR-{number}"].declared
+    assert check
+    return check(replace(GOOD, **change), allowed or Baseline())
 
 
-def in_force(number: str, allowed: Baseline | None = None, kernel: Kernel = KERNEL, **beside: object) -> Judgement:
-    """Judge a kernel in which the process beside the main one is changed."""
+def effective(number: str, allowed: Baseline | None = None, kernel: Kernel = KERNEL, **beside: object) -> Result:
+    """Check a kernel in which the process beside the main one is changed."""
     rule = RULES[f"OCH-CTR-{number}"]
-    assert rule.in_force
+    assert rule.effective
     assert rule.needs == ("kernel",)
     processes = (*kernel.processes[:-1], replace(kernel.processes[-1], **beside))
-    return rule.in_force(replace(kernel, processes=processes), allowed or Baseline())
+    return rule.effective(replace(kernel, processes=processes), allowed or Baseline())
 
 
-def mounted(number: str, *tables: tuple[MountPoint, ...]) -> Judgement:
-    """Judge a kernel in which the process beside the main one has a mount namespace of its own."""
+def mounted(number: str, *tables: tuple[MountPoint, ...]) -> Result:
+    """Check a kernel in which the process beside the main one has a mount namespace of its own."""
     beside = replace(BESIDE, namespaces={**OWN, "mnt": "mnt:[3]"})
-    return in_force(number, kernel=replace(KERNEL, processes=(MAIN, beside), mounts=tables))
+    return effective(number, kernel=replace(KERNEL, processes=(MAIN, beside), mounts=tables))
 
 
-ASKED = sorted(number[-2:] for number, rule in RULES.items() if rule.asked)
+ASKED = sorted(number[-2:] for number, rule in RULES.items() if rule.declared)
 IN_FORCE = sorted(number[-2:] for number, rule in RULES.items() if rule.needs == ("kernel",))
 
 
@@ -116,7 +116,7 @@ def test_the_good_definition_passes(number):
 
 @pytest.mark.parametrize("number", IN_FORCE)
 def test_the_good_container_passes_and_shows_why(number):
-    found = in_force(number)
+    found = effective(number)
     assert found.status == ("skip" if number == "08" else "pass")
     assert found.evidence
     assert "hush" not in repr(found)
@@ -124,8 +124,8 @@ def test_the_good_container_passes_and_shows_why(number):
 
 @pytest.mark.parametrize("number", IN_FORCE)
 def test_nothing_seen_is_no_pass(number):
-    found = in_force(number, kernel=replace(KERNEL, security_module="apparmor", mounts=()))
-    nothing = RULES[f"OCH-CTR-{number}"].in_force(
+    found = effective(number, kernel=replace(KERNEL, security_module="apparmor", mounts=()))
+    nothing = RULES[f"OCH-CTR-{number}"].effective(
         replace(KERNEL, processes=(), mounts=(), security_module="selinux"), Baseline()
     )
     assert nothing.status == "error"
@@ -262,7 +262,7 @@ def test_a_seccomp_profile_must_stop_something(rules, status):
 
 
 @pytest.mark.parametrize(
-    ("status", "health", "judgement"),
+    ("status", "health", "result"),
     [
         ("running", "healthy", "pass"),
         ("running", "none", "pass"),
@@ -276,9 +276,9 @@ def test_a_seccomp_profile_must_stop_something(rules, status):
         ("", "healthy", "error"),
     ],
 )
-def test_running_and_healthy(status, health, judgement):
-    found = RULES["OCH-CTR-01"].in_force(replace(GOOD, status=status, health=health), Baseline())
-    assert found.status == judgement
+def test_running_and_healthy(status, health, result):
+    found = RULES["OCH-CTR-01"].effective(replace(GOOD, status=status, health=health), Baseline())
+    assert found.status == result
     assert found.evidence == ((GOOD.source, f"State.Status: {status}, State.Health.Status: {health or 'none'}"),)
 
 
@@ -318,7 +318,7 @@ NAMESPACE_FAULTS = [
     ],
 )
 def test_a_bad_process_beside_the_main_one_is_found_and_named(number, change, words):
-    found = in_force(number, **change)
+    found = effective(number, **change)
     assert found.status == "fail"
     command = change.get("command", "beside")
     assert found.actual.startswith(f"pid 4712 ({command}): ")
@@ -330,31 +330,31 @@ def test_a_bad_process_beside_the_main_one_is_found_and_named(number, change, wo
 
 def test_the_group_of_dockers_socket_is_as_good_as_root():
     kernel = replace(KERNEL, engine_group=998)
-    assert in_force("02", kernel=kernel).status == "pass"
-    found = in_force("02", kernel=kernel, groups=(998, 1000))
+    assert effective("02", kernel=kernel).status == "pass"
+    found = effective("02", kernel=kernel, groups=(998, 1000))
     assert found.actual == "pid 4712 (beside): group 998, which may command Docker"
-    assert in_force("02", kernel=kernel, gids=(998,) * 4).status == "fail"
+    assert effective("02", kernel=kernel, gids=(998,) * 4).status == "fail"
 
 
 def test_an_allowed_capability_may_be_held():
     allowed = Baseline(capabilities=("NET_BIND_SERVICE",))
     held = {**MAIN.capabilities, "CapBnd": 1 << 10}
-    assert in_force("04", capabilities=held).status == "fail"
-    assert in_force("04", allowed, capabilities=held).status == "pass"
-    assert in_force("04", allowed, capabilities={**held, "CapInh": 1}).status == "fail"
+    assert effective("04", capabilities=held).status == "fail"
+    assert effective("04", allowed, capabilities=held).status == "pass"
+    assert effective("04", allowed, capabilities={**held, "CapInh": 1}).status == "fail"
     everything = Baseline(capabilities=CAPABILITIES)
-    assert in_force("03", everything).status == "pass"
+    assert effective("03", everything).status == "pass"
 
 
 def test_many_bad_processes_do_not_make_a_long_line():
     processes = tuple(replace(BESIDE, pid=pid, seccomp=0) for pid in range(100, 120))
-    found = in_force("07", kernel=replace(KERNEL, processes=processes))
+    found = effective("07", kernel=replace(KERNEL, processes=processes))
     assert found.actual.endswith("pid 102 (beside): Seccomp: 0; 17 more processes")
     assert len(found.evidence) == 9
 
 
 def test_strict_seccomp_is_fine():
-    assert in_force("07", seccomp=1).status == "pass"
+    assert effective("07", seccomp=1).status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -375,15 +375,15 @@ def test_strict_seccomp_is_fine():
 def test_confinement(module, label, status):
     good = {"apparmor": "docker-default (enforce)", "selinux": "system_u:system_r:container_t:s0:c1,c2", "": ""}[module]
     kernel = replace(KERNEL, security_module=module, processes=(replace(MAIN, label=good), BESIDE))
-    found = in_force("08", kernel=kernel, label=label)
+    found = effective("08", kernel=kernel, label=label)
     assert found.status == status
     if status == "fail":
         assert found.actual == f"pid 4712 (beside): {label}"
 
 
 def test_unknown_namespaces_are_no_pass():
-    assert in_force("13", kernel=replace(KERNEL, host_namespaces={})).status == "error"
-    assert in_force("13", namespaces={"mnt": "mnt:[2]"}).status == "error"
+    assert effective("13", kernel=replace(KERNEL, host_namespaces={})).status == "error"
+    assert effective("13", namespaces={"mnt": "mnt:[2]"}).status == "error"
 
 
 @pytest.mark.parametrize("root", ["/", "/kvm", "/bus/usb"])

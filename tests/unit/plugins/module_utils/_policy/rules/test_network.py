@@ -1,4 +1,4 @@
-"""Rules about the network: each passes on what is right, and says what is wrong."""
+"""Rules about the network: each passes on what is right, and reports what is wrong."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ PACKETS = PacketFilter(
     gateway="172.18.0.1",
 )
 NONE = nft_rules.parse(listing())
-PARTS = {"packets": PACKETS, "forwarders": Forwarders(asked=3)}
+PARTS = {"packets": PACKETS, "forwarders": Forwarders(declared=3)}
 EVERYWHERE = replace(
     GOOD,
     published=(Publish("0.0.0.0", 18789, 18789),),
@@ -127,19 +127,19 @@ EVERYWHERE = replace(
 
 
 def asked(rule: str, allowed: Baseline = NOBODY, **changes: object):
-    return BY_ID[f"OCH-NET-0{rule}"].asked(replace(SETTINGS, **changes), allowed)
+    return BY_ID[f"OCH-NET-0{rule}"].declared(replace(SETTINGS, **changes), allowed)
 
 
-def in_force(rule: str, network: Network, allowed: Baseline = NOBODY, **parts: object):
+def effective(rule: str, network: Network, allowed: Baseline = NOBODY, **parts: object):
     """Without our own table, unless it is given: most rules are about other deployments, too."""
     found = BY_ID[f"OCH-NET-{int(rule):02}"]
     known = {"network": network, **PARTS, "packets": replace(PACKETS, stations=NONE), **parts}
-    return found.in_force(*(known[name] for name in found.needs), allowed)
+    return found.effective(*(known[name] for name in found.needs), allowed)
 
 
 def whole(rule, network: Network, allowed: Baseline):
     known = {"network": network, **PARTS}
-    return rule.in_force(*(known[name] for name in rule.needs), allowed)
+    return rule.effective(*(known[name] for name in rule.needs), allowed)
 
 
 def answers(**changes: Answer) -> Network:
@@ -151,7 +151,7 @@ def failing(*names: str) -> Answer:
 
 
 def dependencies(network: Network):
-    return BY_ID["OCH-NET-10"].in_force(network, NOBODY)
+    return BY_ID["OCH-NET-10"].effective(network, NOBODY)
 
 
 def test_the_rules():
@@ -161,24 +161,24 @@ def test_the_rules():
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_a_good_gateway_passes_with_evidence(rule):
-    if rule.asked:
-        found = rule.asked(SETTINGS, NOBODY)
+    if rule.declared:
+        found = rule.declared(SETTINGS, NOBODY)
         assert (found.status, bool(found.evidence)) == ("pass", True), found
-    if rule.in_force:
+    if rule.effective:
         found = whole(rule, GOOD, NOBODY)
         assert (found.status, bool(found.evidence)) == ("pass", True), found
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_lan_mode_with_a_token_is_no_false_alarm(rule):
-    if rule.asked:
-        assert rule.asked(replace(SETTINGS, ports=(Publish("", 18789, 18789),)), LAN).status == "pass"
-    if rule.in_force:
+    if rule.declared:
+        assert rule.declared(replace(SETTINGS, ports=(Publish("", 18789, 18789),)), LAN).status == "pass"
+    if rule.effective:
         everybody = ("OCH-NET-08", "OCH-NET-11", "OCH-NET-13")
         assert whole(rule, EVERYWHERE, LAN).status == ("skip" if rule.id in everybody else "pass")
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.in_force], ids=lambda rule: rule.id)
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.effective], ids=lambda rule: rule.id)
 @pytest.mark.parametrize("mode", ["none", "container"])
 def test_a_container_without_a_network_of_its_own_raises_nothing(rule, mode):
     network = Network(mode=mode, pid=1, engine="", port=18789)
@@ -208,8 +208,8 @@ def test_a_container_without_a_network_of_its_own_raises_nothing(rule, mode):
 def test_where_it_is_published(address, allowed, status):
     assert asked("1", allowed, ports=(Publish(address, 18789, 18789),)).status == status
     changed = replace(GOOD, published=(Publish(address, 18789, 18789),))
-    assert in_force("1", changed, allowed).status == status
-    assert in_force("1", replace(GOOD, listeners=(Listener(address, 18789),)), allowed).status == status
+    assert effective("1", changed, allowed).status == status
+    assert effective("1", replace(GOOD, listeners=(Listener(address, 18789),)), allowed).status == status
 
 
 @pytest.mark.parametrize(
@@ -229,16 +229,16 @@ def test_a_rule_that_forwards_to_the_container(rule, status):
     lines = tuple(
         "\n".join(saved(KEEP)).replace("-A PREROUTING -m addrtype", f"{rule}\n-A PREROUTING -m addrtype").splitlines()
     )
-    assert in_force("1", replace(GOOD, firewall={4: lines}), ONE).status == status
+    assert effective("1", replace(GOOD, firewall={4: lines}), ONE).status == status
 
 
 def test_a_container_on_the_hosts_own_network():
     macvlan = replace(GOOD, attached=(Attached("wire", "macvlan", address="192.0.2.50"),))
     for rule in ("1", "6", "8"):
-        assert in_force(rule, macvlan).status == "fail"
+        assert effective(rule, macvlan).status == "fail"
     host = replace(GOOD, mode="host", attached=(), listeners=(Listener("192.0.2.7", 18789),))
-    assert in_force("1", host).status == "fail"
-    assert in_force("1", replace(host, listeners=(Listener("::1", 18789),))).status == "pass"
+    assert effective("1", host).status == "fail"
+    assert effective("1", replace(host, listeners=(Listener("::1", 18789),))).status == "pass"
 
 
 # --- OCH-NET-02 ---------------------------------------------------------------------------------------------------
@@ -273,7 +273,7 @@ RESET = Answer(error="Connection reset by peer")
     ],
 )  # fmt: skip
 def test_who_answers(network, allowed, status, word):
-    found = in_force("2", network, allowed)
+    found = effective("2", network, allowed)
     assert (found.status, word in found.actual) == (status, True), found
 
 
@@ -295,7 +295,7 @@ def test_who_answers(network, allowed, status, word):
     ],
 )
 def test_started_and_alive(live, started, status):
-    assert in_force("3", answers(**{"/healthz": live, "/startupz": started})).status == status
+    assert effective("3", answers(**{"/healthz": live, "/startupz": started})).status == status
 
 
 @pytest.mark.parametrize(
@@ -315,33 +315,33 @@ def test_started_and_alive(live, started, status):
     ],
 )
 def test_serving(changes, status):
-    assert in_force("3", answers(**changes)).status == status
+    assert effective("3", answers(**changes)).status == status
 
 
 def test_serving_without_a_token_that_is_known():
     known = {key: answer for key, answer in GOOD.answers.items() if key != WITH}
-    assert in_force("3", replace(GOOD, answers=known)).status == "pass"
-    assert in_force("3", replace(GOOD, answers={**known, "/startupz": Answer(404)})).status == "error"
+    assert effective("3", replace(GOOD, answers=known)).status == "pass"
+    assert effective("3", replace(GOOD, answers={**known, "/startupz": Answer(404)})).status == "error"
 
 
 def test_another_process_at_the_port_is_named_and_proves_nothing():
     taken = replace(GOOD, answers={}, impostors=("python3 (process 7, user mallory)",))
-    assert in_force("3", taken).status == "fail"
-    assert "python3 (process 7, user mallory) listens on 127.0.0.1:18789" in in_force("3", taken).actual
-    assert in_force("7", taken).status == "error"
+    assert effective("3", taken).status == "fail"
+    assert "python3 (process 7, user mallory) listens on 127.0.0.1:18789" in effective("3", taken).actual
+    assert effective("7", taken).status == "error"
     assert dependencies(taken).status == "error"
 
 
 def test_the_trap_of_the_guide_is_named():
     network = answers(**{"/healthz": RESET, "/startupz": RESET})
-    found = in_force("3", replace(network, inside=(Listener("127.0.0.1", 18789),)))
+    found = effective("3", replace(network, inside=(Listener("127.0.0.1", 18789),)))
     assert "own loopback" in found.actual
-    assert "own loopback" not in in_force("3", network).actual
+    assert "own loopback" not in effective("3", network).actual
 
 
 def test_a_gateway_that_nobody_asked_on_the_hosts_network_is_no_pass():
-    assert in_force("3", Network(mode="host", pid=1, engine="", port=18789)).status == "fail"
-    assert in_force("3", replace(GOOD, published=())).status == "skip"
+    assert effective("3", Network(mode="host", pid=1, engine="", port=18789)).status == "fail"
+    assert effective("3", replace(GOOD, published=())).status == "skip"
 
 
 # --- OCH-NET-10 ---------------------------------------------------------------------------------------------------
@@ -376,12 +376,12 @@ def test_one_port_alone():
     assert asked("4", publish_all=True).status == "fail"
     both = (*SETTINGS.ports, Publish("127.0.0.1", 18790, 18790))
     assert "18789/tcp, 18790/tcp" in asked("4", ports=both).actual
-    assert in_force("4", replace(GOOD, published=both)).status == "fail"
+    assert effective("4", replace(GOOD, published=both)).status == "fail"
     twice = (*SETTINGS.ports, Publish("::1", 18789, 18789))
-    assert asked("4", ports=twice).status == in_force("4", replace(GOOD, published=twice)).status == "pass"
+    assert asked("4", ports=twice).status == effective("4", replace(GOOD, published=twice)).status == "pass"
     assert asked("4", ports=()).status == "pass"
     loopback = (Publish("127.0.0.1", 9229, 9229), *SETTINGS.ports)
-    assert in_force("4", replace(GOOD, mode="host", published=loopback)).status == "pass"
+    assert effective("4", replace(GOOD, mode="host", published=loopback)).status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -415,10 +415,10 @@ def test_a_network_of_its_own(changes, status):
 
 
 def test_who_else_is_there():
-    found = in_force("6", replace(GOOD, attached=(replace(OWN, strangers=("wiki",)),)))
+    found = effective("6", replace(GOOD, attached=(replace(OWN, foreign_ones=("wiki",)),)))
     assert (found.status, "wiki" in found.actual) == ("fail", True)
-    assert in_force("6", replace(GOOD, attached=(replace(OWN, default=True),))).status == "fail"
-    assert in_force("6", replace(GOOD, attached=())).status == "pass"
+    assert effective("6", replace(GOOD, attached=(replace(OWN, default=True),))).status == "fail"
+    assert effective("6", replace(GOOD, attached=())).status == "pass"
 
 
 # --- OCH-NET-07 ---------------------------------------------------------------------------------------------------
@@ -442,7 +442,7 @@ def test_who_else_is_there():
 )
 def test_who_is_let_in(without, known, status):
     found = {key: answer for key, answer in ((WITHOUT, without), (WITH, known)) if answer}
-    assert in_force("7", replace(GOOD, answers=found)).status == status
+    assert effective("7", replace(GOOD, answers=found)).status == status
 
 
 @pytest.mark.parametrize(
@@ -450,12 +450,12 @@ def test_who_is_let_in(without, known, status):
 )
 def test_another_token_is_refused(other, status):
     answers = {WITHOUT: Answer(401, JSON), WITH: Answer(200, JSON), WRONG: Answer(other, JSON)}
-    assert in_force("7", replace(GOOD, answers=answers)).status == status
+    assert effective("7", replace(GOOD, answers=answers)).status == status
 
 
 # --- OCH-NET-08 ---------------------------------------------------------------------------------------------------
 
-# Eight of these were tried with a real neighbour on Docker 26.1: it got in where this says "fail".
+# Eight of these were tried with a real neighbour on Docker 26.1: it got in where this reports "fail".
 WAYS = [
     (saved(KEEP), "pass"),
     (saved(), "fail"),
@@ -484,34 +484,34 @@ WAYS = [
 
 @pytest.mark.parametrize(("lines", "status"), WAYS)
 def test_the_way_of_a_neighbour(lines, status):
-    assert in_force("8", replace(GOOD, firewall={4: lines})).status == status
+    assert effective("8", replace(GOOD, firewall={4: lines})).status == status
 
 
 def test_what_lets_in_is_shown():
-    found = in_force("8", replace(GOOD, firewall={4: saved()}))
+    found = effective("8", replace(GOOD, firewall={4: saved()}))
     assert "from eth0" in found.actual
     assert "-A DOCKER -d 172.18.0.2/32" in found.actual
     assert "docker0" not in found.actual  # kept out by Docker's isolation
-    assert ("iptables-save", KEEP) in in_force("8", GOOD).evidence
+    assert ("iptables-save", KEEP) in effective("8", GOOD).evidence
 
 
 def test_a_filter_that_cannot_be_read_proves_nothing():
-    assert in_force("8", replace(GOOD, firewall={})).status == "error"
-    assert in_force("8", replace(GOOD, attached=(replace(OWN, driver="overlay"),))).status == "error"
+    assert effective("8", replace(GOOD, firewall={})).status == "error"
+    assert effective("8", replace(GOOD, attached=(replace(OWN, driver="overlay"),))).status == "error"
     both = replace(OWN, address6="fd00:7::2", prefix6=64)
-    assert in_force("8", replace(GOOD, attached=(both,))).status == "error"
-    assert in_force("8", replace(GOOD, attached=(both,), firewall={4: saved(KEEP), 6: ()})).status == "fail"
+    assert effective("8", replace(GOOD, attached=(both,))).status == "error"
+    assert effective("8", replace(GOOD, attached=(both,), firewall={4: saved(KEEP), 6: ()})).status == "fail"
 
 
 def test_docker_that_filters_where_iptables_does_not_look():
     newer = replace(GOOD, engine="29.1.0", backend="nftables", firewall={})
-    assert in_force("8", newer).status == "pass"
-    assert in_force("8", replace(newer, engine="26.1")).status == "error"
-    assert in_force("8", replace(newer, backend="iptables")).status == "error"
+    assert effective("8", newer).status == "pass"
+    assert effective("8", replace(newer, engine="26.1")).status == "error"
+    assert effective("8", replace(newer, backend="iptables")).status == "error"
     options = {"com.docker.network.bridge.gateway_mode_ipv4": "nat-unprotected"}
     unprotected = replace(newer, attached=(replace(OWN, options=options),))
-    assert in_force("8", unprotected).status == "fail"
-    assert in_force("8", unprotected, packets=replace(PACKETS, stations=None)).status == "error"
+    assert effective("8", unprotected).status == "fail"
+    assert effective("8", unprotected, packets=replace(PACKETS, stations=None)).status == "error"
 
 
 def test_chains_that_jump_to_chains():
@@ -538,11 +538,11 @@ def test_lines_that_make_no_sense_are_no_drop(line):
 
 
 def test_another_listener_inside():
-    found = in_force("9", replace(GOOD, inside=(*GOOD.inside, Listener("::", 9229))))
+    found = effective("9", replace(GOOD, inside=(*GOOD.inside, Listener("::", 9229))))
     assert (found.status, "[::]:9229" in found.actual) == ("fail", True)
-    assert in_force("9", replace(GOOD, published=())).status == "pass"
-    assert in_force("9", replace(GOOD, inside=())).status == "pass"
-    assert in_force("9", replace(GOOD, mode="host", inside=(Listener("0.0.0.0", 9229),))).status == "fail"
+    assert effective("9", replace(GOOD, published=())).status == "pass"
+    assert effective("9", replace(GOOD, inside=())).status == "pass"
+    assert effective("9", replace(GOOD, mode="host", inside=(Listener("0.0.0.0", 9229),))).status == "fail"
 
 
 # --- OCH-NET-08, OCH-NET-13 with nftables -------------------------------------------------------------------------
@@ -586,16 +586,16 @@ RAW = "-A PREROUTING -d 127.0.0.0/8 ! -i lo -j DROP"
     ],
 )
 def test_127_0_0_1_on_the_wire(lines, stations, status):
-    found = in_force("13", replace(GOOD, firewall={4: lines}), packets=replace(PACKETS, stations=stations))
+    found = effective("13", replace(GOOD, firewall={4: lines}), packets=replace(PACKETS, stations=stations))
     assert found.status == status, found
 
 
 def test_a_host_that_routes_loopback_and_docker_without_its_filter():
     network = replace(GOOD, firewall={4: ()})
     open_ = replace(PACKETS, stations=NONE, route_localnet=frozenset({"eth0"}))
-    assert in_force("13", network, packets=replace(open_, route_localnet=frozenset())).status == "pass"
-    assert "route_localnet is 1" in in_force("13", network, packets=open_).actual
-    assert in_force("13", network, packets=replace(open_, stations=PACKETS.stations)).status == "pass"
+    assert effective("13", network, packets=replace(open_, route_localnet=frozenset())).status == "pass"
+    assert "route_localnet is 1" in effective("13", network, packets=open_).actual
+    assert effective("13", network, packets=replace(open_, stations=PACKETS.stations)).status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -612,7 +612,7 @@ def test_a_host_that_routes_loopback_and_docker_without_its_filter():
     ],
 )
 def test_the_way_of_a_neighbour_with_nftables(stations, status):
-    found = in_force("8", replace(GOOD, firewall={4: saved()}), packets=replace(PACKETS, stations=stations))
+    found = effective("8", replace(GOOD, firewall={4: saved()}), packets=replace(PACKETS, stations=stations))
     assert found.status == status, found
 
 
@@ -620,7 +620,7 @@ def test_a_dormant_table_drops_nothing():
     items = [{"table": {"family": "inet", "name": "openclaw-gateway", "flags": ["dormant"]}}, *nft.objects(DECLARED)]
     stations = nft_rules.parse(listing(*items))
     assert (
-        in_force("8", replace(GOOD, firewall={4: saved()}), packets=replace(PACKETS, stations=stations)).status
+        effective("8", replace(GOOD, firewall={4: saved()}), packets=replace(PACKETS, stations=stations)).status
         == "fail"
     )
 
@@ -629,23 +629,23 @@ def test_a_dormant_table_drops_nothing():
 
 
 def test_what_else_hands_the_gateway_on():
-    seen = Forwarders(asked=2, handing_on=(Place("192.0.2.7", 9999),))
-    assert "192.0.2.7:9999 hands the gateway on" in in_force("11", GOOD, forwarders=seen).actual
-    assert in_force("11", GOOD, ONE, forwarders=seen).status == "pass"
+    observed = Forwarders(declared=2, handing_on=(Place("192.0.2.7", 9999),))
+    assert "192.0.2.7:9999 hands the gateway on" in effective("11", GOOD, forwarders=observed).actual
+    assert effective("11", GOOD, ONE, forwarders=observed).status == "pass"
     # Asked on the allowed address, but it listens on all.
-    everywhere = Forwarders(asked=2, handing_on=(Place("192.0.2.7", 9999, listens="0.0.0.0"),))
-    assert in_force("11", GOOD, ONE, forwarders=everywhere).status == "fail"
-    assert in_force("11", GOOD, LAN, forwarders=seen).status == "skip"
+    everywhere = Forwarders(declared=2, handing_on=(Place("192.0.2.7", 9999, listens="0.0.0.0"),))
+    assert effective("11", GOOD, ONE, forwarders=everywhere).status == "fail"
+    assert effective("11", GOOD, LAN, forwarders=observed).status == "skip"
     for unknown in (Forwarders(unclear=(Place("192.0.2.7", 1),)), Forwarders(left=1), Forwarders(left=1, silent=True)):
-        assert in_force("11", GOOD, forwarders=unknown).status == "error"
-    assert in_force("11", GOOD).status == "pass"
+        assert effective("11", GOOD, forwarders=unknown).status == "error"
+    assert effective("11", GOOD).status == "pass"
 
 
 def test_a_redirect_by_nftables():
     to = {"dnat": {"addr": "172.18.0.2", "port": 18789}}
     stations = chain("prerouting", -100, [daddr("192.0.2.7"), to])
-    assert "hands it on" in in_force("11", GOOD, packets=replace(PACKETS, stations=stations)).actual
-    assert in_force("11", GOOD, ONE, packets=replace(PACKETS, stations=stations)).status == "pass"
+    assert "hands it on" in effective("11", GOOD, packets=replace(PACKETS, stations=stations)).actual
+    assert effective("11", GOOD, ONE, packets=replace(PACKETS, stations=stations)).status == "pass"
 
 
 # --- OCH-NET-12 ---------------------------------------------------------------------------------------------------
@@ -668,14 +668,14 @@ def test_a_redirect_by_nftables():
     ],
 )
 def test_the_way_out(network, packets, word):
-    found = in_force("12", replace(GOOD, **network), packets=replace(PACKETS, **packets))
+    found = effective("12", replace(GOOD, **network), packets=replace(PACKETS, **packets))
     assert (found.status, word in found.actual) == ("fail", True), found
 
 
 def test_a_way_out_that_is_not_known_or_not_wanted():
-    assert in_force("12", GOOD, packets=PACKETS).status == "pass"
-    assert in_force("12", replace(GOOD, firewall={})).status == "error"
-    assert in_force("12", GOOD, packets=replace(PACKETS, gateway="")).status == "skip"
+    assert effective("12", GOOD, packets=PACKETS).status == "pass"
+    assert effective("12", replace(GOOD, firewall={})).status == "error"
+    assert effective("12", GOOD, packets=replace(PACKETS, gateway="")).status == "skip"
 
 
 # --- OCH-NET-14 ---------------------------------------------------------------------------------------------------
@@ -684,10 +684,10 @@ def test_a_way_out_that_is_not_known_or_not_wanted():
 def test_our_own_table_is_compared():
     rules = nft.objects(DECLARED)
     for listed in (None, listing(*rules[:-1]), listing(*rules, rules[-1]), listing(*reversed(rules))):
-        assert in_force("14", GOOD, packets=replace(PACKETS, own_table=listed)).status == "fail"
-    assert in_force("14", GOOD).status == "pass"
-    assert in_force("14", GOOD, packets=replace(PACKETS, declared=None)).status == "skip"
-    assert in_force("14", GOOD, packets=replace(PACKETS, declared=None, declared_fault="gone")).status == "fail"
-    assert in_force("14", GOOD, packets=replace(PACKETS, stations=None)).status == "error"
+        assert effective("14", GOOD, packets=replace(PACKETS, own_table=listed)).status == "fail"
+    assert effective("14", GOOD).status == "pass"
+    assert effective("14", GOOD, packets=replace(PACKETS, declared=None)).status == "skip"
+    assert effective("14", GOOD, packets=replace(PACKETS, declared=None, declared_fault="gone")).status == "fail"
+    assert effective("14", GOOD, packets=replace(PACKETS, stations=None)).status == "error"
     by_docker = replace(PACKETS, declared=replace(DECLARED, protected="Docker 28 does"), own_table=None)
-    assert in_force("14", GOOD, packets=by_docker).status == "pass"
+    assert effective("14", GOOD, packets=by_docker).status == "pass"

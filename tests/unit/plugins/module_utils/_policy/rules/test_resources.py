@@ -6,12 +6,12 @@ import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import Settings
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.processes import Kernel, Limits, Process
-from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import Judgement
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import Result
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import resources as policy
 from unit.plugins.module_utils._docker.test_container_spec import compose, inspect
 
 RULES = {rule.id: rule for rule in policy.RULES}
-ASKED = [rule.id for rule in policy.RULES if rule.asked]
+ASKED = [rule.id for rule in policy.RULES if rule.declared]
 NOTHING = Baseline()
 GOOD = Limits(2 << 30, 2 << 30, 2.0, 512)
 
@@ -20,36 +20,36 @@ def process(pid: int = 7, command: str = "dumb-init", **more: object) -> Process
     return Process(pid, command, (1,), (1,), (1,), {}, True, 2, **more)
 
 
-def asked(rule: str, **settings: object) -> Judgement:
-    return RULES[rule].asked(Settings("s", "there", **settings), NOTHING)
+def asked(rule: str, **settings: object) -> Result:
+    return RULES[rule].declared(Settings("s", "there", **settings), NOTHING)
 
 
-def in_force(rule: str, limits: Limits = GOOD, *processes: Process) -> Judgement:
-    return RULES[rule].in_force(Kernel(7, processes, (), limits, {}), NOTHING)
+def effective(rule: str, limits: Limits = GOOD, *processes: Process) -> Result:
+    return RULES[rule].effective(Kernel(7, processes, (), limits, {}), NOTHING)
 
 
 @pytest.mark.parametrize("rule", ASKED)
 def test_the_hardened_deployment_passes(rule):
-    assert RULES[rule].asked(inspect("hardened"), NOTHING).status == "pass"
-    helper = RULES[rule].asked(compose("hardened")["openclaw-cli"], NOTHING)
+    assert RULES[rule].declared(inspect("hardened"), NOTHING).status == "pass"
+    helper = RULES[rule].declared(compose("hardened")["openclaw-cli"], NOTHING)
     assert helper.status == ("skip" if rule == "OCH-CTR-25" else "pass")
 
 
 @pytest.mark.parametrize("rule", ASKED)
 def test_the_hostile_definition_fails(rule):
-    assert RULES[rule].asked(compose("hostile")["gw"], NOTHING).status == "fail"
+    assert RULES[rule].declared(compose("hostile")["gw"], NOTHING).status == "fail"
 
 
 @pytest.mark.parametrize("rule", ["OCH-CTR-20", "OCH-CTR-21", "OCH-CTR-22"])
-def test_limits_in_force(rule):
-    assert in_force(rule).status == "pass"
-    found = in_force(rule, Limits())
+def test_limits_effective(rule):
+    assert effective(rule).status == "pass"
+    found = effective(rule, Limits())
     assert found.status == "fail"
     assert found.evidence[0][0] == "control group of process 7"
 
 
 def test_a_memory_limit_that_leaves_swap_open():
-    for found in (asked("OCH-CTR-20", memory=1 << 30), in_force("OCH-CTR-20", Limits(memory=1 << 30))):
+    for found in (asked("OCH-CTR-20", memory=1 << 30), effective("OCH-CTR-20", Limits(memory=1 << 30))):
         assert (found.status, found.actual) == ("fail", "swap has no limit")
 
 
@@ -87,7 +87,7 @@ def test_health_checks_that_ask(test):
 
 
 @pytest.mark.parametrize(
-    ("test", "said"),
+    ("test", "reported"),
     [
         ((), "none"),
         (("NONE",), "switched off"),
@@ -111,10 +111,10 @@ def test_health_checks_that_ask(test):
         (("CMD", "node", "--version"), "asks no address"),
     ],
 )
-def test_health_checks_that_do_not(test, said):
+def test_health_checks_that_do_not(test, output):
     found = asked("OCH-CTR-25", healthcheck=test)
     assert found.status == "fail"
-    assert said in found.actual
+    assert output in found.actual
 
 
 def test_the_words_of_a_health_check_stay_out_of_the_report():
@@ -123,8 +123,8 @@ def test_the_words_of_a_health_check_stay_out_of_the_report():
 
 
 def test_processes_that_the_oom_killer_spares():
-    assert in_force("OCH-CTR-26", GOOD, process()).status == "pass"
-    found = in_force("OCH-CTR-26", GOOD, process(), process(9, "node", oom_score_adj=-500))
+    assert effective("OCH-CTR-26", GOOD, process()).status == "pass"
+    found = effective("OCH-CTR-26", GOOD, process(), process(9, "node", oom_score_adj=-500))
     assert (found.status, found.actual) == ("fail", "process 9 (node) has -500")
 
 
@@ -139,11 +139,11 @@ def test_processes_that_the_oom_killer_spares():
     ],
 )
 def test_the_first_process(command, argv, status):
-    assert in_force("OCH-CTR-29", GOOD, process(command=command, argv=argv)).status == status
+    assert effective("OCH-CTR-29", GOOD, process(command=command, argv=argv)).status == status
 
 
 def test_a_first_process_that_ended_proves_nothing():
-    assert in_force("OCH-CTR-29", GOOD, process(8)).status == "error"
+    assert effective("OCH-CTR-29", GOOD, process(8)).status == "error"
 
 
 def test_ulimits_are_for_a_person():

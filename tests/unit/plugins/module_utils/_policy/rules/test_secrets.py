@@ -1,4 +1,4 @@
-"""Judging secrets and files: each fault is found and named without its value, and a good deployment has none."""
+"""Checking secrets and files: each fault is found and named without its value, and a good deployment has none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker.contain
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.files import FileFacts, Folder, Place
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.secrets import Credential, SecretFacts
-from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import SEVERITIES, Judgement
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import SEVERITIES, Result
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import secrets as subject
 
 ROOT = (Folder("/", 0, 0, 0o755), Folder("/etc", 0, 0, 0o755), Folder("/etc/openclaw", 0, 0, 0o755))
@@ -30,16 +30,16 @@ SETTINGS = Settings("openclaw", "docker inspect openclaw", environment={"HOME": 
 RULES = {rule.id: rule for rule in subject.RULES}
 
 
-def judge(number: str, files: FileFacts = FILES, secrets: SecretFacts = SECRETS) -> Judgement:
+def check(number: str, files: FileFacts = FILES, secrets: SecretFacts = SECRETS) -> Result:
     rule = RULES[f"OCH-SEC-{number}"]
     parts = {"files": files, "secrets": secrets}
-    found = rule.in_force(*(parts[name] for name in rule.needs), Baseline())
+    found = rule.effective(*(parts[name] for name in rule.needs), Baseline())
     assert VALUE not in repr(found)
     return found
 
 
-def ask(number: str, **change: object) -> Judgement:
-    return RULES[f"OCH-SEC-{number}"].asked(replace(SETTINGS, **change), Baseline())
+def ask(number: str, **change: object) -> Result:
+    return RULES[f"OCH-SEC-{number}"].declared(replace(SETTINGS, **change), Baseline())
 
 
 def secrets(**change: object) -> SecretFacts:
@@ -72,7 +72,7 @@ def test_the_table():
 
 @pytest.mark.parametrize("number", [f"{number:02}" for number in range(1, 9)])
 def test_a_good_deployment_passes_with_evidence(number):
-    found = judge(number)
+    found = check(number)
     assert (found.status, bool(found.evidence)) == ("pass", True)
 
 
@@ -107,7 +107,7 @@ def test_a_good_definition_passes_with_evidence(number):
     ],
 )
 def test_secrets(number, facts, status, words):
-    found = judge(number, secrets=facts)
+    found = check(number, secrets=facts)
     assert found.status == status
     assert words in found.actual
 
@@ -182,7 +182,7 @@ def test_definitions(number, change, words):
         ("06", state(kind=""), "is not there"),
         ("06", state(kind="file"), "is file"),
         ("06", state(folders=THEIRS), "/home/alice can be changed"),
-        ("06", replace(FILES, strangers=(("x", 0), ("y", 33))), "owned by others: x (uid 0), y (uid 33)"),
+        ("06", replace(FILES, foreign_ones=(("x", 0), ("y", 33))), "owned by others: x (uid 0), y (uid 33)"),
         ("07", compose(uid=1000), "can be changed by others (owner 1000"),
         ("07", compose(mode=0o664), "mode 0664"),
         ("07", compose(kind="", link="/etc"), "/etc is a link"),
@@ -196,14 +196,14 @@ def test_definitions(number, change, words):
     ],
 )
 def test_files(number, files, words):
-    found = judge(number, files)
+    found = check(number, files)
     assert found.status == "fail"
     assert words in found.actual
     assert found.evidence
 
 
 def test_literal_secrets_in_the_configuration():
-    found = judge("05", secrets=secrets(literals=("models.openai.apiKey",)))
+    found = check("05", secrets=secrets(literals=("models.openai.apiKey",)))
     assert found.status == "fail"
     assert "it holds secrets: models.openai.apiKey" in found.actual
 
@@ -228,7 +228,7 @@ def test_literal_secrets_in_the_configuration():
     ],
 )
 def test_what_is_not_proven_and_what_does_not_apply(number, files, status):
-    assert judge(number, files).status == status
+    assert check(number, files).status == status
 
 
 @pytest.mark.parametrize(
@@ -247,4 +247,4 @@ def test_what_is_not_proven_and_what_does_not_apply(number, files, status):
     ],
 )
 def test_no_false_alarm(number, files):
-    assert judge(number, files).status == "pass"
+    assert check(number, files).status == "pass"

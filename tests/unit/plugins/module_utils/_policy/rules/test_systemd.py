@@ -107,9 +107,9 @@ def good() -> dict[str, UnitFacts]:
     return {unit.name: unit for unit in (job, timer, run)}
 
 
-def judge(number: int, units: dict[str, UnitFacts], allowed: Baseline = ALLOWED, **more):
+def check(number: int, units: dict[str, UnitFacts], allowed: Baseline = ALLOWED, **more):
     (rule,) = (rule for rule in RULES if rule.id == f"OCH-SYS-{number:02}")
-    return rule.in_force(Units(units, now=NOW, **more), allowed)
+    return rule.effective(Units(units, now=NOW, **more), allowed)
 
 
 def changed(name: str, *, properties: dict[str, str] | None = None, **fields) -> dict[str, UnitFacts]:
@@ -120,18 +120,18 @@ def changed(name: str, *, properties: dict[str, str] | None = None, **fields) ->
 
 @pytest.mark.parametrize("number", range(1, 9))
 def test_a_good_set_passes_everything(number):
-    found = judge(number, good())
+    found = check(number, good())
     assert (found.status, bool(found.evidence)) == ("pass", True), found.actual
 
 
 @pytest.mark.parametrize("number", range(1, 9))
 def test_nothing_expected_is_skipped(number):
-    assert judge(number, {}, Baseline()).status == "skip"
+    assert check(number, {}, Baseline()).status == "skip"
 
 
 @pytest.mark.parametrize("number", range(1, 9))
 def test_a_missing_unit_never_passes(number):
-    found = judge(number, changed("job.timer", properties={"LoadState": "not-found"}))
+    found = check(number, changed("job.timer", properties={"LoadState": "not-found"}))
     assert found.status in ("fail", "error")
     assert "job.timer" in found.actual
 
@@ -153,17 +153,17 @@ def test_a_missing_unit_never_passes(number):
     ],
 )
 def test_01_names_what_does_not_work(name, properties, reason):
-    found = judge(1, changed(name, properties=properties))
+    found = check(1, changed(name, properties=properties))
     assert found.status == "fail"
     assert reason in found.actual
 
 
 def test_02_a_failed_run():
-    found = judge(2, changed("job.service", properties={"Result": "exit-code", "ExecMainStatus": "3"}))
+    found = check(2, changed("job.service", properties={"Result": "exit-code", "ExecMainStatus": "3"}))
     assert found.status == "fail"
     assert "its run of 2026-11-22 19:20 UTC ended with exit-code (exit status 3)" in found.actual
     never = {"Result": "resources", "ExecMainStartTimestamp": ""}
-    assert "its start ended with resources" in judge(2, changed("job.service", properties=never)).actual
+    assert "its start ended with resources" in check(2, changed("job.service", properties=never)).actual
 
 
 FAILED = {"Result": "exit-code", "ExecMainStatus": "3", "ActiveState": "failed", "SubState": "failed"}
@@ -181,39 +181,39 @@ FAILED = {"Result": "exit-code", "ExecMainStatus": "3", "ActiveState": "failed",
 )
 def test_a_failure_of_before_a_change_is_not_held_against_what_is_there_now(changed_at, statuses):
     units = changed("job.service", properties=FAILED, changed=changed_at)
-    assert (judge(1, units).status, judge(2, units).status) == statuses
+    assert (check(1, units).status, check(2, units).status) == statuses
     if statuses[1] == "skip":
-        assert "has not run since it was changed" in judge(2, units).actual
+        assert "has not run since it was changed" in check(2, units).actual
 
 
 def test_a_job_that_could_not_begin_counts_from_when_it_tried():
     at = {**FAILED, "Result": "resources", "StateChangeTimestamp": stamp(NOW - 300)}
-    assert judge(2, changed("job.service", properties=at, changed=NOW - 400)).status == "fail"
-    assert judge(2, changed("job.service", properties=at, changed=NOW - 200)).status == "skip"
+    assert check(2, changed("job.service", properties=at, changed=NOW - 400)).status == "fail"
+    assert check(2, changed("job.service", properties=at, changed=NOW - 200)).status == "skip"
     late = {**FAILED, "InactiveExitTimestamp": stamp(NOW - 300)}
-    assert judge(2, changed("job.service", properties=late, changed=NOW - 400)).status == "fail"
+    assert check(2, changed("job.service", properties=late, changed=NOW - 400)).status == "fail"
 
 
 def test_a_service_that_runs_on_has_no_excuse():
     units = changed("run.service", properties=FAILED, changed=NOW)
-    assert (judge(1, units).status, judge(2, units).status) == ("fail", "fail")
+    assert (check(1, units).status, check(2, units).status) == ("fail", "fail")
 
 
 def test_02_an_overdue_run():
     late = changed("job.timer", properties={"NextElapseUSecRealtime": stamp(NOW - 600)})
-    assert "overdue: job.timer should have run it at 2026-11-22 19:20 UTC" in judge(2, late).actual
+    assert "overdue: job.timer should have run it at 2026-11-22 19:20 UTC" in check(2, late).actual
     off = changed("job.timer", properties={"ActiveState": "inactive"})
-    assert "job.timer, which starts it, is inactive" in judge(2, off).actual
+    assert "job.timer, which starts it, is inactive" in check(2, off).actual
     ignored = changed("job.service", properties={"ExecMainStartTimestamp": stamp(NOW - 3600)})
-    assert "job.timer fired at" in judge(2, ignored).actual
+    assert "job.timer fired at" in check(2, ignored).actual
     running = {"ActiveState": "activating", "ExecMainStartTimestamp": stamp(NOW - 3600)}
-    assert judge(2, changed("job.service", properties=running)).status == "pass"
+    assert check(2, changed("job.service", properties=running)).status == "pass"
 
 
-def test_02_a_first_run_that_is_not_due_is_said():
+def test_02_a_first_run_that_is_not_due_is_output():
     units = changed("job.service", properties={"ExecMainStartTimestamp": ""})
     units["job.timer"] = changed("job.timer", properties={"LastTriggerUSecMonotonic": "0"})["job.timer"]
-    found = judge(2, units)
+    found = check(2, units)
     assert found.status == "skip"
     assert "job.service has not run yet, due 2026-11-22 19:40 UTC" in found.actual
 
@@ -223,14 +223,14 @@ def test_02_a_job_that_its_starter_did_not_start():
     tell = {**units["job.service"].properties, "TriggeredBy": "", "WantedBy": "job.service"}
     tell["ExecMainStartTimestamp"] = stamp(NOW - 3600)
     units["tell.service"] = UnitFacts("tell.service", tell)
-    found = judge(2, units, Baseline(units=(("tell.service", 1.0),)))
+    found = check(2, units, Baseline(units=(("tell.service", 1.0),)))
     assert "job.service ran at 2026-11-22 19:20 UTC, but its own last run is 2026-11-22 18:30 UTC" in found.actual
 
 
 def test_03_exposure():
-    assert "job.service: exposure 1.6, limit 1.5" in judge(3, changed("job.service", exposure=1.6)).actual
-    assert judge(3, changed("job.service", exposure=None)).status == "fail"
-    assert judge(3, good(), exposure_fault="broken").status == "error"
+    assert "job.service: exposure 1.6, limit 1.5" in check(3, changed("job.service", exposure=1.6)).actual
+    assert check(3, changed("job.service", exposure=None)).status == "fail"
+    assert check(3, good(), exposure_fault="broken").status == "error"
 
 
 @pytest.mark.parametrize(
@@ -247,20 +247,20 @@ def test_03_exposure():
     ],
 )
 def test_04_a_directive_that_was_not_taken(old, new, reason):
-    found = judge(4, changed("job.service", fragment=unit_file(SERVICE.replace(old, new))))
+    found = check(4, changed("job.service", fragment=unit_file(SERVICE.replace(old, new))))
     assert found.status == "fail"
     assert reason in found.actual
 
 
 def test_04_a_command_on_several_lines_is_no_fault():
     text = SERVICE + "ExecStart=/opt/job \\\n  --a=b \\\n  Z=1\n"
-    assert judge(4, changed("job.service", fragment=unit_file(text))).status == "pass"
+    assert check(4, changed("job.service", fragment=unit_file(text))).status == "pass"
 
 
 def test_04_words_of_systemd_and_unreadable_files():
     units = changed("job.timer", complaints=("job.timer:3: bad",), fragment=UnitFile("/x", WAY, fault="denied"))
-    found = judge(4, units)
-    assert "systemd says: job.timer:3: bad" in found.actual
+    found = check(4, units)
+    assert "systemd reports: job.timer:3: bad" in found.actual
     assert "/x could not be read (denied)" in found.actual
 
 
@@ -278,7 +278,7 @@ def test_04_words_of_systemd_and_unreadable_files():
     ],
 )
 def test_04_less_than_the_guide(properties, reason):
-    assert reason in judge(4, changed("job.service", properties=properties, fragment=None)).actual
+    assert reason in check(4, changed("job.service", properties=properties, fragment=None)).actual
 
 
 @pytest.mark.parametrize(
@@ -296,12 +296,12 @@ def test_04_less_than_the_guide(properties, reason):
 )
 def test_04_limits(directive, properties, reason):
     units = changed("job.service", properties=properties, fragment=unit_file(f"{SERVICE}{directive}\n"))
-    found = judge(4, units)
+    found = check(4, units)
     assert (found.status == "pass") == (not reason), found.actual
     assert reason in found.actual
     # What reads nothing of the gateway's needs none.
     other = changed("run.service", properties={"MemoryMax": "infinity"})
-    assert judge(4, other).status == "pass"
+    assert check(4, other).status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -349,23 +349,23 @@ def test_values_are_compared_by_their_meaning(text, effective, there):
 
 def test_05_drop_ins():
     weak = UnitFile("/etc/systemd/system/job.service.d/x.conf", WAY, tuple(directives("[Service]\nUser=root\n")))
-    assert "x.conf sets User" in judge(5, changed("job.service", drop_ins=(weak,))).actual
+    assert "x.conf sets User" in check(5, changed("job.service", drop_ins=(weak,))).actual
     vendor = replace(weak, path="/usr/lib/systemd/system/service.d/10-timeout-abort.conf")
-    assert judge(5, changed("job.service", drop_ins=(vendor,))).status == "fail"
+    assert check(5, changed("job.service", drop_ins=(vendor,))).status == "fail"
     vendor = replace(vendor, directives=tuple(directives("[Service]\nTimeoutStopFailureMode=abort\n")))
-    assert judge(5, changed("job.service", drop_ins=(vendor,))).status == "pass"
+    assert check(5, changed("job.service", drop_ins=(vendor,))).status == "pass"
 
 
 def test_06_files():
     linked = UnitFile("/etc/job", (WAY[0], Entry("/etc/job", "link", 0o777), Entry("/t", "file", 0o644)))
-    assert "/etc/job is a link" in judge(6, changed("job.service", fragment=linked)).actual
+    assert "/etc/job is a link" in check(6, changed("job.service", fragment=linked)).actual
     writable = {"/opt/job": (Entry("/opt", "directory", 0o775, 0, 50), Entry("/opt/job", "file", 0o755, 33))}
-    found = judge(6, changed("job.service", uses=writable)).actual
+    found = check(6, changed("job.service", uses=writable)).actual
     assert "/opt can be written by gid 50 (mode 0775)" in found
     assert "/opt/job belongs to uid 33" in found
-    assert "missing" in judge(6, changed("job.service", uses={"/opt/job": (Entry("/opt", "missing"),)})).actual
+    assert "missing" in check(6, changed("job.service", uses={"/opt/job": (Entry("/opt", "missing"),)})).actual
     assert (
-        judge(6, changed("job.service", uses={"/etc/none.env": (Entry("/etc/none.env", "missing"),)})).status == "pass"
+        check(6, changed("job.service", uses={"/etc/none.env": (Entry("/etc/none.env", "missing"),)})).status == "pass"
     )
 
 
@@ -382,22 +382,22 @@ def test_06_files():
     ],
 )
 def test_07_what_runs_is_less_confined(process, properties, reason):
-    found = judge(7, changed("run.service", properties=properties, process=process))
+    found = check(7, changed("run.service", properties=properties, process=process))
     assert found.status == "fail"
     assert reason in found.actual
 
 
 @pytest.mark.parametrize("process", [None, MainProcess(7, (0,) * 4, True, 0, 2, None)])
 def test_07_an_unreadable_process_proves_nothing(process):
-    found = judge(7, changed("run.service", process=process))
+    found = check(7, changed("run.service", process=process))
     assert (found.status, found.actual) == ("error", "run.service: process 7 could not be read")
 
 
 def test_07_another_account():
-    assert "has uids 0 instead of 980" in judge(7, changed("run.service", uid=980)).actual
+    assert "has uids 0 instead of 980" in check(7, changed("run.service", uid=980)).actual
 
 
 def test_08_credentials_and_the_network():
-    found = judge(8, changed("job.service", properties={"PrivateNetwork": "no"}))
+    found = check(8, changed("job.service", properties={"PrivateNetwork": "no"}))
     assert found.status == "fail"
     assert "sees /var/lib/openclaw/.openclaw and has the network" in found.actual

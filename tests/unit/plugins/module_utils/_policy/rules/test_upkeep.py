@@ -47,7 +47,7 @@ def test_the_ids():
     ],
 )
 def test_the_age_of_the_image(facts, status, text):
-    found = RULES["OCH-UPK-01"].in_force(facts, ALLOWED)
+    found = RULES["OCH-UPK-01"].effective(facts, ALLOWED)
     assert (found.status, text in found.actual) == (status, True), found.actual
 
 
@@ -73,7 +73,7 @@ def test_the_age_of_the_image(facts, status, text):
 )
 def test_rotation(driver, options, status):
     wanted = Settings("x", "docker-compose.yml", log_driver=driver, log_options=options)
-    assert RULES["OCH-UPK-02"].asked(wanted, ALLOWED).status == status
+    assert RULES["OCH-UPK-02"].declared(wanted, ALLOWED).status == status
 
 
 LOG = LogFacts("json-file", lines=20, since="2026-11-22T19:10:10.2Z")
@@ -83,17 +83,17 @@ def events(*kinds):
     return replace(LOG, events=tuple(Event(kind, f"line {number}") for number, kind in enumerate(kinds)))
 
 
-def judged(log):
-    return RULES["OCH-UPK-03"].in_force(log, ALLOWED)
+def checked(log):
+    return RULES["OCH-UPK-03"].effective(log, ALLOWED)
 
 
 def test_a_quiet_log():
-    found = judged(LOG)
+    found = checked(LOG)
     assert (found.status, found.actual) == ("pass", "no event in 20 lines since 2026-11-22T19:10:10Z")
 
 
-def test_a_log_that_was_not_read_to_its_beginning_says_so():
-    assert "only the last 20 lines" in judged(replace(LOG, cut=True)).actual
+def test_a_log_that_was_not_read_to_its_beginning_reports_so():
+    assert "only the last 20 lines" in checked(replace(LOG, cut=True)).actual
 
 
 @pytest.mark.parametrize(
@@ -107,21 +107,21 @@ def test_a_log_that_was_not_read_to_its_beginning_says_so():
     ],
 )
 def test_too_many_events(kinds):
-    found = judged(events("pairing request", *kinds))
+    found = checked(events("pairing request", *kinds))
     assert found.status == "fail"
     assert found.actual.startswith(f"{len(kinds)} x {kinds[0]} in ")
     assert len(found.evidence) <= 4
     assert not [text for _source, text in found.evidence if "pairing" in text]
 
 
-def test_few_refusals_and_pairing_requests_are_only_told():
-    found = judged(events(*["refused login"] * 9, *["pairing request"] * 50))
+def test_few_refusals_and_pairing_requests_are_only_reported():
+    found = checked(events(*["refused login"] * 9, *["pairing request"] * 50))
     assert (found.status, found.actual.startswith("9 x refused login, 50 x pairing request")) == ("pass", True)
     assert [text for _source, text in found.evidence[1:]] == ["refused login: line 0", "pairing request: line 9"]
 
 
 def test_a_line_of_each_kind_is_shown_first():
-    found = judged(events("lockout", "lockout", "lockout", "security warning"))
+    found = checked(events("lockout", "lockout", "lockout", "security warning"))
     assert [text for _source, text in found.evidence[1:]] == [
         "lockout: line 0",
         "security warning: line 3",
@@ -131,7 +131,7 @@ def test_a_line_of_each_kind_is_shown_first():
 
 @pytest.mark.parametrize(("driver", "status"), [("none", "fail"), ("syslog", "skip"), ("mine", "fail")])
 def test_a_log_that_cannot_be_read(driver, status):
-    assert judged(LogFacts(driver, unreadable="no reading")).status == status
+    assert checked(LogFacts(driver, unreadable="no reading")).status == status
 
 
 @pytest.mark.parametrize(
@@ -147,4 +147,4 @@ def test_a_log_that_cannot_be_read(driver, status):
     ],
 )
 def test_the_engine(version, status):
-    assert RULES["OCH-UPK-04"].in_force(SimpleNamespace(version=version), ALLOWED).status == status
+    assert RULES["OCH-UPK-04"].effective(SimpleNamespace(version=version), ALLOWED).status == status

@@ -28,27 +28,27 @@ class BadAnswerError(AssertionError):
     """An answer that no module may give."""
 
 
-def read(said: dict[str, Any]) -> dict[str, Any]:
+def read(output: dict[str, Any]) -> dict[str, Any]:
     """Return the one JSON document that a module printed."""
-    if said["killed"]:
+    if output["killed"]:
         raise BadAnswerError("it did not come to an end")
     try:
-        answer = json.loads(said["stdout"])
+        answer = json.loads(output["stdout"])
     except ValueError:
         raise BadAnswerError(
-            f"no answer, exit code {said['rc']}: {said['stdout'][:2000]}{said['stderr'][-3000:]}"
+            f"no answer, exit code {output['rc']}: {output['stdout'][:2000]}{output['stderr'][-3000:]}"
         ) from None
-    if said["stderr"]:
-        raise BadAnswerError(f"it wrote to the standard error: {said['stderr'][-3000:]}")
-    if bool(answer.get("failed")) != bool(said["rc"]):
-        raise BadAnswerError(f"exit code {said['rc']} of {answer}")
+    if output["stderr"]:
+        raise BadAnswerError(f"it wrote to the standard error: {output['stderr'][-3000:]}")
+    if bool(answer.get("failed")) != bool(output["rc"]):
+        raise BadAnswerError(f"exit code {output['rc']} of {answer}")
     return answer
 
 
 def outcome(answer: dict[str, Any], names: Collection[str]) -> str:
-    """Say how it ended: legal, refused (by the module), unreadable (refused by Ansible), or ended by Ansible.
+    """Return how it ended: legal, refused (by the module), unreadable (refused by Ansible), or ended by Ansible.
 
-    :param names: of the options any of which tells an operator where to look.
+    :param names: of the options any of which reports an operator where to look.
     """
     if isinstance(answer.get("exception"), dict):  # a text is where the module itself gave up
         traceback = str(answer["exception"].get("event", {}).get("formatted_traceback", answer["exception"]))
