@@ -27,7 +27,7 @@ TOP = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (TOP / "roles").iterdir() if (path / "meta/argument_specs.yml").is_file())
 # A playbook with options of its own, and its task files in their order.
 ROLLOUT = "openclaw_rollout"
-ROLLOUT_TASKS = ["gather", "plan", "assert_image", "soak", "record", "report"]
+ROLLOUT_TASKS = ["validate", "gather", "plan", "assert_image", "soak", "record", "report"]
 NAMES = [*ROLES, ROLLOUT]
 TEXTS = {False: ("false", "no", "0"), True: ("true", "yes", "1")}
 BAD = "maybe-neither"
