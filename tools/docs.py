@@ -71,7 +71,7 @@ def rules(which: str) -> str:
     if which not in SOURCES:
         rows = "".join(
             f"| `{rule.id}` | {rule.severity if not rule.manual else 'manual'} | {cell(rule.title)} | "
-            f"{cell(rule.expected)} | {'yes' if rule.asked else ''} |\n"
+            f"{cell(rule.expected)} | {'yes' if rule.declared else ''} |\n"
             for rule in RULES
             if rule.area == which
         )

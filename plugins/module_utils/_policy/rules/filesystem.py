@@ -245,13 +245,8 @@ def sensitive_declared(settings: Settings, _allowed: Baseline) -> Result:
 
 def _is_sensitive(path: str) -> bool:
     parts = path.split("/")
-    another_users_home = parts[1] == "home" and len(parts) == 3
-    return (
-        path in _SENSITIVE
-        or another_users_home
-        or _within(path, _SENSITIVE_TREES)
-        or bool(_PRIVATE.intersection(parts))
-    )
+    foreign_home = parts[1] == "home" and len(parts) == 3
+    return path in _SENSITIVE or foreign_home or _within(path, _SENSITIVE_TREES) or bool(_PRIVATE.intersection(parts))
 
 
 def sensitive_effective(kernel: Kernel, _allowed: Baseline) -> Result:
