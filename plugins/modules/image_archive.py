@@ -84,8 +84,8 @@ options:
     type: dict
     default: {}
   layers:
-    description: Layers of the image O(image_id), lowest first. RV(known_layers) reports how many of the lowest are
-    here.
+    description:
+      - Layers of the image O(image_id), lowest first. RV(known_layers) is how many of the lowest are here.
     type: list
     elements: str
     default: []

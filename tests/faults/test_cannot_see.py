@@ -80,8 +80,8 @@ def test_who_may_not_ask_docker_is_reported_to_become_root(host: FaultHost) -> N
 
 
 def test_another_socket_is_not_a_host_without_docker(host: FaultHost) -> None:
-    reported = ask(host, "deployment_info", {**NAMES, "docker_host": "unix:///run/elsewhere.sock"}, check=True,
-               shell="exec env DOCKER_CONTEXT=rootless")  # fmt: skip
+    elsewhere = {**NAMES, "docker_host": "unix:///run/elsewhere.sock"}
+    reported = ask(host, "deployment_info", elsewhere, check=True, shell="exec env DOCKER_CONTEXT=rootless")
     assert reported.get("failed"), reported
     for word in ("no socket /run/elsewhere.sock", "DOCKER_CONTEXT is rootless", "'docker_host'"):
         assert word in reported["msg"]

@@ -181,7 +181,7 @@ READ_ONLY = "Read-only file system (errno 30), needed a file system that is moun
 
 @pytest.mark.parametrize("place", [LIB, ETC, UNITS])
 @pytest.mark.parametrize(
-    ("script", "reported"), [(FILL, FULL), ("mount -o remount,bind,ro {0}", READ_ONLY)], ids=["full", "read-only"]
+    ("script", "output"), [(FILL, FULL), ("mount -o remount,bind,ro {0}", READ_ONLY)], ids=["full", "read-only"]
 )
 def test_a_place_that_cannot_be_written_leaves_all_as_it_was(units, place, script, output):
     """The first, a later, and a unit file: nothing of the set is touched, no unit is started again."""
@@ -215,7 +215,7 @@ def broken(name: str, version: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("name", "reported"),
+    ("name", "output"),
     [("verify", "ProtectSystem"), ("exposure", "needed at most 0.5"), ("not enabled", "a unit that [Install] enables")],
 )
 def test_a_set_that_is_refused_leaves_all_as_it_was(units, name, output):

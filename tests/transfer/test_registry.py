@@ -139,7 +139,7 @@ def lacking(through: Fleet, registry: Registry):
 
 
 @pytest.mark.parametrize(
-    ("changes", "reported"),
+    ("changes", "output"),
     [
         ({"digest": WRONG}, "manifest unknown"),
         ({"digest": "hardened"}, "a digest"),

@@ -224,7 +224,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Everything:
 
 def options_of(module: str) -> dict[str, Any]:
     """Return the argument spec of a module, as it documents it."""
-    collection, _, name = module.rpartition(".")
+    collection, _dot, name = module.rpartition(".")
     folder = TOP / "plugins" if collection == "openclaw.hardening" else Path(ansible.__file__).parent
     document = documentation(folder / f"modules/{name}.py")
     options = document["options"]

@@ -11,7 +11,7 @@ number = FilterModule().filters()["number"]
 
 def test_a_text_comes_in_its_own_type() -> None:
     assert number("5", "openclaw_x") == 5
-    assert type(number("5", "openclaw_x")) is int
+    assert isinstance(number("5", "openclaw_x"), int)
 
 
 def test_a_refusal_names_the_option_what_was_found_and_what_is_needed() -> None:

@@ -307,7 +307,7 @@ def test_no_value_is_shown():
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "strong", "reported"),
+    ("kind", "value", "strong", "output"),
     [
         ("token", STRONG, True, "256 bits"),
         ("token", STRONG[:32], False, "32 hexadecimal digits"),

@@ -57,7 +57,7 @@ def test_the_hardened_mounts_pass_in_every_namespace(rule):
 
 
 @pytest.mark.parametrize(
-    ("rule", "reported"),
+    ("rule", "output"),
     [
         ("OCH-CTR-06", ["/ is mounted writable"]),
         ("OCH-CTR-09", ["/t lacks noexec, nosuid, nodev", "/u lacks a size"]),
@@ -95,7 +95,7 @@ def test_no_mount_of_the_root_proves_nothing():
 
 
 @pytest.mark.parametrize(
-    ("options", "reported"),
+    ("options", "output"),
     [
         (("size=1m",), ""),
         (("noexec", "nosuid", "nodev", "size=10%"), ""),

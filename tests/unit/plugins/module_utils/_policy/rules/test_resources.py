@@ -87,7 +87,7 @@ def test_health_checks_that_ask(test):
 
 
 @pytest.mark.parametrize(
-    ("test", "reported"),
+    ("test", "output"),
     [
         ((), "none"),
         (("NONE",), "switched off"),
