@@ -288,7 +288,7 @@ def listener():
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    server.declared = asked
+    server.asked = asked
     yield server
     server.shutdown()
 
@@ -300,7 +300,7 @@ def test_nothing_leaves_the_page(show, listener):
     page = show([{"name": "web1", "result": bait}])
     page.click("[data-toggle-all]")
     page.pdf()
-    assert listener.declared == []
+    assert listener.asked == []
     assert len(page.requests) == 1
 
 
@@ -316,7 +316,7 @@ def test_the_policy_stops_what_gets_in_nonetheless(show, page, listener):
     assert page.evaluate(f"fetch('{address}/fetch').then(() => 'sent', () => 'stopped')") == "stopped"
     page.click("#send")
     time.sleep(0.2)
-    assert listener.declared == []
+    assert listener.asked == []
     assert page.evaluate("document.title") == "OpenClaw hardening"
     assert page.texts("h1") == ["3 of 4 hosts have findings"]
     assert any("Content Security Policy" in problem for problem in page.problems)

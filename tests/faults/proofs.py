@@ -70,4 +70,4 @@ def state_version(deployment: Deployment) -> str:
 
 def reported(probes: Probes) -> dict[str, Any]:
     """Return what a result keeps of the probes."""
-    return {"asked": probes.declared, "failed_probes": probes.failed, "failed_seconds": probes.failed_seconds}
+    return {"asked": probes.asked, "failed_probes": probes.failed, "failed_seconds": probes.failed_seconds}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import candidate as deploy_candidate
@@ -38,7 +38,11 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan im
     Plan,
     published_at,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import Port, start_when_free
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import (
+    Port,
+    published_port,
+    start_when_free,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.recovery import (
     CLEANUP_PENDING,
     ROLLBACK_FAILED,
@@ -390,13 +394,3 @@ class Deployer:
             return self.service.find()
         except Exception:  # the daemon itself may be what failed
             return None
-
-
-def published_port(container: Container | None, default: int) -> int:
-    """Return the host's port of a container, which may be another one than that of its successor."""
-    host: dict[str, Any] = (container.attrs.get("HostConfig") or {}) if container else {}
-    bindings: dict[str, Any] = host.get("PortBindings") or {}
-    for binding in next(iter(bindings.values()), None) or []:
-        if str(binding.get("HostPort", "")).isdigit():
-            return int(binding["HostPort"])
-    return default

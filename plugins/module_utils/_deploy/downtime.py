@@ -23,7 +23,7 @@ class Prober:
         self._port = Port(probe.host, probe.port)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self.declared = self.failed = 0
+        self.requests = self.failed = 0
         self.seconds_failed = 0.0
 
     def __enter__(self) -> Prober:
@@ -43,16 +43,16 @@ class Prober:
     @property
     def result(self) -> dict[str, float]:
         """What came out, for a module's return value; empty when nothing was asked, which proves nothing."""
-        if not self.declared:
+        if not self.requests:
             return {}
-        return {"asked": self.declared, "failed": self.failed, "seconds_failed": round(self.seconds_failed, 1)}
+        return {"asked": self.requests, "failed": self.failed, "seconds_failed": round(self.seconds_failed, 1)}
 
     def _run(self) -> None:
         last = time.monotonic()
         while not self._stop.wait(_EVERY):
             ok = ask(self._probe, self._port).ok
             now = time.monotonic()
-            self.declared += 1
+            self.requests += 1
             if not ok:
                 self.failed += 1
                 self.seconds_failed += now - last

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Container
@@ -154,3 +155,13 @@ def taken_by(
     needed = "a port that is free for Docker; stop that process, or publish another port"
     needed += f" ({remedy})" if remedy else ""
     return HardeningError(f"port {port.port} of {port.host}", found, needed, **details)
+
+
+def published_port(container: Container | None, default: int) -> int:
+    """Return the host's port of a container, which may be another one than that of its successor."""
+    host: dict[str, Any] = (container.attrs.get("HostConfig") or {}) if container else {}
+    bindings: dict[str, Any] = host.get("PortBindings") or {}
+    for binding in next(iter(bindings.values()), None) or []:
+        if str(binding.get("HostPort", "")).isdigit():
+            return int(binding["HostPort"])
+    return default

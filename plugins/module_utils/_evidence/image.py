@@ -105,7 +105,7 @@ def look(api: DockerClient, attrs: dict[str, Any], pid: int, record: str) -> Ima
     steps = api.api.history(identity)  # type: ignore[no-untyped-call]
     history = tuple(str(step.get("CreatedBy") or "") for step in reversed(steps))
     found, problem = read_record(record) if record else (None, "")
-    tree, problem = _tree(attrs, pid)
+    tree, unreadable = _tree(attrs, pid)
     return ImageFacts(
         id=image.id,
         tags=image.tags,
@@ -121,7 +121,7 @@ def look(api: DockerClient, attrs: dict[str, Any], pid: int, record: str) -> Ima
         record=found,
         record_problem=problem,
         tree=tree,
-        tree_problem=problem,
+        tree_problem=unreadable,
         drift=_drift(api, attrs, pid),
         now=time.time(),
     )

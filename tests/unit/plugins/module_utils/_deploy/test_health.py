@@ -43,12 +43,12 @@ class Gateway(BaseHTTPRequestHandler):
     startup: tuple[int, str] = (200, "application/json")
 
     def do_GET(self):
-        self.declared.append(self.path)
+        self.asked.append(self.path)
         known = self.headers.get("Authorization") == f"Bearer {self.token}"
         if self.path == "/startupz" and self.startup != (200, "application/json"):
             self.answer(self.startup[0], {}, self.startup[1])
         elif self.path == "/startupz":
-            self.answer(200 if self.declared.count("/startupz") > self.started_after else 503, {})
+            self.answer(200 if self.asked.count("/startupz") > self.started_after else 503, {})
         elif self.path == "/readyz":
             names = {"failing": list(self.failing)} if known else {}
             self.answer(503 if self.failing else 200, {"ready": not self.failing, **names})
@@ -56,7 +56,7 @@ class Gateway(BaseHTTPRequestHandler):
             self.answer(200 if self.path == "/healthz" else 404, {})
 
     def do_POST(self):
-        self.declared.append(self.path)
+        self.asked.append(self.path)
         shown = self.headers.get("Authorization", "")
         self.shown.append(shown)
         if self.locked_out:
@@ -150,7 +150,7 @@ def test_a_prober_without_a_question_counts_nothing(monkeypatch):
     with Prober(Probe("127.0.0.1", 1, 5, serving="/tools/invoke", dependencies="/readyz")) as prober:
         time.sleep(0.2)
     assert prober.result == {}
-    assert prober.declared == 0
+    assert prober.requests == 0
 
 
 def test_a_dead_channel_is_a_warning_with_its_name_and_no_fault(gateway, token_file):
@@ -230,7 +230,7 @@ def test_a_question_can_be_left_out_for_an_older_gateway(gateway):
 def test_wait_lasts_until_the_gateway_is_started(gateway):
     gateway.RequestHandlerClass.started_after = 3
     assert wait(probe(gateway.server_port), lambda: "", poll=0.01).ok
-    assert gateway.RequestHandlerClass.declared.count("/startupz") == 4
+    assert gateway.RequestHandlerClass.asked.count("/startupz") == 4
 
 
 def test_wait_gives_up_in_time_and_reports_what_was_answered(gateway):
@@ -300,7 +300,7 @@ def test_a_gateway_that_lives_and_is_not_started_yet_counts_as_not_answering(gat
     gateway.RequestHandlerClass.started_after = 3
     with Prober(probe(gateway.server_port)) as prober:
         end = time.monotonic() + 20
-        while prober.declared <= 3 and time.monotonic() < end:
+        while prober.requests <= 3 and time.monotonic() < end:
             time.sleep(0.05)
     assert prober.result["asked"] > prober.result["failed"] == 3
     assert prober.result["seconds_failed"] > 0.2
@@ -326,7 +326,7 @@ def test_another_process_is_neither_asked_nor_shown_the_token_and_is_named(gatew
     assert not health.ok
     assert health.status == {}
     assert f"process {os.getpid()}" in health.impostor
-    assert gateway.RequestHandlerClass.declared == []
+    assert gateway.RequestHandlerClass.asked == []
     with pytest.raises(HardeningError, match="listens there instead of the service"):
         wait(whole(gateway, token_file, timeout=0), lambda: "", Port("127.0.0.1", gateway.server_port))
 
@@ -338,7 +338,7 @@ def test_one_that_takes_the_port_between_the_look_and_the_connection_is_sent_not
     health = ask(whole(gateway, token_file), port)
     assert not health.ok
     assert "another process took the port" in str(health)
-    assert gateway.RequestHandlerClass.declared == []
+    assert gateway.RequestHandlerClass.asked == []
 
 
 def test_the_exact_listener_takes_the_connection_not_the_wildcard(monkeypatch):

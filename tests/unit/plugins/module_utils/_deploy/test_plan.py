@@ -8,7 +8,6 @@ import os
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import plan as deploy_plan
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.apply import published_port
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.config_check import read_verdict
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import Health, Probe, Reply
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.liveness import Watch
@@ -22,6 +21,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan im
     find,
     with_image,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import published_port
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import partition_containers
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Container
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import LABEL_HASH, LABEL_ONEOFF
