@@ -25,8 +25,16 @@ def instance(value: object, option: str = "openclaw_instance") -> dict[str, obje
     :param option: the variable that the name comes from, for the message.
     :raises AnsibleFilterError: no account, path or unit can be made of the name.
     """
+    try:
+        return names(value, option)
+    except HardeningError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def names(value: object, option: str) -> dict[str, object]:
+    """Return the same; its refusals are HardeningErrors."""
     if not isinstance(value, str) or not _INSTANCE.fullmatch(value):
-        raise AnsibleFilterError(str(HardeningError(option, shown(value), _NEEDED, option)))
+        raise HardeningError(option, shown(value), _NEEDED, option)
     name = "openclaw" if value == "openclaw" else f"openclaw-{value}"
     config_dir, home = f"/etc/{name}", f"/var/lib/{name}"
     return {

@@ -309,7 +309,7 @@ def no_image_to_push(_folder: Path) -> Any:
 def no_image_to_deploy(_folder: Path) -> Any:
     def run(name: str) -> None:
         wanted = SimpleNamespace(rolling_back=False, image_ref=name)
-        apply.Rollout._need_image(SimpleNamespace(wanted=wanted, _api=None))  # type: ignore[arg-type]
+        apply.Deployer._need_image(SimpleNamespace(wanted=wanted, _api=None))  # type: ignore[arg-type]
 
     return has_image(run)
 
@@ -345,7 +345,7 @@ def full(inodes: bool, rolling_back: bool = False) -> Callable[[Any], None]:
         mirror: Any = object() if with_mirror else None
         rollout: Any = SimpleNamespace(wanted=SimpleNamespace(rolling_back=rolling_back))
         if mirror or with_candidate:
-            option = apply.Rollout._without_a_copy(rollout, mirror)
+            option = apply.Deployer._without_a_copy(rollout, mirror)
             with patch.object(state_copy.os, "statvfs", lambda _path: room):
                 state_copy.need_space("/", state_copy.Size(1, 1), "copies", option)
 

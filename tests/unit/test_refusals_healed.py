@@ -20,6 +20,7 @@ from typing import Any
 
 import advice
 import pytest
+from ansible_collections.openclaw.hardening.plugins.filter import instance
 from ansible_collections.openclaw.hardening.plugins.module_utils._core import validate
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import gate as deploy_gate
@@ -263,6 +264,7 @@ OPTIONS = [
     ("hosts", lambda: model.fleet("t", [], ""), lambda: model.fleet("t", [HOST], "")),
     ("hosts", lambda: model.fleet("t", [{"name": ""}], ""), lambda: model.fleet("t", [HOST], "")),
     ("hosts", lambda: model.fleet("t", [HOST, HOST], ""), lambda: model.fleet("t", [HOST], "")),
+    value(lambda option, name: instance.names(name, option), "openclaw_instance", "Acme", "acme"),
     value(lambda _option, sizes: rollout_plan.batches(sizes, {}), "batches", ["01"], [1, "25%"]),
     ("name", lambda: plan_for(uid=33, name="www-data"), lambda: users.plan(with_account("www-data", 33), WANTED)),
     ("name", lambda: users.plan(KNOWN, replace(WANTED, name="docker")), lambda: users.plan(KNOWN, WANTED)),
@@ -463,7 +465,7 @@ ELSEWHERE = {
     "_deploy/plan.py _refuse_other_image f'{wanted.image_id}, the image that was verified; ": test_a_tag_that_was_moved,
     "_docker/registry.py _password 'one line of text'": test_a_file_without_one_password,
     "_systemd/install.py _check_installed 'a unit that [Install] enables'": test_a_unit_that_nothing_enables,
-    "_system/accounts.py _check f'no privileged group; run `{remediation}`'": test_privileged_groups,
+    "_system/accounts.py _check f'no privileged group; run `{fix}`'": test_privileged_groups,
     "_system/accounts.py _check needed": test_a_persons_account,
     "_files/safe_path.py _vet f'a directory that only its owner may write; run `": test_a_shared_directory,
     "modules/gateway_token.py current_token needed": test_a_token_with_a_second_name,
