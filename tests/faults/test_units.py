@@ -128,7 +128,7 @@ class Units:
         plan = json.dumps({"program": program, "input": f"{ON_HOST}/input", **moment})
         reported = json.loads(self.host.check(f"python3 {ON_HOST}/kill_run.py '{plan}'"))
         if not reported["killed"]:
-            assert '"msg"' not in reported["reported"], reported
+            assert '"msg"' not in reported["output"], reported
         return reported["killed"]
 
     def converges(self, version: int) -> bool:

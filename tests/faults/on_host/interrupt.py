@@ -50,7 +50,7 @@ def interfere(plan, process):
             sys.stdin.readline()
         else:
             done = subprocess.run(["bash", "-euc", plan["script"]], capture_output=True, text=True, check=False)
-            plan["reported"] = f"{done.returncode} {done.stdout}{done.stderr}"
+            plan["output"] = f"{done.returncode} {done.stdout}{done.stderr}"
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, signal.SIGCONT)
 
@@ -86,7 +86,7 @@ def watch(plan, process):
         "seconds": round(time.monotonic() - start, 3),
         "rc": process.returncode,
         "phases": phases,
-        "reported": plan.get("reported", ""),
+        "output": plan.get("output", ""),
     }
 
 

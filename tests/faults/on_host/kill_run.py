@@ -56,7 +56,7 @@ def main():
             time.sleep(0 if "appears" in plan else 0.001)
         killed = process.wait() == -signal.SIGKILL
         out.seek(0)
-        print(json.dumps({"killed": killed, "seconds": time.monotonic() - began, "reported": out.read().decode()}))
+        print(json.dumps({"killed": killed, "seconds": time.monotonic() - began, "output": out.read().decode()}))
 
 
 main()

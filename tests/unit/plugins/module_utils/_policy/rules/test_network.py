@@ -117,7 +117,7 @@ PACKETS = PacketFilter(
     gateway="172.18.0.1",
 )
 NONE = nft_rules.parse(listing())
-PARTS = {"packets": PACKETS, "forwarders": Forwarders(declared=3)}
+PARTS = {"packets": PACKETS, "forwarders": Forwarders(asked=3)}
 EVERYWHERE = replace(
     GOOD,
     published=(Publish("0.0.0.0", 18789, 18789),),
@@ -629,11 +629,11 @@ def test_a_dormant_table_drops_nothing():
 
 
 def test_what_else_hands_the_gateway_on():
-    observed = Forwarders(declared=2, handing_on=(Place("192.0.2.7", 9999),))
+    observed = Forwarders(asked=2, handing_on=(Place("192.0.2.7", 9999),))
     assert "192.0.2.7:9999 hands the gateway on" in effective("11", GOOD, forwarders=observed).actual
     assert effective("11", GOOD, ONE, forwarders=observed).status == "pass"
     # Asked on the allowed address, but it listens on all.
-    everywhere = Forwarders(declared=2, handing_on=(Place("192.0.2.7", 9999, listens="0.0.0.0"),))
+    everywhere = Forwarders(asked=2, handing_on=(Place("192.0.2.7", 9999, listens="0.0.0.0"),))
     assert effective("11", GOOD, ONE, forwarders=everywhere).status == "fail"
     assert effective("11", GOOD, LAN, forwarders=observed).status == "skip"
     for unknown in (Forwarders(unclear=(Place("192.0.2.7", 1),)), Forwarders(left=1), Forwarders(left=1, silent=True)):

@@ -42,7 +42,7 @@ def test_the_ids():
         (image("0001-01-01T00:00:00Z"), "error", "does not say"),
         (image("2026-99-99T00:00:00Z"), "error", "does not say"),
         (image(""), "error", "does not say"),
-        (image("2027-11-20T12:00:00Z"), "error", "from the future"),
+        (image("2027-11-20T12:00:00Z"), "error", "in the future"),
         (image("2026-11-22T12:05:00Z"), "pass", "0 days"),
     ],
 )
