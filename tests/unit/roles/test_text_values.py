@@ -45,7 +45,8 @@ ANSWERS = {
     "openclaw.hardening.host_preflight": {"missing_packages": [], "engine_running": True},
     "openclaw.hardening.service_user": {"name": "openclaw", "uid": 1000, "gid": 1000, "home": "/var/lib/openclaw"},
     "openclaw.hardening.hardened_image": {"image_id": "sha256:1", "record": {}, "missing": False},
-    "openclaw.hardening.hardening_info": {"checks": []},
+    "openclaw.hardening.hardening_info": {"checks": [], "deployment": {"deployed": {"image_id": "sha256:1", "at": "1"},
+                                                                       "damaged": [], "drift": [], "interrupted": ""}},
     "openclaw.hardening.rollout_plan": {"order": ["one"], "skipped": []},
     "openclaw.hardening.rollout_report": {"failed_hosts": []},
 }  # fmt: skip
@@ -71,7 +72,9 @@ GIVEN = {
     "openclaw_waivers": [{"id": "OCH-CTR-06", "reason": "a plugin writes there"}],
 }  # fmt: skip
 # The first host of each role has another image, deployed last.
-NEWER = {"openclaw.hardening.deployment_info": {"deployed": {"image_id": "sha256:2", "at": "2"}}}
+LATER = {"deployed": {"image_id": "sha256:2", "at": "2"}, "damaged": [], "drift": [], "interrupted": ""}
+NEWER = {"openclaw.hardening.deployment_info": {"deployed": LATER["deployed"]},
+         "openclaw.hardening.hardening_info": {"deployment": LATER}}  # fmt: skip
 # Refusals that a switch itself decides.
 DECIDED = ("set 'openclaw_rollout_retry_rejected'", "set 'openclaw_verify_drift'")
 # What is tried of a role: the entries that playbooks use.
