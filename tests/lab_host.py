@@ -81,6 +81,9 @@ def playbook(lab_name: str, path: Path, *options: str, **variables: Any) -> subp
     return subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
 
 
+LOCKS = "/run/openclaw-hardening"
+
+
 def deploy_stub_gateway(lab_name: str, *hosts: str, **variables: Any) -> None:
     """Boot the hosts of a lab with the stub gateway on them, or bring those that were kept up to date.
 
@@ -106,7 +109,10 @@ def deploy_stub_gateway(lab_name: str, *hosts: str, **variables: Any) -> None:
             lab("keep", "--lab", lab_name, "--kind", "host", "--deployed", deployed, first)
     lab("up", "--lab", lab_name, "--copies", "--deployed", deployed, *hosts)
     for name in hosts:
-        wait_until(functools.partial(_started, LabHost(lab_name, name)), f"{name}: the gateway", 90)
+        host = LabHost(lab_name, name)
+        wait_until(functools.partial(_started, host), f"{name}: the gateway", 90)
+        # The copy has booted since site.yml ran: its locks, which are in memory, would be made by the first test.
+        host.check(f"umask 077; mkdir -p {LOCKS}; touch {LOCKS}/accounts.lock {LOCKS}/units.lock")
     _write_record(lab_name, hosts)
 
 

@@ -140,9 +140,6 @@ class Deployment:
             for name, text in STATE_FILES.items()
         )
         self.nothing()
-        # A copied host has booted since site.yml ran: its locks are made by the first run, whichever test that is of.
-        folder = "/run/openclaw-hardening"
-        self.host.check(f"umask 077; mkdir -p {folder}; touch {folder}/accounts.lock {folder}/units.lock")
         self.host.check(f"{lay_state}\nchown -R 1000:1000 {STATE}; chmod -R u=rwX,go= {STATE}")
         answer = self.host.module("hardened_compose", self.options(), diff=False)
         assert not answer.get("failed"), answer["msg"]
