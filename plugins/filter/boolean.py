@@ -6,20 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core import validate
-from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._filter import refuses
 
 
+@refuses
 def boolean(value: object, option: str) -> bool:
     """Return the value in its own type.
 
     :raises AnsibleFilterError: it is none.
     """
-    try:
-        return validate.boolean(option, value)
-    except HardeningError as error:
-        raise AnsibleFilterError(str(error)) from error
+    return validate.boolean(option, value)
 
 
 class FilterModule:

@@ -8,9 +8,9 @@ import hashlib
 import re
 from collections.abc import Callable
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import shown
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._filter import refuses
 
 # The home of such an instance would be where another one keeps its records.
 _INSTANCE = re.compile(r"(?!.*hardening(-build)?\Z)[a-z][a-z0-9-]{0,19}")
@@ -19,16 +19,14 @@ _NEEDED = "1 to 20 of a-z, 0-9 and '-', beginning with a letter and not ending i
 _LONGEST_BRIDGE = 12
 
 
+@refuses
 def instance(value: object, option: str = "openclaw_instance") -> dict[str, object]:
     """Return the names and paths of an instance; the documentation of the filter has the keys.
 
     :param option: the variable that the name comes from, for the message.
     :raises AnsibleFilterError: no account, path or unit can be made of the name.
     """
-    try:
-        return names(value, option)
-    except HardeningError as error:
-        raise AnsibleFilterError(str(error)) from error
+    return names(value, option)
 
 
 def names(value: object, option: str) -> dict[str, object]:

@@ -116,11 +116,11 @@ EXAMPLES = r"""
       openclaw-auth-monitor.timer: 10
   register: audit
 
-- name: Refuse what is wrong or is inconclusive
+- name: Refuse what is wrong or inconclusive
   ansible.builtin.assert:
     that: audit.checks | selectattr('status', 'in', ['fail', 'error']) | length == 0
 
-- name: See what is missing in a Compose project that another user made by hand
+- name: See what is missing in a Compose project that was made by hand
   openclaw.hardening.hardening_info:
     project: upstream
 

@@ -17,6 +17,8 @@ import yaml
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import regular
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.deadline import within
 
+from .source_place import place
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted([*(ROOT / "plugins").rglob("*.py"), *(ROOT / "roles").glob("*/files/*.py")])
 # The notifier and the monitor end with their units (RuntimeMaxSec or TimeoutStartSec).
@@ -53,11 +55,6 @@ EXCEPTIONS = {
     ("files/auth_notifier.py", "connected", "socket.socket"): "ended by the unit's TimeoutStartSec",
     ("files/auth_monitor.py", "_apart", "os.waitpid"): "ended by the unit's TimeoutStartSec",
 }
-
-
-def place(path: Path) -> str:
-    """Return the file and its folder, which name it among all."""
-    return "/".join(path.parts[-2:])
 
 
 def text_of(node: ast.AST) -> str:

@@ -42,6 +42,7 @@ from unit.plugins.module_utils._system.test_accounts import WANTED, read, root, 
 
 from . import refusal_trials_programs  # noqa: F401  # pylint: disable=unused-import  # (adds to TRIALS)
 from .refusal_trials import TRIALS
+from .source_place import place
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 IMAGE, OTHER_IMAGE = f"sha256:{'4' * 64}", f"sha256:{'5' * 64}"
@@ -67,11 +68,6 @@ def places() -> dict[Place, tuple[str, int]]:
                         name = f"{place(path)} {function.name} {' '.join(needed.split())[:50]}"
                         found[place(path), call.lineno] = name, call.end_lineno or call.lineno
     return found
-
-
-def place(path: Path) -> str:
-    """Return the file and its folder, which name it among all."""
-    return "/".join(path.parts[-2:])
 
 
 def advises(call: ast.Call) -> bool:

@@ -208,7 +208,7 @@ class DeployManager:
         return result
 
     def _warn_of(self, health: Health) -> None:
-        """Return what does not make a deployment fail: a dependency that is not ready, a question without an answer."""
+        """Warn of what fails no deployment: a dependency that is not ready, a question without an answer."""
         for question, reply in health.replies.items():
             if question == DEPENDENCIES and reply.ok is False:
                 names = ", ".join(health.not_ready) or "it does not name them"

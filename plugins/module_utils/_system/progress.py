@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import ensure_directory
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.lock import FOLDER
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import uptime
 
 LARGEST = 16384
 _LINE = re.compile(r"([0-9]{1,12}) ([ -~]{1,160})")
@@ -47,10 +47,10 @@ def log(kind: str, subject: str) -> Iterator[None]:
 
 
 def step(text: str) -> None:
-    """Return what the run does from now on; without a log this does nothing."""
+    """Note what the run does from now on; without a log this does nothing."""
     for descriptor in _open:
         with suppress(OSError):
-            os.write(descriptor, f"{int(time.clock_gettime(time.CLOCK_BOOTTIME))} {text}\n".encode("ascii", "replace"))
+            os.write(descriptor, f"{int(uptime())} {text}\n".encode("ascii", "replace"))
 
 
 def read(content: str) -> list[tuple[int, str]]:
