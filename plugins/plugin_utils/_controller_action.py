@@ -23,6 +23,7 @@ class ControllerAction(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Do the work with arguments that were checked."""
         result: dict[str, Any] = super().run(tmp, task_vars)
+        self.variables: dict[str, Any] = task_vars or {}
         options = self.validate_argument_spec(self.argument_spec)[1]
         try:
             return {**result, **self.work(options)}

@@ -21,6 +21,7 @@ LAYERS = """
 action filter lookup doc_fragments
 modules
 plugin_utils._rollout
+plugin_utils._settings
 plugin_utils._report plugin_utils
 module_utils._deploy
 module_utils._policy
@@ -189,7 +190,11 @@ def test_the_action_group_is_all_modules() -> None:
 
 UNIT_TESTS = sorted((TOP / "tests/unit/plugins").rglob("test_*.py"))
 # Of an action plugin, whose documentation is the module.
-ACTIONS_ONLY = {"rollout_plan": "_rollout/test_plan.py", "rollout_report": "_rollout/test_summary.py"}
+ACTIONS_ONLY = {
+    "rollout_plan": "_rollout/test_plan.py",
+    "rollout_report": "_rollout/test_summary.py",
+    "validate_settings": "_settings/test_role.py",
+}
 # Of a whole package.
 WHOLE = {"_report/test_formats.py", "_deploy/test_failure_cases_healed.py"}
 

@@ -101,6 +101,19 @@ def absolute_path(option: str, value: object) -> str:
     return path
 
 
+def word(option: str, value: object) -> str:
+    """Plain text without a space: systemd and a shell read it as one word."""
+    text = plain(option, value)
+    if any(character.isspace() for character in text):
+        _refuse(option, text, "text without spaces")
+    return text
+
+
+def word_path(option: str, value: object) -> str:
+    """An absolute path that is one word."""
+    return word(option, absolute_path(option, value))
+
+
 def own_path(option: str, value: object) -> str:
     """An absolute path at which something can be kept."""
     path = absolute_path(option, value)
@@ -137,6 +150,15 @@ def ip_address(option: str, value: object, needed: str = "an IP address") -> str
         return str(ipaddress.ip_address(value if isinstance(value, str) else ""))
     except ValueError:
         _refuse(option, value, needed)
+
+
+def host_address(option: str, value: object) -> str:
+    """An address that one host can have: neither every address (0.0.0.0, ::) nor a group of hosts."""
+    needed = "one IPv4 or IPv6 address of a host"
+    address = ipaddress.ip_address(ip_address(option, value, needed))
+    if address.is_unspecified or address.is_multicast:
+        _refuse(option, value, needed)
+    return str(address)
 
 
 def integer(option: str, value: object, low: int, high: int) -> int:

@@ -1,0 +1,75 @@
+"""What the rules of the roles name is there; what they refuse is in tests/unit/roles/test_refusals_healed.py."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.openclaw.hardening.plugins.module_utils._core import validate
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._settings import rules
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._settings.role import ROLES, faults, load, playbook
+
+NAMES = sorted(path.name for path in ROLES.iterdir())
+
+
+def read(path: str) -> Any:
+    return yaml.safe_load(Path(path).read_text())
+
+
+class Plain:
+    """Variables without templates."""
+
+    def __init__(self, **values: object) -> None:
+        self.values = values
+
+    def expression(self, text: str, _item: object) -> Any:
+        return self.values[text]
+
+    def text(self, template: str, _item: object) -> str:
+        return template
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_rules_of_a_role_name_what_there_is(name: str) -> None:
+    role = load(name, read)
+    for rule in role.rules:
+        assert rule["option"] in role.options
+        assert set(rule) <= rules.KEYS
+        assert len(set(rule) & set(rules.CHECKS)) == 1
+        assert hasattr(validate, rule.get("text", "plain"))
+        # Only a check of this kind has no text of its own.
+        assert "needed" in rule or not {"matches"} & set(rule)
+    assert set(role.defaults) == set(role.options)
+
+
+def test_no_option_with_a_number_is_without_a_range() -> None:
+    for name in NAMES:
+        role = load(name, read)
+        numbers = {
+            option
+            for option, spec in role.options.items()
+            if spec["type"] in ("int", "float") and "choices" not in spec
+        }
+        ranges = {rule["option"] for rule in role.rules if {"integer", "number"} & set(rule)}
+        assert sorted(numbers - ranges) == []
+
+
+def test_an_unknown_role_is_refused() -> None:
+    with pytest.raises(HardeningError, match=re.escape("needed openclaw_auth_monitor, ")):
+        load("openclaw_gatewy", read)
+
+
+def test_a_playbook_has_options_of_its_own() -> None:
+    options = {"own_seconds": {"type": "int", "default": 60}, "own_name": {"type": "str"}}
+    made = playbook("own", options, [{"option": "own_seconds", "integer": [0, 9]}], ["own_result"])
+    assert made.defaults == {"own_seconds": 60}
+    given = {"own_seconds": 10, "own_result": 1, "own_secnds": 2, "other": 3}
+    found = list(faults(made, given, Plain(own_seconds=10, own_name="x")))
+    assert [(fault.option, fault.needed) for fault in found] == [
+        ("own_secnds", "own_seconds, or another option of the role own"),
+        ("own_seconds", "an integer from 0 to 9"),
+    ]
