@@ -10,8 +10,12 @@ short_description: Check whether a host can run a hardened OpenClaw
 version_added: 0.1.0
 author: OpenClaw Hardening maintainers (@openclaw)
 description:
-  - Looks at systemd, distribution, architecture, memory, free disk, Docker Engine, Compose, Buildx and the Python
-    packages that the other modules need.
+  - Looks at systemd, distribution, architecture, memory, processors, addresses, free disk, Docker Engine, Compose,
+    Buildx and the Python packages that the other modules need.
+  - Asks the Docker daemon itself where it keeps images and how it runs. A rootless daemon, one that maps users
+    (C(userns-remap)), one without its packet filter (C(iptables=false)), and the one of snap are refused.
+  - An engine that is installed is never replaced by another one. What it lacks is named as a package of the same
+    origin, and where there is none it is refused.
   - Refuses a Python interpreter (C(ansible_python_interpreter)) that lacks these packages and for which the
     distribution's packages do not count, and an installed Docker that does not answer for another reason than a unit
     that is stopped.
@@ -40,9 +44,26 @@ options:
     type: int
     default: 6000
   disk_path:
-    description: Where Docker keeps its images. The nearest folder that exists is measured.
+    description:
+      - Where free space is measured, at the nearest folder that exists.
+      - Empty means where the daemon keeps its images, as it answers.
     type: str
-    default: /var/lib/docker
+    default: ""
+  processors:
+    description: Processor cores that the gateway's limit needs; Docker refuses a larger limit. 0 means none.
+    type: float
+    default: 0
+  addresses:
+    description: IP addresses that an interface of the host must have, beside loopback, to publish the gateway there.
+    type: list
+    elements: str
+    default: []
+  hints:
+    description:
+      - How a remediation is done where the caller comes from, such as the variable to set, by the subjects
+        C(processors) and C(addresses). It is added to the message in parentheses.
+    type: dict
+    default: {}
 seealso:
   - module: openclaw.hardening.hardened_image
   - module: openclaw.hardening.hardened_compose
@@ -71,6 +92,8 @@ host:
     architecture: x86_64
     systemd: "257"
     memory_mib: 7976
+    processors: 4
+    disk_path: /var/lib/docker
     disk_free_mib: 81022
     engine: 26.1.5
     compose: 2.26.1
@@ -104,15 +127,19 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import absolute_path, integer
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import (
+    absolute_path,
+    integer,
+    ip_address,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import DOCKER_ARGUMENTS, docker_host
-from ansible_collections.openclaw.hardening.plugins.module_utils._preflight import (
+from ansible_collections.openclaw.hardening.plugins.module_utils._preflight.host import look
+from ansible_collections.openclaw.hardening.plugins.module_utils._preflight.problems import (
     Desired,
-    look,
     missing_packages,
     problems,
-    show,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._preflight.versions import show
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.program import search_path
 
 HIGHEST_MIB = 2**30
@@ -126,16 +153,20 @@ class HostPreflight:
         self.module = module
         self.params = module.params
         self.docker_host = docker_host(self.params["docker_host"])
-        self.disk_path = absolute_path("disk_path", self.params["disk_path"])
+        disk_path = self.params["disk_path"]
+        self.disk_path = absolute_path("disk_path", disk_path) if disk_path else ""
+        self.addresses = [ip_address("addresses", address) for address in self.params["addresses"]]
         self.wanted = Desired(
             engine_source=self.params["engine_source"],
             memory_mib=integer("memory_minimum_mib", self.params["memory_minimum_mib"], 0, HIGHEST_MIB),
             disk_free_mib=integer("disk_minimum_mib", self.params["disk_minimum_mib"], 0, HIGHEST_MIB),
+            processors=self.params["processors"],
+            hints=self.params["hints"],
         )
 
     def run(self) -> dict[str, Any]:
         """Look and check."""
-        host = look(self.module, self.docker_host, self.disk_path)
+        host = look(self.module, self.docker_host, self.disk_path, self.addresses)
         found = problems(host, self.wanted)
         if found:
             count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
@@ -152,14 +183,16 @@ class HostPreflight:
                 "architecture": host.architecture,
                 "systemd": show(host.systemd),
                 "memory_mib": host.memory_mib,
+                "processors": host.processors,
+                "disk_path": host.disk_path,
                 "disk_free_mib": host.disk_free_mib,
-                "engine": show(host.engine),
-                "compose": show(host.compose),
-                "buildx": show(host.buildx),
+                "engine": show(host.engine.version),
+                "compose": show(host.engine.compose),
+                "buildx": show(host.engine.buildx),
             },
             "missing_packages": missing_packages(host, self.wanted.engine_source),
             "search_path": search_path(),
-            "engine_running": host.engine is not None,
+            "engine_running": host.engine.version is not None,
         }
 
 
@@ -175,7 +208,10 @@ def main() -> None:
             },
             "memory_minimum_mib": {"type": "int", "default": 1900},
             "disk_minimum_mib": {"type": "int", "default": 6000},
-            "disk_path": {"type": "str", "default": "/var/lib/docker"},
+            "disk_path": {"type": "str", "default": ""},
+            "processors": {"type": "float", "default": 0},
+            "addresses": {"type": "list", "elements": "str", "default": []},
+            "hints": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

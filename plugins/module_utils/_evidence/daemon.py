@@ -108,15 +108,8 @@ def look(module: AnsibleModule, api: DockerClient) -> Daemon:
     info, version = api.info(), api.version()
     host = str((getattr(module, "params", None) or {}).get("docker_host") or f"unix://{SOCKET}")
     path = host[len("unix://") :] if host.startswith("unix://") else ""
-    pid = _find(path)
-    argv = proc.strings(pid, "cmdline") if pid else []
-    arguments = parse_arguments(argv[1:])
-    config_path = str(arguments.get("config-file") or CONFIG)
-    config, fault = _config(config_path)
-    # dockerd does not start with an option in both places, but a file may be newer than the process.
-    options = {**config, **arguments}
-    both = [name for name in config if isinstance(config[name], list) and isinstance(arguments.get(name), list)]
-    options.update({name: arguments[name] + config[name] for name in both})
+    start = started_with(host)
+    pid, options, config_path = start.pid, start.options, start.config_path
     sockets = [name for name in (path, str(options.get("containerd") or CONTAINERD_SOCKET)) if name.startswith("/")]
     ways = {name: trace(name) for name in sockets}
     profile = str(options.get("seccomp-profile") or "")
@@ -126,15 +119,11 @@ def look(module: AnsibleModule, api: DockerClient) -> Daemon:
         pid=pid,
         uid=_owner(pid),
         options=options,
-        sources={
-            **dict.fromkeys(config, config_path),
-            **dict.fromkeys(arguments, ARGUMENTS),
-            **dict.fromkeys(both, f"{ARGUMENTS} and {config_path}"),
-        },
+        sources=start.sources,
         environment=tuple(word.split("=", 1)[0] for word in proc.strings(pid, "environ") if word.startswith("DOCKER_"))
         if pid
         else (),
-        config_fault=fault,
+        config_fault=start.config_fault,
         config_path=config_path,
         listeners=_listeners(pid) if pid else None,
         sockets={name: way for name, way in ways.items() if way[-1].kind != "missing" or name == path},
@@ -145,6 +134,35 @@ def look(module: AnsibleModule, api: DockerClient) -> Daemon:
 
 
 # --- what it was started with -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Start:
+    """The options of the command line and of the file together; see :class:`Daemon`."""
+
+    pid: int
+    options: Mapping[str, Any]
+    sources: Mapping[str, str]
+    config_path: str
+    config_fault: str
+
+
+def started_with(docker_host: str) -> Start:
+    """Find the daemon's process and read its options; without a process those of its file, which it will start with."""
+    pid = _find(docker_host[len("unix://") :] if docker_host.startswith("unix://") else "")
+    arguments = parse_arguments((proc.strings(pid, "cmdline") if pid else [])[1:])
+    config_path = str(arguments.get("config-file") or CONFIG)
+    config, fault = _config(config_path)
+    # dockerd does not start with an option in both places, but a file may be newer than the process.
+    options = {**config, **arguments}
+    both = [name for name in config if isinstance(config[name], list) and isinstance(arguments.get(name), list)]
+    options.update({name: arguments[name] + config[name] for name in both})
+    sources = {
+        **dict.fromkeys(config, config_path),
+        **dict.fromkeys(arguments, ARGUMENTS),
+        **dict.fromkeys(both, f"{ARGUMENTS} and {config_path}"),
+    }
+    return Start(pid, options, sources, config_path, fault)
 
 
 def parse_arguments(words: Iterable[str]) -> dict[str, Any]:

@@ -106,6 +106,8 @@ TRIALS: list[tuple[str, Any, Any, dict[str, Any]]] = [
     ("engine_memory_minimum_mib", -1, 0, {}),
     ("engine_disk_minimum_mib", -1, 0, {}),
     ("engine_disk_path", "docker", "/srv/docker", {}),
+    ("engine_processors", -1, "0.5", {}),
+    ("engine_addresses", ["0.0.0.0"], ["192.0.2.7"], {}),
     ("engine_docker_host", "ssh://host", "unix:///run/docker.sock", {}),
     ("verify_instance", "A", "acme", {}),
     ("verify_bind", "everywhere", "loopback", {}),
