@@ -1,22 +1,13 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Every name and path of one OpenClaw on a host, from its instance name: the one place that knows them."""
+"""Every name and path of one OpenClaw on a host, from its instance name."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import shown
+from ansible_collections.openclaw.hardening.plugins.module_utils._instance import names
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._filter import refuses
-
-# The home of such an instance would be where another one keeps its records.
-_INSTANCE = re.compile(r"(?!.*hardening(-build)?\Z)[a-z][a-z0-9-]{0,19}")
-_NEEDED = "1 to 20 of a-z, 0-9 and '-', beginning with a letter and not ending in 'hardening' or 'hardening-build'"
-# The kernel takes 15 characters for an interface.
-_LONGEST_BRIDGE = 12
 
 
 @refuses
@@ -27,51 +18,6 @@ def instance(value: object, option: str = "openclaw_instance") -> dict[str, obje
     :raises AnsibleFilterError: no account, path or unit can be made of the name.
     """
     return names(value, option)
-
-
-def names(value: object, option: str) -> dict[str, object]:
-    """Return the same; its refusals are HardeningErrors."""
-    if not isinstance(value, str) or not _INSTANCE.fullmatch(value):
-        raise HardeningError(option, shown(value), _NEEDED, option)
-    name = "openclaw" if value == "openclaw" else f"openclaw-{value}"
-    config_dir, home = f"/etc/{name}", f"/var/lib/{name}"
-    return {
-        "name": name,
-        "container": f"{name}-gateway",
-        "service": "openclaw-gateway",
-        "bridge": f"br-{name if len(name) <= _LONGEST_BRIDGE else _digest(name)}",
-        "image": f"{name}:hardened",
-        "build_image": f"openclaw-hardening-build:{name}",
-        "config_dir": config_dir,
-        "definition": f"{config_dir}/docker-compose.hardened.yml",
-        "config": f"{config_dir}/openclaw.json",
-        "secrets_dir": f"{config_dir}/secrets",
-        "token_file": f"{config_dir}/secrets/gateway_token",
-        "home": home,
-        "state_dir": f"{home}/.openclaw",
-        "record_dir": f"{home}-hardening",
-        "image_record": f"{home}-hardening/image.json",
-        "build_record_dir": f"{home}-hardening-build",
-        "library": f"/usr/local/lib/{name}-hardening",
-        "shared_library": "/usr/local/lib/openclaw-hardening",
-        "command": f"/usr/local/bin/{name}",
-        "unit": f"{name}-gateway.service",
-        "firewall_unit": f"{name}-gateway-firewall.service",
-        "auth_monitor_unit": f"{name}-auth-monitor.service",
-        "auth_monitor_timer": f"{name}-auth-monitor.timer",
-        "auth_notifier_unit": f"{name}-auth-notifier.service",
-        # systemd 257 measures 0.2 for the auth monitor and 1.0 for its notifier; older versions measure a little more.
-        "exposure_limits": {
-            f"{name}-gateway.service": 2.0,
-            f"{name}-gateway-firewall.service": 2.0,
-            f"{name}-auth-monitor.service": 0.3,
-            f"{name}-auth-notifier.service": 1.1,
-        },
-    }
-
-
-def _digest(name: str) -> str:
-    return hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()[:_LONGEST_BRIDGE]
 
 
 class FilterModule:

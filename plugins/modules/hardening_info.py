@@ -32,8 +32,15 @@ attributes:
     description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
     support: full
 options:
+  instance:
+    description:
+      - The OpenClaw of this host that is audited, by its instance name. It decides what the other options are that
+        are not given, as a run of C(playbooks/verify.yml) does.
+      - With O(containers) or O(project) it decides nothing, because those may be anybody's.
+    type: str
+    default: openclaw
   containers:
-    description: Names or ids of the containers to check. Without it and O(project), C(openclaw-gateway).
+    description: Names or ids of the containers to check. Without it and O(project), the one of O(instance).
     type: list
     elements: str
     default: []
@@ -43,10 +50,9 @@ options:
     default: ""
   account:
     description:
-      - Name of the account that the container must run as.
+      - Name of the account that the container must run as. Not given, the one of O(instance).
       - Empty means any account of its own that nobody can log in to.
     type: str
-    default: ""
   addresses:
     description:
       - Addresses of the host, beside its loopback ones, on which the published port may be reached.
@@ -62,15 +68,15 @@ options:
   units:
     description:
       - Units that must be in force, each with the exposure (0 to 10, C(systemd-analyze security)) that it may have.
-      - Without any, rules about units are skipped.
+        Not given, those of O(instance).
+      - With an empty dictionary, rules about units are skipped.
     type: dict
-    default: {}
   record:
     description:
-      - Record that M(openclaw.hardening.hardened_image) left of the verified build, an absolute path.
+      - Record that M(openclaw.hardening.hardened_image) left of the verified build, an absolute path. Not given, the
+        one of O(instance).
       - Empty means that there is none; whether the image is the verified one is skipped then.
     type: str
-    default: ""
   image_max_age_days:
     description: Days after which an image is too old to have current security patches.
     type: int
@@ -109,11 +115,6 @@ seealso:
 EXAMPLES = r"""
 - name: Prove the hardening of the gateway
   openclaw.hardening.hardening_info:
-    account: openclaw
-    record: /var/lib/openclaw-hardening/image.json
-    units:
-      openclaw-gateway.service: 2.0
-      openclaw-auth-monitor.timer: 10
   register: audit
 
 - name: Refuse what is wrong or inconclusive
@@ -260,23 +261,40 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client 
     daemon_errors,
     lost,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._instance import names
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.audit import Audit
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import WAIVER_ARGUMENTS
 
 ARGUMENT_SPEC: dict[str, Any] = {
+    "instance": {"type": "str", "default": "openclaw"},
     "containers": {"type": "list", "elements": "str", "default": []},
     "project": {"type": "str", "default": ""},
-    "account": {"type": "str", "default": ""},
+    "account": {"type": "str"},
     "addresses": {"type": "list", "elements": "str", "default": []},
     "capabilities": {"type": "list", "elements": "str", "default": []},
-    "units": {"type": "dict", "default": {}},
-    "record": {"type": "str", "default": ""},
+    "units": {"type": "dict"},
+    "record": {"type": "str"},
     "image_max_age_days": {"type": "int", "default": 30},
     "docker_users": {"type": "list", "elements": "str", "default": []},
     "deployment": {"type": "dict", "options": NAMES},
     **WAIVER_ARGUMENTS,
     **DOCKER_ARGUMENTS,
 }
+
+
+def complete(params: dict[str, Any]) -> None:
+    """Fill in what was not given: what the instance has, or nothing for containers that may be anybody's."""
+    own = names(params["instance"], "instance")
+    given: dict[str, Any] = {"account": "", "units": {}, "record": ""}
+    if not params["containers"] and not params["project"]:
+        limits: dict[str, float] = own["exposure_limits"]  # type: ignore[assignment]
+        # A timer runs nothing itself: 10 is every exposure there is.
+        units = {str(own["auth_monitor_timer"]): 10.0, **limits}
+        given = {"account": own["name"], "units": units, "record": own["image_record"]}
+        params["containers"] = [own["container"]]
+    for name, value in given.items():
+        if params[name] is None:
+            params[name] = value
 
 
 def deployment_from(params: dict[str, Any]) -> DeploymentInfo | None:
@@ -299,6 +317,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
+        complete(module.params)
         audit, deployment = Audit(module), deployment_from(module.params)
         result = audit.run()
     except HardeningError as error:

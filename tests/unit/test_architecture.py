@@ -25,7 +25,7 @@ plugin_utils._settings
 plugin_utils._report plugin_utils
 module_utils._deploy
 module_utils._policy
-module_utils._preflight
+module_utils._preflight module_utils._instance
 module_utils._evidence
 module_utils._image
 module_utils._systemd

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 VERSION = "0.1.0"
-DEFAULT_CONTAINER = "openclaw-gateway"
 _HOST_RULES = tuple(rule for rule in RULES if rule.area in HOST_AREAS)
 _CONTAINER_RULES = tuple(rule for rule in RULES if rule.area not in HOST_AREAS)
 _PARTS = frozenset(name for rule in RULES for name in ("settings", *rule.needs))
@@ -90,8 +89,6 @@ class Audit:
         self.docker_host = docker_host(params["docker_host"])
         self.names = [plain("containers", name, max_length=200) for name in params["containers"]]
         self.project = plain("project", params["project"], max_length=200)
-        if not self.names and not self.project:
-            self.names = [DEFAULT_CONTAINER]
         self.allowed = allowed_from(params)
         self.waivers = waivers_from("waivers", params["waivers"])
         self.today = datetime.now(timezone.utc).date()

@@ -82,6 +82,8 @@ TRIALS: list[tuple[str, Any, Any, dict[str, Any]]] = [
     ("gateway_stop_grace_period", "5s", "330s", {}),
     ("gateway_log_max_size", "10", "10m", {}),
     ("gateway_cap_add", ["SYS_ADMIN"], ["CHOWN"], {}),
+    ("gateway_extra_hosts", {"a b": "host-gateway"}, {"host.docker.internal": "host-gateway"}, {}),
+    ("gateway_extra_hosts", {"models": "models.example.org"}, {"models": "192.0.2.7"}, {}),
     ("gateway_waivers", [{"id": "x"}], [WAIVER], {}),
     ("gateway_read_only", False, True, {}),
     ("gateway_waivers", [], [WAIVER], {"gateway_read_only": False}),

@@ -6,6 +6,7 @@ import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import access
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.unavailable import Unavailable
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy import audit as policy_audit
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.audit import Audit
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import RULES
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import HOST_AREAS
 from ansible_collections.openclaw.hardening.plugins.modules import hardening_info
@@ -145,3 +146,40 @@ def test_a_damaged_record_is_drift(run_module, tmp_path, monkeypatch) -> None:
     (tmp_path / "deployed.json").write_text("no JSON")
     found = run_module(hardening_info, docker_host=NOWHERE, deployment={**DEPLOYMENT, "record_dir": str(tmp_path)})
     assert "deployed.json" in found["deployment"]["drift"][0]
+
+
+@pytest.mark.parametrize(
+    ("instance", "container"), [("openclaw", "openclaw-gateway"), ("acme", "openclaw-acme-gateway")]
+)
+def test_what_is_not_given_is_what_the_instance_has(run_module, monkeypatch, instance, container) -> None:
+    seen = []
+    monkeypatch.setattr(hardening_info, "Audit", lambda module: seen.append(dict(module.params)) or Audit(module))
+    result = run_module(hardening_info, docker_host=NOWHERE, instance=instance)
+    assert {found["target"] for found in result["checks"]} == {"host", container}
+    (params,) = seen
+    name = container.removesuffix("-gateway")
+    assert params["account"] == name
+    assert params["record"] == f"/var/lib/{name}-hardening/image.json"
+    assert sorted(params["units"]) == sorted(
+        f"{name}-{unit}"
+        for unit in (
+            "auth-monitor.service",
+            "auth-monitor.timer",
+            "auth-notifier.service",
+            "gateway-firewall.service",
+            "gateway.service",
+        )
+    )
+
+
+@pytest.mark.parametrize("options", [{"containers": ["another"]}, {"project": "another"}, {"units": {}}])
+def test_anybody_s_containers_have_no_units_of_the_instance(run_module, options) -> None:
+    result = run_module(hardening_info, docker_host=NOWHERE, **options)
+    skipped = {found["id"] for found in result["checks"] if found["area"] == "systemd" and found["status"] == "skip"}
+    assert "OCH-SYS-01" in skipped
+
+
+def test_a_name_that_is_no_instance_is_refused(run_module) -> None:
+    answer = run_module(hardening_info, docker_host=NOWHERE, instance="A b")
+    assert answer["failed"]
+    assert answer["msg"].startswith("instance: found 'A b'")
