@@ -31,7 +31,7 @@ def mounts_of(name: str, config: Mapping[str, Any], observed: tuple[str, ...] = 
         for entry in map(parse.named_file, service.get(kind) or ()):
             file = ((config.get(kind) or {}).get(entry.get("source")) or {}).get("file")
             if file:
-                target = posixpath.join(folder, entry.get("target") or entry.get("source"))
+                target = posixpath.join(folder, str(entry.get("target") or entry.get("source")))
                 found.append(Mount("bind", file, target, True))
     if parse.flag(service.get("use_api_socket")):
         found.append(Mount("bind", "/var/run/docker.sock", "/var/run/docker.sock"))

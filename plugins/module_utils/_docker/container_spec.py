@@ -24,8 +24,17 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker.contain
     Volume,
 )
 
-
-__all__ = ["HealthTimes", "Hook", "Mount", "Publish", "Settings", "from_compose", "from_inspect", "published", "with_image"]
+__all__ = [
+    "HealthTimes",
+    "Hook",
+    "Mount",
+    "Publish",
+    "Settings",
+    "from_compose",
+    "from_inspect",
+    "published",
+    "with_image",
+]
 
 
 def published(service: Mapping[str, Any]) -> tuple[Publish, ...]:
@@ -124,7 +133,8 @@ def _inspected_devices(host: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _inspected_times(check: Mapping[str, Any]) -> HealthTimes:
     return HealthTimes(
-        *(parse.seconds(check.get(key)) for key in ("Interval", "Timeout")),
+        parse.seconds(check.get("Interval")),
+        parse.seconds(check.get("Timeout")),
         parse.number(check.get("Retries")),
         parse.seconds(check.get("StartPeriod")),
     )
@@ -209,7 +219,7 @@ def _service(name: str, config: Mapping[str, Any]) -> Settings:
     privileged = parse.flag(service.get("privileged"))
     logging = service.get("logging") or {}
     files, known = map(parse.named_file, service.get("configs") or ()), config.get("configs") or {}
-    build = service.get("build") if isinstance(service.get("build"), Mapping) else {}
+    build: Mapping[str, Any] = service["build"] if isinstance(service.get("build"), Mapping) else {}
     return Settings(
         name=str(service.get("container_name") or name),
         source=f"Compose service {name}",
@@ -299,7 +309,8 @@ def _hooks(service: Mapping[str, Any]) -> Iterator[Hook]:
 
 def _health_times(check: Mapping[str, Any]) -> HealthTimes:
     return HealthTimes(
-        *(parse.seconds(check.get(key)) for key in ("interval", "timeout")),
+        parse.seconds(check.get("interval")),
+        parse.seconds(check.get("timeout")),
         parse.number(check.get("retries")),
         parse.seconds(check.get("start_period")),
     )
