@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Secrets in plain text in a configuration of OpenClaw; the answers are key paths and reasons, never values."""
+"""Secrets in plain text in a configuration; the answers are key paths and reasons, never values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VARIABLE = "a variable that holds a secret in plain text"
 ARGUMENT = "a command line with a secret in plain text"
 
 _SOURCES = ("env", "file", "exec")
-# What OpenClaw puts something else in the place of, wherever it is in a text.
+# What is replaced by the value of a variable, wherever it is in a text.
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}|\$[A-Z_][A-Z0-9_]*(?![A-Za-z0-9_])")
 _HEADERS = frozenset(
     {"authorization", "proxyauthorization", "cookie", "xapikey", "apikey", "xauthtoken", "xaccesstoken"}
