@@ -38,7 +38,9 @@ _FILE: _TREE = {**_checked("source target"), **_harmless("uid gid mode")}
 
 SERVICE: _TREE = {
     # Who the processes are, and what they may do.
-    **_checked("user group_add privileged read_only cap_add cap_drop security_opt post_start pre_stop init"),
+    **_checked("user group_add privileged read_only cap_add cap_drop security_opt init"),
+    "post_start": _HOOK,
+    "pre_stop": _HOOK,
     # Namespaces and control groups.
     **_checked("network_mode pid ipc uts userns_mode cgroup cgroup_parent runtime sysctls"),
     # Files.

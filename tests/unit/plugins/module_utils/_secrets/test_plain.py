@@ -1,4 +1,4 @@
-"""Secrets in plain text in a configuration of OpenClaw: each is found by its path, and what is ordinary is left alone."""
+"""Secrets in plain text in a configuration of OpenClaw: each is found by its path, what is ordinary is left alone."""
 
 from __future__ import annotations
 
