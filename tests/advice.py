@@ -192,6 +192,11 @@ def _remove_options(patient: Patient, spans: list[str]) -> None:
                 del there[there.index(name) : there.index(name) + 2]
 
 
+def _remove_keys(patient: Patient, _spans: list[str]) -> None:
+    for key in patient.named("KEY"):
+        patient.gateway.pop(key, None)
+
+
 def _remove_ssh(patient: Patient, spans: list[str]) -> None:
     for key in spans:
         if "sshd" in str(patient.gateway.get(key, "")):
@@ -295,6 +300,7 @@ FORMS: dict[str, Callable[[Patient, list[str]], None]] = {
     rf"set {S} in each volume that is named": _set_in_volumes,
     rf"remove {S} from each volume that is named": _remove_from_volumes,
     r"remove each volume that is named from the service": _remove_volumes,
+    r"remove each key that is named from the service": _remove_keys,
     r"remove each volume of /dev from the service": _remove_device_volumes,
     r"set each entry of # to #": lambda patient, spans: _tmpfs(patient, spans[1:]),
     rf"remove each variable that is named from {S} of the service": _remove_variables,

@@ -88,6 +88,19 @@ SEEDED_FAULTS = (
         values={"TARGET": "/opt/tools.sock"},
     ),
     SeededFault(
+        "the system bus", "OCH-CTR-11", "[ -S /proc/$(pid)/root/bus/system_bus_socket ]",
+        lambda d: d.mount("/run/dbus", "/bus", read_only=True),
+        values={"TARGET": "/bus"},
+    ),
+    SeededFault(
+        "/proc of the host in a volume", "OCH-CTR-12", "[ -e /proc/$(pid)/root/host/cpuinfo ]",
+        lambda d: (
+            d.gateway["volumes"].append({"type": "volume", "source": "host", "target": "/host", "read_only": True}),
+            d.whole.update(volumes={"host": {"driver_opts": {"type": "proc", "device": "proc"}}}),
+        ),
+        values={"TARGET": "/host"},
+    ),
+    SeededFault(
         "/etc of the host, read-only", "OCH-CTR-12", "[ -e /proc/$(pid)/root/host/shadow ]",
         lambda d: d.mount("/etc", "/host", read_only=True),
         values={"TARGET": "/host"},

@@ -108,6 +108,20 @@ SEEDED_FAULTS = (
         lambda d: d.gateway.update(userns_mode="host"),
     ),
     SeededFault(
+        "group of the system's own", "OCH-CTR-02", "grep -q '^Groups:.*42' /proc/$(pid)/status",
+        lambda d: d.gateway.update(group_add=["42"]),
+    ),
+    SeededFault(
+        "parameter of the kernel that opens loopback", "OCH-CTR-31",
+        "[ $(nsenter -t $(pid) -n cat /proc/sys/net/ipv4/conf/all/route_localnet) = 1 ]",
+        lambda d: d.gateway.update(sysctls={"net.ipv4.conf.all.route_localnet": "1"}), values={"KEY": "sysctls"},
+    ),
+    SeededFault(
+        "the host's control group namespace", "OCH-CTR-32",
+        "[ $(readlink /proc/$(pid)/ns/cgroup) = $(readlink /proc/1/ns/cgroup) ]",
+        lambda d: d.gateway.update(cgroup="host"),
+    ),
+    SeededFault(
         "foreign control group", "OCH-CTR-18", "grep -q ':/foreign/' /proc/$(pid)/cgroup",
         lambda d: d.gateway.update(cgroup_parent="/foreign"),
     ),

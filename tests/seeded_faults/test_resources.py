@@ -34,6 +34,19 @@ SEEDED_FAULTS = (
         "memory limit lifted in the kernel", "OCH-CTR-20", READ.format(MEMORY), do=WRITE.format(MEMORY), anew=True,
     ),
     SeededFault(
+        "memory limit of a terabyte", "OCH-CTR-20", "[ $(container '{{.HostConfig.Memory}}') = 1099511627776 ]",
+        lambda d: d.gateway.update(mem_limit="1024g", memswap_limit="1024g"),
+    ),
+    SeededFault(
+        "four million processes", "OCH-CTR-22", "[ $(container '{{.HostConfig.PidsLimit}}') = 4194304 ]",
+        lambda d: d.gateway.update(pids_limit=4194304),
+    ),
+    SeededFault(
+        "health check with a million retries", "OCH-CTR-25",
+        "[ $(container '{{.Config.Healthcheck.Retries}}') = 1000000 ]",
+        lambda d: d.gateway.update(healthcheck={**d.gateway.get("healthcheck", {}), "retries": 1000000}),
+    ),
+    SeededFault(
         "no cpu limit", "OCH-CTR-21", "[ $(container '{{.HostConfig.NanoCpus}}') = 0 ]", lambda d: d.leave("cpus"),
     ),
     SeededFault(

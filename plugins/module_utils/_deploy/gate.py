@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -47,6 +48,7 @@ POLICY_ARGUMENTS: dict[str, Any] = {
     **WAIVER_ARGUMENTS,
 }
 
+_LONGEST_PROFILE = 1 << 20
 _CAPABILITY = re.compile(r"[A-Z][A-Z_]{2,39}")
 # What a definition may leave to its image, and the rule that then cannot be checked without that.
 _FROM_IMAGE = {
@@ -101,7 +103,11 @@ def check(
     services: list[Settings] = []
     helpers: list[Settings] = []
     guesses: dict[str, Settings] = {}
-    for settings in from_compose(compose.resolve(wanted.definition.content.decode())):
+    for declared in from_compose(compose.resolve(wanted.definition.content.decode())):
+        settings = _with_profiles(declared, getattr(compose, "directory", ""))
+        if settings.name == wanted.container:
+            # A profile does not make a helper of what is deployed.
+            settings = replace(settings, helper=False)
         image = find_image(api, settings.image) if api is not None and settings.image else None
         if image is None and predicting:
             guesses[settings.name] = settings
@@ -113,6 +119,28 @@ def check(
     findings = check_definition(services, gate.allowed, gate.waivers, today)
     findings += check_definition(helpers, gate.allowed, wider, today)
     return [found for found in findings if not _left_open(found, guesses)]
+
+
+def _with_profiles(settings: Settings, directory: str) -> Settings:
+    """Return the settings with the content of each seccomp profile that they name, as Compose hands it to the daemon.
+
+    One that cannot be read stays a name, which no rule lets pass.
+    """
+    options = []
+    for option in settings.security_opt:
+        key, _equals, name = option.partition("=")
+        if key == "seccomp" and name not in ("", "unconfined", "builtin"):
+            option = f"{key}={_content(posixpath.join(directory, name)) or name}"
+        options.append(option)
+    return replace(settings, security_opt=tuple(options))
+
+
+def _content(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read(_LONGEST_PROFILE)
+    except (OSError, ValueError):
+        return ""
 
 
 def _left_open(found: Finding, guesses: dict[str, Settings]) -> bool:

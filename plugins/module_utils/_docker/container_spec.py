@@ -4,101 +4,46 @@
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import container_spec_parse as parse
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose_keys import refused
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose_mounts import (
+    mounts_of,
+    networks_of,
+    volumes_of,
+)
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_settings import (
+    HealthTimes,
+    Hook,
+    Mount,
+    Publish,
+    Settings,
+    Volume,
+)
 
-
-@dataclass(frozen=True)
-class Mount:
-    """Something mounted into the container. ``kind``: bind, volume, tmpfs; ``options``: of a tmpfs, or SELinux's z."""
-
-    kind: str
-    source: str
-    target: str
-    read_only: bool = False
-    propagation: str = ""
-    options: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Publish:
-    """A port of the host that leads into the container. An empty ``address`` is every address."""
-
-    address: str
-    port: int
-    target: int
-    protocol: str = "tcp"
+__all__ = [
+    "HealthTimes",
+    "Hook",
+    "Mount",
+    "Publish",
+    "Settings",
+    "from_compose",
+    "from_inspect",
+    "published",
+    "with_image",
+]
 
 
 def published(service: Mapping[str, Any]) -> tuple[Publish, ...]:
     """Return the ports that a service of a resolved definition publishes; 0 is one that the daemon chooses."""
     return tuple(
         Publish(str(port.get("host_ip") or ""), number, parse.number(port.get("target")), port.get("protocol") or "tcp")
-        for port in service.get("ports") or ()
+        for port in map(parse.port, service.get("ports") or ())
         for number in parse.port_numbers(port.get("published"))
     )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything about one container that its definition decides.
-
-    Names are the daemon's, values the meaning: capabilities without ``CAP_`` and in capitals, sizes in bytes, 0 for
-    "no limit", an empty string for "the daemon's default". ``source`` reports where this was read, for the evidence.
-    ``environment`` holds values: never show them.
-    """
-
-    name: str
-    source: str
-    image: str = ""
-    user: str = ""
-    group_add: tuple[str, ...] = ()
-    privileged: bool = False
-    read_only: bool = False
-    cap_add: tuple[str, ...] = ()
-    cap_drop: tuple[str, ...] = ()
-    security_opt: tuple[str, ...] = ()
-    # Whether Docker hides /proc/kcore, /sys/firmware and the like (systempaths).
-    masked: bool = True
-    network_mode: str = ""
-    networks: tuple[str, ...] = ()
-    pid_mode: str = ""
-    ipc_mode: str = ""
-    uts_mode: str = ""
-    userns_mode: str = ""
-    cgroup_parent: str = ""
-    devices: tuple[str, ...] = ()
-    mounts: tuple[Mount, ...] = ()
-    ports: tuple[Publish, ...] = ()
-    publish_all: bool = False
-    memory: int = 0
-    # Memory and swap together; the same as ``memory``: no swap.
-    memory_swap: int = 0
-    cpus: float = 0.0
-    pids_limit: int = 0
-    oom_kill_disable: bool = False
-    oom_score_adj: int = 0
-    ulimits: tuple[str, ...] = ()
-    sysctls: tuple[str, ...] = ()
-    restart: str = ""
-    restart_max: int = 0
-    init: bool = False
-    log_driver: str = ""
-    log_options: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    entrypoint: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    healthcheck: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    # A service that `up` does not start (compose profiles), such as a command line beside the gateway.
-    helper: bool = False
-    # Only known of an existing container: created, running, restarting, exited, …; healthy, unhealthy, starting.
-    status: str = ""
-    health: str = ""
 
 
 # --- docker inspect -------------------------------------------------------------------------------------------------
@@ -137,13 +82,18 @@ def from_inspect(attrs: Mapping[str, Any]) -> Settings:
         uts_mode=str(host.get("UTSMode") or ""),
         userns_mode=str(host.get("UsernsMode") or ""),
         cgroup_parent=str(host.get("CgroupParent") or ""),
+        cgroup_mode=str(host.get("CgroupnsMode") or ""),
+        runtime=str(host.get("Runtime") or ""),
         devices=_inspected_devices(host),
         mounts=_inspected_mounts(attrs, host),
+        volumes=_inspected_volumes(attrs, host),
+        shm_size=max(parse.size(host.get("ShmSize")), 0),
         ports=_inspected_ports(attrs, host),
         publish_all=bool(host.get("PublishAllPorts")),
         memory=memory,
         memory_swap=parse.swap(memory, parse.size(host.get("MemorySwap"))),
         cpus=parse.cores(nano, host.get("CpuQuota"), host.get("CpuPeriod")),
+        realtime=parse.number(host.get("CpuRealtimeRuntime")),
         pids_limit=max(parse.number(host.get("PidsLimit")), 0),
         oom_kill_disable=bool(host.get("OomKillDisable")),
         oom_score_adj=parse.number(host.get("OomScoreAdj")),
@@ -160,7 +110,9 @@ def from_inspect(attrs: Mapping[str, Any]) -> Settings:
         entrypoint=parse.words(config.get("Entrypoint")),
         command=parse.words(config.get("Cmd")),
         healthcheck=parse.words((config.get("Healthcheck") or {}).get("Test")),
+        health_times=_inspected_times(config.get("Healthcheck") or {}),
         labels=labels,
+        annotations=parse.pairs(host.get("Annotations")),
         helper=labels.get(_ONE_OFF) == "True",
         status=str(state.get("Status") or ""),
         health=str((state.get("Health") or {}).get("Status") or ""),
@@ -177,6 +129,30 @@ def _inspected_devices(host: Mapping[str, Any]) -> tuple[str, ...]:
         wanted = [word for words in request.get("Capabilities") or () for word in words]
         found.append(f"request {request.get('Driver') or '+'.join(wanted) or 'any'}")
     return tuple(found)
+
+
+def _inspected_times(check: Mapping[str, Any]) -> HealthTimes:
+    return HealthTimes(
+        parse.seconds(check.get("Interval")),
+        parse.seconds(check.get("Timeout")),
+        parse.number(check.get("Retries")),
+        parse.seconds(check.get("StartPeriod")),
+    )
+
+
+def _inspected_volumes(attrs: Mapping[str, Any], host: Mapping[str, Any]) -> tuple[Volume, ...]:
+    """Return the volumes; options are there only where the container was made with them."""
+    asked = {mount.get("Target"): mount.get("VolumeOptions") or {} for mount in host.get("Mounts") or ()}
+    return tuple(
+        Volume(
+            str(mount.get("Name") or ""),
+            str(mount.get("Destination") or ""),
+            str(mount.get("Driver") or ""),
+            parse.pairs(((asked.get(mount.get("Destination")) or {}).get("DriverConfig") or {}).get("Options")),
+        )
+        for mount in attrs.get("Mounts") or ()
+        if mount.get("Type") == "volume"
+    )
 
 
 def _inspected_mounts(attrs: Mapping[str, Any], host: Mapping[str, Any]) -> tuple[Mount, ...]:
@@ -218,12 +194,13 @@ def _inspected_ports(attrs: Mapping[str, Any], host: Mapping[str, Any]) -> tuple
 
 # --- docker compose config --format json ----------------------------------------------------------------------------
 
+_READ = ("services", "volumes", "networks", "secrets", "configs")
 _RESTART = {"none": "no", "any": "always"}
 
 
 def from_compose(config: Mapping[str, Any]) -> tuple[Settings, ...]:
     """Read the answer of ``docker compose config --format json``: one value a service."""
-    readable = {**config, **{key: parse.plain(config.get(key) or {}) for key in ("services", "volumes", "secrets")}}
+    readable = {**config, **{key: parse.plain(config.get(key) or {}) for key in _READ}}
     return tuple(_service(name, readable) for name in readable["services"])
 
 
@@ -238,8 +215,11 @@ def _service(name: str, config: Mapping[str, Any]) -> Settings:
         condition = str(policy.get("condition") or "any")
         restart, retries = _RESTART.get(condition, condition), parse.number(policy.get("max_attempts"))
     options = parse.security_options(service.get("security_opt"))
-    hooks = [hook for key in ("post_start", "pre_stop") for hook in service.get(key) or ()]
+    hooks = tuple(_hooks(service))
+    privileged = parse.flag(service.get("privileged"))
     logging = service.get("logging") or {}
+    files, known = map(parse.named_file, service.get("configs") or ()), config.get("configs") or {}
+    build: Mapping[str, Any] = service["build"] if isinstance(service.get("build"), Mapping) else {}
     return Settings(
         name=str(service.get("container_name") or name),
         source=f"Compose service {name}",
@@ -247,54 +227,100 @@ def _service(name: str, config: Mapping[str, Any]) -> Settings:
         user=_user(service, hooks),
         group_add=parse.words(service.get("group_add")),
         # A hook is a process in the container, too.
-        privileged=bool(service.get("privileged")) or any(hook.get("privileged") for hook in hooks),
-        read_only=bool(service.get("read_only")),
+        privileged=privileged or any(hook.privileged for hook in hooks),
+        read_only=parse.flag(service.get("read_only")),
         cap_add=parse.capabilities(service.get("cap_add")),
         cap_drop=parse.capabilities(service.get("cap_drop")),
         security_opt=options,
-        masked=not service.get("privileged") and "systempaths=unconfined" not in options,
+        masked=not privileged and "systempaths=unconfined" not in options,
         network_mode=str(service.get("network_mode") or ""),
         networks=tuple(
             str(((config.get("networks") or {}).get(key) or {}).get("name") or key)
             for key in service.get("networks") or ()
         ),
+        attached=networks_of(service, config),
         pid_mode=str(service.get("pid") or ""),
         ipc_mode=str(service.get("ipc") or ""),
         uts_mode=str(service.get("uts") or ""),
         userns_mode=str(service.get("userns_mode") or ""),
         cgroup_parent=str(service.get("cgroup_parent") or ""),
+        cgroup_mode=str(service.get("cgroup") or ""),
+        runtime=str(service.get("runtime") or ""),
         devices=_service_devices(service, deploy),
-        mounts=_service_mounts(name, config, ()),
+        mounts=mounts_of(name, config),
+        volumes=volumes_of(name, config),
+        shm_size=max(parse.size(service.get("shm_size")), 0),
         ports=published(service),
         memory=memory,
         memory_swap=parse.swap(memory, parse.size(service.get("memswap_limit"))),
         cpus=parse.cores(
             limits.get("cpus") or service.get("cpus"), service.get("cpu_quota"), service.get("cpu_period")
         ),
+        realtime=parse.number(service.get("cpu_rt_runtime")),
         pids_limit=max(parse.number(limits.get("pids") or service.get("pids_limit")), 0),
-        oom_kill_disable=bool(service.get("oom_kill_disable")),
+        oom_kill_disable=parse.flag(service.get("oom_kill_disable")),
         oom_score_adj=parse.number(service.get("oom_score_adj")),
         ulimits=parse.named_limits(service.get("ulimits")),
         sysctls=tuple(f"{key}={value}" for key, value in parse.pairs(service.get("sysctls")).items()),
         restart=restart,
         restart_max=retries,
-        init=bool(service.get("init")),
+        init=parse.flag(service.get("init")),
         log_driver=str(logging.get("driver") or ""),
         log_options=parse.pairs(logging.get("options")),
         environment=parse.pairs(service.get("environment")),
         entrypoint=parse.words(service.get("entrypoint")),
         command=parse.words(service.get("command")),
         healthcheck=parse.health_test(service.get("healthcheck")),
+        health_times=_health_times(service.get("healthcheck") or {}),
+        hooks=hooks,
+        contents={
+            source: str(part.get("content") or "")
+            for source, part in ((str(entry.get("source")), known.get(entry.get("source")) or {}) for entry in files)
+        },
         labels=parse.pairs(service.get("labels")),
-        helper=bool(service.get("profiles")),
+        annotations=parse.pairs(service.get("annotations")),
+        build_arguments=parse.pairs(build.get("args")),
+        build_network=str(build.get("network") or ""),
+        refused=refused(config, name),
+        helper=_helper(service, config["services"]),
     )
 
 
-def _user(service: Mapping[str, Any], hooks: list[Any]) -> str:
+def _user(service: Mapping[str, Any], hooks: tuple[Hook, ...]) -> str:
     """Return the user of the service, or root when one of its hooks runs as root."""
-    users = [str(hook.get("user") or "") for hook in hooks]
-    roots = [user for user in users if user.partition(":")[0] in ("0", "root")]
+    roots = [hook.user for hook in hooks if parse.is_root(hook.user.partition(":")[0])]
     return roots[0] if roots else str(service.get("user") or "")
+
+
+def _hooks(service: Mapping[str, Any]) -> Iterator[Hook]:
+    """Yield what Compose starts in the container beside its command (Compose 2.30)."""
+    places = [(key, hook) for key in ("post_start", "pre_stop") for hook in service.get(key) or ()]
+    watched = (service.get("develop") or {}).get("watch") or ()
+    places += [("develop.watch", entry["exec"]) for entry in watched if entry.get("exec")]
+    for place, hook in places:
+        yield Hook(
+            place,
+            str(hook.get("user") or ""),
+            parse.flag(hook.get("privileged")),
+            parse.words(hook.get("command")),
+            parse.pairs(hook.get("environment")),
+        )
+
+
+def _health_times(check: Mapping[str, Any]) -> HealthTimes:
+    return HealthTimes(
+        parse.seconds(check.get("interval")),
+        parse.seconds(check.get("timeout")),
+        parse.number(check.get("retries")),
+        parse.seconds(check.get("start_period")),
+    )
+
+
+def _helper(service: Mapping[str, Any], services: Mapping[str, Any]) -> bool:
+    """Return whether `up` leaves a service out (profiles), and it serves nobody."""
+    joins = str(service.get("network_mode") or "").partition(":")
+    foreign = joins[0] == "container" or (joins[0] == "service" and joins[2] not in services)
+    return bool(service.get("profiles")) and not service.get("ports") and not foreign
 
 
 def _service_devices(service: Mapping[str, Any], deploy: Mapping[str, Any]) -> tuple[str, ...]:
@@ -312,56 +338,12 @@ def _service_devices(service: Mapping[str, Any], deploy: Mapping[str, Any]) -> t
     return tuple(found)
 
 
-def _service_mounts(name: str, config: Mapping[str, Any], observed: tuple[str, ...]) -> tuple[Mount, ...]:
-    service: Mapping[str, Any] = config["services"][name]
-    found = [
-        Mount("tmpfs", "", target, False, "", options) for target, options in parse.tmpfs_entries(service.get("tmpfs"))
-    ]
-    found += [_volume(mount, config.get("volumes") or {}) for mount in service.get("volumes") or ()]
-    for kind, folder in (("secrets", "/run/secrets"), ("configs", "/")):
-        for entry in service.get(kind) or ():
-            file = ((config.get(kind) or {}).get(entry.get("source")) or {}).get("file")
-            if file:
-                target = posixpath.join(folder, entry.get("target") or entry.get("source"))
-                found.append(Mount("bind", file, target, True))
-    if service.get("use_api_socket"):
-        found.append(Mount("bind", "/var/run/docker.sock", "/var/run/docker.sock"))
-    for text in service.get("volumes_from") or ():
-        found += _borrowed(str(text), config, (*observed, name))
-    return tuple(found)
-
-
-def _volume(mount: Mapping[str, Any], volumes: Mapping[str, Any]) -> Mount:
-    kind, source, target = (str(mount.get(key) or "") for key in ("type", "source", "target"))
-    bind = mount.get("bind") or {}
-    options = tuple(parse.words(bind.get("selinux")))
-    if kind == "tmpfs":
-        options = parse.tmpfs_options(mount.get("tmpfs"), ("size", "mode", "options"))
-    if kind == "volume" and source:
-        volume = volumes.get(source) or {}
-        driver = volume.get("driver_opts") or {}
-        source = str(volume.get("name") or source)
-        # A directory of the host by another name.
-        if {"bind", "rbind"} & set(str(driver.get("o") or "").split(",")):
-            kind, source = "bind", str(driver.get("device") or "")
-    return Mount(kind, source, target, bool(mount.get("read_only")), str(bind.get("propagation") or ""), options)
-
-
-def _borrowed(text: str, config: Mapping[str, Any], observed: tuple[str, ...]) -> list[Mount]:
-    """Return the mounts that ``volumes_from`` takes over; those of a container outside of the file nobody knows."""
-    name, _colon, mode = text.partition(":")
-    if name not in config["services"] or name == "container":
-        return [Mount("volume", f"volumes_from {text}", "(unknown)", text.endswith(":ro"))]
-    if name in observed:
-        return []
-    mounts = _service_mounts(name, config, observed)
-    return [replace(mount, read_only=mount.read_only or mode == "ro") for mount in mounts if mount.kind != "tmpfs"]
-
-
 def with_image(settings: Settings, image: Mapping[str, Any]) -> Settings:
     """Return the settings of a service with what its image's configuration adds, as the daemon does it."""
     targets = {mount.target for mount in settings.mounts}
     volumes = tuple(Mount("volume", "", target) for target in image.get("Volumes") or () if target not in targets)
+    check = image.get("Healthcheck") or {}
+    times, own = settings.health_times, _inspected_times(check)
     command, entrypoint = settings.command, settings.entrypoint
     if not entrypoint:
         entrypoint = parse.words(image.get("Entrypoint"))
@@ -371,7 +353,13 @@ def with_image(settings: Settings, image: Mapping[str, Any]) -> Settings:
         user=settings.user or str(image.get("User") or ""),
         entrypoint=entrypoint,
         command=command,
-        healthcheck=settings.healthcheck or parse.words((image.get("Healthcheck") or {}).get("Test")),
+        healthcheck=settings.healthcheck or parse.words(check.get("Test")),
+        health_times=HealthTimes(
+            times.interval or own.interval,
+            times.timeout or own.timeout,
+            times.retries or own.retries,
+            times.start_period or own.start_period,
+        ),
         environment={**parse.pairs(image.get("Env")), **settings.environment},
         labels={**parse.pairs(image.get("Labels")), **settings.labels},
         mounts=(*settings.mounts, *volumes),

@@ -10,6 +10,9 @@ from typing import Any
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_ZERO = re.compile(r"[+-]?0+")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?)(ns|us|µs|ms|s|m|h|d|w)")
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 # More ports than this in one range are no setting, but an attempt to keep the reader busy.
 _MOST_PORTS = 1024
 
@@ -72,6 +75,11 @@ def security_options(options: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(found)
 
 
+def is_root(user: str) -> bool:
+    """Return whether Docker reads a user or a group as number 0: by its name, or by any spelling of the number."""
+    return user == "root" or bool(_ZERO.fullmatch(user))
+
+
 def restart_policy(text: str) -> tuple[str, int]:
     """Return name and number of retries of ``on-failure:5``."""
     name, _colon, retries = text.partition(":")
@@ -106,7 +114,7 @@ def health_test(check: Mapping[str, Any] | None) -> tuple[str, ...]:
     """Return a health check as the daemon keeps it; ``("NONE",)``: switched off; empty: the image's."""
     if not check:
         return ()
-    if check.get("disable"):
+    if flag(check.get("disable")):
         return ("NONE",)
     test = check.get("test")
     return ("CMD-SHELL", test) if isinstance(test, str) and test else words(test)
@@ -148,3 +156,49 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: plain(entry) for name, entry in value.items()}
     return value
+
+
+def flag(value: object) -> bool:
+    """Return whether a switch is on; Compose takes it as text, too."""
+    return value is True or str(value).strip().lower() in ("true", "t", "yes", "y", "on", "1")
+
+
+def seconds(value: object) -> float:
+    """Return the seconds of a duration (``1m30s``, ``500ms``, or nanoseconds, as the daemon writes it)."""
+    text = str(value or "").strip()
+    if text.isdecimal():
+        return int(text) / 1_000_000_000
+    return sum(float(amount) * _SECONDS[unit] for amount, unit in _DURATION.findall(text))
+
+
+def short_mount(text: str) -> dict[str, Any]:
+    """Return the long form of ``SOURCE:TARGET:ro``; a source that is no path is the name of a volume."""
+    source, colon, rest = text.partition(":")
+    target, _colon, mode = rest.partition(":")
+    if not colon:
+        source, target = "", text
+    kind = "bind" if source.startswith(("/", ".", "~")) else "volume"
+    words = mode.split(",")
+    propagation = next((word for word in words if word.endswith(("shared", "slave", "private"))), "")
+    bind = {"propagation": propagation} if propagation else {}
+    return {"type": kind, "source": source, "target": target, "read_only": "ro" in words, "bind": bind}
+
+
+def named_file(entry: Mapping[str, Any] | str) -> Mapping[str, Any]:
+    """Return a secret or config of a service in the long form."""
+    return entry if isinstance(entry, Mapping) else {"source": entry}
+
+
+def port(entry: Mapping[str, Any] | str | int) -> Mapping[str, Any]:
+    """Return a published port in the long form: ``ADDRESS:PUBLISHED:TARGET/PROTOCOL``, or a part of it."""
+    if isinstance(entry, Mapping):
+        return entry
+    text, _slash, protocol = str(entry).partition("/")
+    head, _colon, target = text.rpartition(":")
+    address, _colon, published = head.rpartition(":") if not head.endswith("]") else (head, "", "")
+    return {
+        "host_ip": address.strip("[]"),
+        "published": published,
+        "target": target.partition("-")[0],
+        "protocol": protocol or "tcp",
+    }

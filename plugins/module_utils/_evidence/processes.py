@@ -86,6 +86,9 @@ class Kernel:
     security_module: str = ""
     # Group that may write to Docker's socket; 0: root's, or there is no socket.
     engine_group: int = 0
+    # What the host itself has mounted, and the sockets in its file systems; empty: not to be seen.
+    host_mounts: tuple[MountPoint, ...] = ()
+    host_sockets: tuple[str, ...] = ()
 
 
 # A process that ends while it is read; reading a zombie's links reports ENOENT, too.
@@ -122,6 +125,8 @@ def look(container_id: str, pid: int) -> Kernel:
         host_namespaces=_namespaces(f"{PROC}/{INIT}"),
         security_module=module,
         engine_group=_engine_group(),
+        host_mounts=mount_table(_read_if_there(f"{PROC}/{INIT}/mountinfo")),
+        host_sockets=socket_paths(_text(_read_if_there(f"{PROC}/{INIT}/net/unix"))),
     )
 
 
@@ -300,6 +305,19 @@ class _Label:
                 return ""
             raise
         return label + self.mode
+
+
+def socket_paths(table: str) -> tuple[str, ...]:
+    """Return the paths in ``/proc/net/unix`` (unix(7)); a name that begins with @ is in no file system."""
+    fields = (line.split(None, 7) for line in table.splitlines())
+    return tuple(dict.fromkeys(words[7] for words in fields if len(words) == 8 and words[7].startswith("/")))
+
+
+def _read_if_there(path: str) -> bytes:
+    try:
+        return _read(path)
+    except OSError:
+        return b""
 
 
 def _engine_group() -> int:

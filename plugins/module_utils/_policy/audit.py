@@ -105,7 +105,7 @@ class Audit:
             findings += self._check(_CONTAINER_RULES, name, self._parts(api, container, host))
         self.redactor = Redactor(self.secrets)
         counts = Counter(finding.status for finding in findings)
-        used = {finding.waiver for finding in findings}
+        used = {waiver for finding in findings for waiver in finding.waivers}
         return {
             "changed": False,
             "checks": [self._shown(finding) for finding in findings],

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The one table of rules, and how it is applied: the gate before a deployment, the audit after it.
 
-The rows stand in one file for each subject (``_policy_*.py``). Everything here is pure.
+The rows stand in one file for each subject (``rules/*.py``). Everything here is pure.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -26,6 +27,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule im
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import (
     account,
+    definition,
     filesystem,
     host,
     image,
@@ -43,13 +45,14 @@ RULES: tuple[Rule, ...] = (
     *isolation.RULES,
     *filesystem.RULES,
     *resources.RULES,
+    *definition.RULES,
     *network.RULES,
     *secrets_rules.RULES,
     *systemd.RULES,
     *host.RULES,
     *upkeep.RULES,
 )
-IDS = frozenset(rule.id for rule in RULES)
+BY_ID = {rule.id: rule for rule in RULES}
 # What a run of site.yml puts right, where this collection deployed the gateway (tests/seeded_faults).
 BY_SITE = frozenset({"OCH-SYS-01", "OCH-SYS-03", "OCH-SYS-04", "OCH-SYS-08"})
 # The argument spec of the doc fragment openclaw.hardening.waivers.
@@ -63,6 +66,7 @@ WAIVER_ARGUMENTS: dict[str, Any] = {
             "reason": {"type": "str", "required": True},
             "expires": {"type": "str", "default": ""},
             "target": {"type": "str", "default": ""},
+            "value": {"type": "str", "default": ""},
         },
     },
 }
@@ -70,16 +74,28 @@ WAIVER_ARGUMENTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Waiver:
-    """The operator's word that a rule need not hold. Without ``expires`` for good, without ``target`` everywhere."""
+    """The operator's word that a rule need not hold.
+
+    Without ``expires`` for good, without ``target`` everywhere, without ``value`` for whatever is found.
+    """
 
     id: str
     reason: str
     expires: date | None = None
     target: str = ""
+    value: str = ""
 
     def covers(self, rule: Rule, target: str) -> bool:
         """Return whether it is about this rule at this place."""
         return self.id == rule.id and self.target in ("", target)
+
+    def about(self, fault: str) -> bool:
+        """Return whether it is about this fault: its value is there as a whole, ``/srv`` is not in ``/srv/data``."""
+        return not self.value or bool(re.search(rf"(?<![\w./-]){re.escape(self.value)}(?![\w/-]|\.\w)", fault))
+
+    def expired(self, today: date) -> bool:
+        """Return whether its last day is over."""
+        return self.expires is not None and self.expires < today
 
 
 @dataclass(frozen=True)
@@ -93,6 +109,8 @@ class Finding:
     evidence: tuple[tuple[str, str], ...]
     waiver: Waiver | None = None
     expired: bool = False
+    # Every waiver that has a part in it: each may be about another value.
+    waivers: tuple[Waiver, ...] = ()
 
     @property
     def bad(self) -> bool:
@@ -105,14 +123,17 @@ def waivers_from(option: str, items: Iterable[Mapping[str, str]]) -> tuple[Waive
     found = []
     for number, item in enumerate(items):
         place = f"{option}[{number}]"
-        if item["id"] not in IDS:
+        if item["id"] not in BY_ID:
             raise HardeningError(f"{place}.id", shown(item["id"]), "the id of a rule, such as OCH-CTR-06", option)
         reason = printable(f"{place}.reason", item["reason"].strip(), max_length=500)
         if len(reason) < 4:
             raise HardeningError(f"{place}.reason", shown(reason), "why this rule need not hold here", option)
-        found.append(
-            Waiver(item["id"], reason, _day(place, option, item.get("expires") or ""), item.get("target") or "")
-        )
+        expires = _day(place, option, item.get("expires") or "")
+        if expires is None and BY_ID[item["id"]].severity == "critical":
+            needed = f"the last day of the waiver, because {item['id']} is critical, such as 2027-01-31"
+            raise HardeningError(f"{place}.expires", "nothing", needed, option)
+        value = printable(f"{place}.value", item.get("value") or "", max_length=500)
+        found.append(Waiver(item["id"], reason, expires, item.get("target") or "", value))
     return tuple(found)
 
 
@@ -175,13 +196,21 @@ def _worst(results: list[Result]) -> Result:
     decisive = [found for found in results if found.status != "skip"] or results
     status = min((found.status for found in decisive), key=STATUSES.index)
     actual = "; ".join(dict.fromkeys(found.actual for found in decisive if found.status == status))
-    return Result(status, actual, tuple(text for found in results for text in found.evidence))
+    faults = tuple(dict.fromkeys(fault for found in decisive if found.status == status for fault in found.faults))
+    return Result(status, actual, tuple(text for found in results for text in found.evidence), faults)
 
 
 def _waived(rule: Rule, target: str, found: Result, waivers: tuple[Waiver, ...], today: date) -> Finding:
-    waiver = next((waiver for waiver in waivers if waiver.covers(rule, target)), None)
-    if waiver is None or found.status not in ("fail", "error"):
+    """Set a finding aside when each of its faults has a waiver that has not ended; else the finding stays."""
+    if found.status not in ("fail", "error"):
         return Finding(rule, target, found.status, found.actual, found.evidence)
-    expired = waiver.expires is not None and waiver.expires < today
-    status = found.status if expired else "waived"
-    return Finding(rule, target, status, found.actual, found.evidence, waiver, expired)
+    about = [waiver for waiver in waivers if waiver.covers(rule, target)]
+    faults = found.faults or (found.actual,)
+    valid = [waiver for waiver in about if not waiver.expired(today)]
+    chosen = [next((waiver for waiver in valid if waiver.about(fault)), None) for fault in faults]
+    used = tuple(dict.fromkeys(waiver for waiver in chosen if waiver))
+    if None not in chosen:
+        return Finding(rule, target, "waived", found.actual, found.evidence, used[0], False, used)
+    ended = next((waiver for waiver in about if waiver not in valid and any(map(waiver.about, faults))), None)
+    parts = (*used, *([ended] if ended else ()))
+    return Finding(rule, target, found.status, found.actual, found.evidence, ended, bool(ended), parts)

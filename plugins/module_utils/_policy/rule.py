@@ -38,11 +38,15 @@ SITE = "run the playbook openclaw.hardening.site, where this collection deployed
 
 @dataclass(frozen=True)
 class Result:
-    """What a check reports: a status, what was found in a few words, and where that was seen (source and text)."""
+    """What a check reports: a status, what was found in a few words, and where that was seen (source and text).
+
+    ``faults``: what was found, one by one, so that a waiver can be about one of them.
+    """
 
     status: str
     actual: str
     evidence: tuple[tuple[str, str], ...] = ()
+    faults: tuple[str, ...] = ()
 
 
 def passed(actual: str, *evidence: tuple[str, str]) -> Result:
@@ -52,7 +56,7 @@ def passed(actual: str, *evidence: tuple[str, str]) -> Result:
 
 def failed(actual: str, *evidence: tuple[str, str]) -> Result:
     """Proven to be otherwise."""
-    return Result("fail", actual, evidence)
+    return Result("fail", actual, evidence, (actual,))
 
 
 def skipped(why: str, *evidence: tuple[str, str]) -> Result:
@@ -67,7 +71,7 @@ def inconclusive(why: str, *evidence: tuple[str, str]) -> Result:
 
 def verdict(faults: list[str], good: str, *evidence: tuple[str, str]) -> Result:
     """Failed with all the faults, or passed with what was found instead."""
-    return failed("; ".join(faults), *evidence) if faults else passed(good, *evidence)
+    return Result("fail", "; ".join(faults), evidence, tuple(faults)) if faults else passed(good, *evidence)
 
 
 @dataclass(frozen=True)

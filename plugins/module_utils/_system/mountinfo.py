@@ -22,6 +22,8 @@ class MountPoint:
     super_options: tuple[str, ...]
     # shared:N, master:N, …
     propagation: tuple[str, ...] = ()
+    # Number of the file system's device, such as ``254:0``: the same for all its mounts.
+    device: str = ""
 
     @property
     def writable(self) -> bool:
@@ -37,9 +39,16 @@ def mount_table(content: bytes) -> tuple[MountPoint, ...]:
 def _mount_point(line: str) -> MountPoint:
     # Blanks within a field are octal escapes, so no field can pass for the dash.
     mount, _dash, system = line.partition(" - ")
-    _id, _parent, _device, root, path, options, *propagation = mount.split(" ")
+    _id, _parent, device, root, path, options, *propagation = mount.split(" ")
     kind, source, super_options = (*system.split(" "), "")[:3]
     root, path, source = (_OCTAL.sub(lambda match: chr(int(match[1], 8)), text) for text in (root, path, source))
     return MountPoint(
-        path, kind, source, root, tuple(options.split(",")), tuple(super_options.split(",")), tuple(propagation)
+        path,
+        kind,
+        source,
+        root,
+        tuple(options.split(",")),
+        tuple(super_options.split(",")),
+        tuple(propagation),
+        device,
     )

@@ -1,10 +1,12 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Rules: the container is kept apart from its host. Their checks stand in ``_check_isolation.py``."""
+"""Rules: the container is kept apart from its host. Their checks stand in ``*_checks.py``."""
 
 from __future__ import annotations
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import RECREATE, Rule, cis, guide, owasp
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import confinement_checks as confinement
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import identity_checks as identity
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules import isolation_checks as check
 
 RULES: tuple[Rule, ...] = (
@@ -29,8 +31,8 @@ RULES: tuple[Rule, ...] = (
         "the service; run `chown UID:GID PATH` for each secret and the configuration that it reads",
         refs=(*cis("4.1", "5.24"), *owasp(2), *guide("Verify Non-Root User", "Security Checklist, item 6")),
         needs=("kernel",),
-        effective=check.root_effective,
-        declared=check.root_declared,
+        effective=identity.root_effective,
+        declared=identity.root_declared,
     ),
     Rule(
         id="OCH-CTR-03",
@@ -84,8 +86,8 @@ RULES: tuple[Rule, ...] = (
         "service",
         refs=(*cis("5.22"), *owasp(6)),
         needs=("kernel",),
-        effective=check.seccomp_effective,
-        declared=check.seccomp_declared,
+        effective=confinement.seccomp_effective,
+        declared=confinement.seccomp_declared,
     ),
     Rule(
         id="OCH-CTR-08",
@@ -96,8 +98,8 @@ RULES: tuple[Rule, ...] = (
         remediation="remove `apparmor:unconfined`, `label:disable` from `security_opt` of the service",
         refs=(*cis("5.2", "5.3"), *owasp(6)),
         needs=("kernel",),
-        effective=check.confined_effective,
-        declared=check.confined_declared,
+        effective=confinement.confined_effective,
+        declared=confinement.confined_declared,
     ),
     Rule(
         id="OCH-CTR-13",

@@ -1,13 +1,12 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Checks of the rules in ``_policy_isolation.py``: is a container kept apart from its host, process by process?
+"""Checks of the rules in ``isolation.py``: is a container kept apart from its host, process by process?
 
 Names of processes come from the container: they are shown, and decide nothing but whether one looks like an SSH server.
 """
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Callable, Iterator
@@ -23,13 +22,12 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule im
     skipped,
     verdict,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._system.accounts import PRIVILEGED_GROUPS
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules.security_options import options_of
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.capabilities import names_of
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.mountinfo import MountPoint
 
 # Who can get all of these needs no privileged container any more.
 _HOST_POWER = frozenset({"SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO", "SYS_PTRACE", "SYS_BOOT"})
-_ROOT = re.compile(r"root|[+-]?0+")  # what Docker reads as 0
 _SSH_SERVERS = frozenset({"sshd", "sshd-session", "sshd-auth", "dropbear", "tinysshd"})
 # Docker's own group of control groups, by driver.
 USUAL_PARENTS = ("docker", "/docker", "system.slice", "user.slice")
@@ -38,11 +36,11 @@ _HARMLESS_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "shm", 
 _SHOWN = 8
 
 
-def _seen(settings: Settings, text: str) -> tuple[str, str]:
+def observed_in(settings: Settings, text: str) -> tuple[str, str]:
     return settings.source, text
 
 
-def _each(
+def each_process(
     kernel: Kernel, what: Callable[[Process], str], fault: Callable[[Process], str], good: str, file: str = "status"
 ) -> Result:
     """Check every process: ``what`` is seen of it, and what of that is wrong (or an empty string)."""
@@ -59,17 +57,13 @@ def _each(
     return verdict(faults, f"{good} (processes: {len(kernel.processes)})", *evidence)
 
 
-def _options(settings: Settings, key: str) -> list[str]:
-    """Return the values of one security option; Docker takes ``=`` and, from older days, ``:``."""
-    pairs = [re.split(r"[=:]", option, maxsplit=1) for option in settings.security_opt]
-    return ["true" if len(pair) == 1 else pair[1].strip() for pair in pairs if pair[0].strip() == key]
-
-
-# --- OCH-CTR-01 to 03 ---------------------------------------------------------------------------------------------
+# --- OCH-CTR-01, 03 ---------------------------------------------------------------------------------------------
 
 
 def healthy(settings: Settings, _allowed: Baseline) -> Result:
-    observed = _seen(settings, f"State.Status: {settings.status}, State.Health.Status: {settings.health or 'none'}")
+    observed = observed_in(
+        settings, f"State.Status: {settings.status}, State.Health.Status: {settings.health or 'none'}"
+    )
     if not settings.status:
         return inconclusive("the daemon does not return whether it runs", observed)
     if settings.status != "running":
@@ -81,21 +75,6 @@ def healthy(settings: Settings, _allowed: Baseline) -> Result:
     return verdict(
         [] if settings.health == "healthy" else [f"running, {settings.health}"], "running, healthy", observed
     )
-
-
-def root_declared(settings: Settings, _allowed: Baseline) -> Result:
-    user, _colon, group = settings.user.partition(":")
-    observed = _seen(settings, f"user: {settings.user or 'none'}; group_add: {', '.join(settings.group_add) or 'none'}")
-    faults = [f"user {settings.user!r} is root"] if _ROOT.fullmatch(user) else []
-    if _ROOT.fullmatch(group):
-        faults.append(f"group {group!r} of the user is root's")
-    strong = [name for name in settings.group_add if _ROOT.fullmatch(name) or name in PRIVILEGED_GROUPS]
-    faults += [f"additional group {name!r} has root's power" for name in strong]
-    if not user and settings.status:  # docker inspect: the image names none, either
-        faults.append("no user is named: root")
-    elif not user and not faults:
-        return inconclusive("no user is named: the image decides", observed)
-    return verdict(faults, f"user {settings.user}", observed)
 
 
 def root_effective(kernel: Kernel, _allowed: Baseline) -> Result:
@@ -112,11 +91,11 @@ def root_effective(kernel: Kernel, _allowed: Baseline) -> Result:
             faults.append(f"group {kernel.engine_group}, which may command Docker")
         return " and ".join(faults)
 
-    return _each(kernel, ids, fault, "no process has an id of root")
+    return each_process(kernel, ids, fault, "no process has an id of root")
 
 
 def privileged_declared(settings: Settings, _allowed: Baseline) -> Result:
-    observed = _seen(settings, f"privileged: {str(settings.privileged).lower()}")
+    observed = observed_in(settings, f"privileged: {str(settings.privileged).lower()}")
     return verdict(["privileged: true"] if settings.privileged else [], "privileged: false", observed)
 
 
@@ -128,10 +107,10 @@ def privileged_effective(kernel: Kernel, allowed: Baseline) -> Result:
         held = {name for mask in process.capabilities.values() for name in names_of(mask)}
         return "holds the capabilities of a privileged container" if power and power <= held else ""
 
-    return _each(kernel, _masks, fault, "no process has a privileged container's power")
+    return each_process(kernel, _masks, fault, "no process has a privileged container's power")
 
 
-# --- OCH-CTR-04 to 08 ---------------------------------------------------------------------------------------------
+# --- OCH-CTR-04, 05 ---------------------------------------------------------------------------------------------
 
 
 def _permitted(allowed: Baseline) -> set[str]:
@@ -155,7 +134,7 @@ def capabilities_declared(settings: Settings, allowed: Baseline) -> Result:
     if settings.privileged:
         faults.append("privileged: true gives all of them")
     adds = f", cap_add: {', '.join(added)} (allowed)" if added else ""
-    observed = _seen(settings, f"cap_drop: {', '.join(dropped) or 'none'}; cap_add: {', '.join(added) or 'none'}")
+    observed = observed_in(settings, f"cap_drop: {', '.join(dropped) or 'none'}; cap_add: {', '.join(added) or 'none'}")
     return verdict(faults, f"cap_drop: ALL{adds}", observed)
 
 
@@ -170,12 +149,12 @@ def capabilities_effective(kernel: Kernel, allowed: Baseline) -> Result:
         return ", ".join(faults)
 
     good = f"none but {', '.join(sorted(_permitted(allowed)))}" if allowed.capabilities else "all five sets are empty"
-    return _each(kernel, _masks, fault, good)
+    return each_process(kernel, _masks, fault, good)
 
 
 def gains_declared(settings: Settings, _allowed: Baseline) -> Result:
-    values = _options(settings, "no-new-privileges")
-    observed = _seen(settings, f"security_opt no-new-privileges: {', '.join(values) or 'not named'}")
+    values = options_of(settings, "no-new-privileges")
+    observed = observed_in(settings, f"security_opt no-new-privileges: {', '.join(values) or 'not named'}")
     # The daemon's reading of truth (Go's strconv.ParseBool); the last one counts.
     on = bool(values) and values[-1] in ("1", "t", "T", "true", "TRUE", "True")
     return verdict([] if on else ["no-new-privileges is not asked for"], "no-new-privileges: true", observed)
@@ -185,69 +164,9 @@ def gains_effective(kernel: Kernel, _allowed: Baseline) -> Result:
     def shown(process: Process) -> str:
         return f"NoNewPrivs: {int(process.no_new_privileges)}"
 
-    return _each(kernel, shown, lambda process: "" if process.no_new_privileges else shown(process), "NoNewPrivs: 1")
-
-
-def seccomp_declared(settings: Settings, _allowed: Baseline) -> Result:
-    profiles = _options(settings, "seccomp")
-    faults = ["seccomp=unconfined"] if "unconfined" in profiles else []
-    if any(_lets_all_pass(profile) for profile in profiles):
-        faults.append("the profile lets every system call pass")
-    if settings.privileged:
-        faults.append("privileged: true turns the filter off")
-    own = any(profile != "builtin" for profile in profiles)
-    good = "a profile of its own" if own else "Docker's default profile"
-    named = "unconfined" if "unconfined" in profiles else good
-    return verdict(faults, good, _seen(settings, f"security_opt seccomp: {named}"))
-
-
-def _lets_all_pass(profile: str) -> bool:
-    """``docker inspect`` shows the profile itself; a compose file only names it."""
-    try:
-        content = json.loads(profile)
-    except ValueError:
-        return False
-    passes = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG")
-    if not isinstance(content, dict) or content.get("defaultAction") not in passes:
-        return False
-    rules = content.get("syscalls") or []
-    return all(isinstance(rule, dict) and rule.get("action") in passes for rule in rules)
-
-
-def seccomp_effective(kernel: Kernel, _allowed: Baseline) -> Result:
-    def shown(process: Process) -> str:
-        return f"Seccomp: {process.seccomp}"
-
-    # 1 is stricter than any filter.
-    return _each(kernel, shown, lambda process: "" if process.seccomp in (1, 2) else shown(process), "all are filtered")
-
-
-def confined_declared(settings: Settings, _allowed: Baseline) -> Result:
-    faults = ["apparmor=unconfined"] if "unconfined" in _options(settings, "apparmor") else []
-    labels = _options(settings, "label")
-    faults += [f"label={label}" for label in labels if label in ("type:spc_t", "type:unconfined_t")]
-    # The daemon adds it by itself to what other rules find: host's pid or ipc namespace, privileged.
-    added = "host" in (settings.pid_mode, settings.ipc_mode) or settings.privileged
-    faults += ["label=disable"] if not added and ("disable" in labels or "disable" in settings.security_opt) else []
-    observed = _seen(settings, f"security_opt: {', '.join(faults) or 'nothing that turns the confinement off'}")
-    # Only the kernel of the host can say more.
-    return failed("; ".join(faults), observed) if faults else skipped("nothing turns the confinement off", observed)
-
-
-def confined_effective(kernel: Kernel, _allowed: Baseline) -> Result:
-    if not kernel.security_module:
-        return skipped("this kernel has neither AppArmor nor SELinux", ("/sys", "no AppArmor, no SELinux"))
-    nameless = [process.pid for process in kernel.processes if not process.label]
-    if nameless:
-        return inconclusive(f"{kernel.security_module} gives pid {nameless[0]} no label")
-
-    def fault(process: Process) -> str:
-        free = process.label.startswith("unconfined") or ":unconfined_" in process.label or ":spc_t:" in process.label
-        loose = process.label.endswith((" (complain)", " (unconfined)", " (permissive)"))
-        return process.label if free or loose else ""
-
-    good = f"{kernel.security_module} confines every process"
-    return _each(kernel, lambda process: process.label, fault, good, "attr/current")
+    return each_process(
+        kernel, shown, lambda process: "" if process.no_new_privileges else shown(process), "NoNewPrivs: 1"
+    )
 
 
 # --- OCH-CTR-13 to 18 ---------------------------------------------------------------------------------------------
@@ -267,7 +186,7 @@ def own_namespace(kind: str) -> Callable[[Kernel, Baseline], Result]:
         def fault(process: Process) -> str:
             return f"in the host's {kind} namespace" if process.namespaces[kind] == host else ""
 
-        return _each(kernel, shown, fault, f"no process is in the host's {kind} namespace", f"ns/{kind}")
+        return each_process(kernel, shown, fault, f"no process is in the host's {kind} namespace", f"ns/{kind}")
 
     return check
 
@@ -278,7 +197,9 @@ def network_declared(settings: Settings, _allowed: Baseline) -> Result:
     others = mode.startswith(("container:", "service:")) and not settings.helper
     faults = [f"network_mode: {mode}"] if mode == "host" or mode.startswith("ns:") or others else []
     faults += ["networks: host"] if "host" in settings.networks and mode != "host" else []
-    return verdict(faults, f"network_mode: {mode or 'default'}", _seen(settings, f"network_mode: {mode or 'default'}"))
+    return verdict(
+        faults, f"network_mode: {mode or 'default'}", observed_in(settings, f"network_mode: {mode or 'default'}")
+    )
 
 
 def mode_declared(key: str, mode_of: Callable[[Settings], str], *fine: str) -> Callable[[Settings, Baseline], Result]:
@@ -287,7 +208,7 @@ def mode_declared(key: str, mode_of: Callable[[Settings], str], *fine: str) -> C
     def check(settings: Settings, _allowed: Baseline) -> Result:
         mode = mode_of(settings)
         shown = f"{key}: {mode or 'default'}"
-        return verdict([] if mode in ("", *fine) else [shown], shown, _seen(settings, shown))
+        return verdict([] if mode in ("", *fine) else [shown], shown, observed_in(settings, shown))
 
     return check
 
@@ -320,7 +241,7 @@ def devices_declared(settings: Settings, _allowed: Baseline) -> Result:
     binds = [posixpath.normpath(f"/{mount.source.lstrip('/')}") for mount in settings.mounts if mount.kind == "bind"]
     nodes = [path for path in binds if f"{path}/".startswith("/dev/") and path[5:] not in _HARMLESS_DEVICES]
     faults = [f"device {device}" for device in settings.devices] + [f"bind mount of {path}" for path in nodes]
-    observed = _seen(settings, f"devices: {', '.join([*settings.devices, *nodes]) or 'none'}")
+    observed = observed_in(settings, f"devices: {', '.join([*settings.devices, *nodes]) or 'none'}")
     return verdict(faults, "no devices", observed)
 
 
@@ -337,9 +258,14 @@ def devices_effective(kernel: Kernel, _allowed: Baseline) -> Result:
 
 def masked_declared(settings: Settings, _allowed: Baseline) -> Result:
     """Docker hides kernel interfaces unless it must not, or the container is privileged."""
-    unmasked = not settings.masked or "unconfined" in _options(settings, "systempaths") or settings.privileged
+    unmasked = not settings.masked or "unconfined" in options_of(settings, "systempaths") or settings.privileged
     faults = ["privileged" if settings.privileged else "systempaths=unconfined"] if unmasked else []
-    return verdict(faults, "masked", _seen(settings, f"MaskedPaths, ReadonlyPaths: {'none' if faults else 'set'}"))
+    # Who writes to its own control group raises its own limits (Docker 28).
+    cgroups = options_of(settings, "writable-cgroups")
+    faults += ["writable-cgroups"] if any(value.lower() not in ("false", "0", "f") for value in cgroups) else []
+    return verdict(
+        faults, "masked", observed_in(settings, f"MaskedPaths, ReadonlyPaths: {'none' if unmasked else 'set'}")
+    )
 
 
 def masked_effective(kernel: Kernel, _allowed: Baseline) -> Result:
@@ -347,6 +273,8 @@ def masked_effective(kernel: Kernel, _allowed: Baseline) -> Result:
 
     def check(table: tuple[MountPoint, ...]) -> tuple[list[str], str]:
         faults, observed = [], []
+        groups = [mount for mount in table if mount.kind in ("cgroup", "cgroup2") and mount.writable]
+        faults += [f"{groups[0].path} (control groups) is writable"] if groups else []
         for place, mount in enumerate(table):
             if mount.kind != "proc" or mount.root != "/":
                 continue
@@ -371,7 +299,7 @@ def ssh_declared(settings: Settings, _allowed: Baseline) -> Result:
     """Look for a server in what the container starts; a shell's command line is taken apart."""
     words = [word for text in (*settings.entrypoint, *settings.command) for word in re.split(r"[\s;&|()]+", text)]
     started = sorted({posixpath.basename(word) for word in words} & _SSH_SERVERS)
-    observed = _seen(settings, f"SSH servers in entrypoint and command: {', '.join(started) or 'none'}")
+    observed = observed_in(settings, f"SSH servers in entrypoint and command: {', '.join(started) or 'none'}")
     return verdict([f"starts {name}" for name in started], "starts no SSH server", observed)
 
 
@@ -382,4 +310,4 @@ def ssh_effective(kernel: Kernel, _allowed: Baseline) -> Result:
         program = posixpath.basename(process.argv[0].split(":")[0].split(" ")[0]) if process.argv else ""
         return next((name for name in (process.command, program) if name in _SSH_SERVERS), "")
 
-    return _each(kernel, lambda process: server(process) or "no SSH server", server, "no SSH server", "comm")
+    return each_process(kernel, lambda process: server(process) or "no SSH server", server, "no SSH server", "comm")

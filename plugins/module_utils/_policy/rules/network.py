@@ -22,6 +22,10 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule im
     skipped,
     verdict,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules.attached_checks import (
+    faults_of_driver,
+    faults_of_network,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules.neighbour_checks import (
     forwarders_effective,
     neighbours_effective,
@@ -152,6 +156,7 @@ def own_network_declared(settings: Settings, _allowed: Baseline) -> Result:
     faults = ["is on the host's own network"] if mode == "host" else []
     if mode in ("bridge", "default") or "bridge" in settings.networks or not (mode or settings.networks):
         faults.append("is on docker0, the default network")
+    faults += [fault for network in settings.attached for fault in faults_of_network(network)]
     return verdict(faults, "has no network" if mode == "none" else f"is on {some(settings.networks) or mode}", evidence)
 
 
@@ -165,6 +170,8 @@ def own_network_effective(network: Network, _allowed: Baseline) -> Result:
             faults.append(f"is on {found.bridge}, the default network")
         if found.driver in ("macvlan", "ipvlan"):
             faults.append(f"{found.name} is the host's own network ({found.driver})")
+        elif not found.default:
+            faults += faults_of_driver(found.name, found.driver, found.options)
         if found.foreign_ones:
             faults.append(f"{found.name} is shared with {some(found.foreign_ones)}")
         others = some(found.foreign_ones) or "none"

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
@@ -19,9 +18,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule im
     inconclusive,
     owasp,
     passed,
-    skipped,
     verdict,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules.health_checks import health_declared
 
 if TYPE_CHECKING:
     from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import Settings
@@ -31,14 +30,10 @@ _MOST_RETRIES = 5  # CIS 5.15
 _INITS = frozenset(
     {"dumb-init", "tini", "tini-static", "docker-init", "catatonit", "podman-init", "s6-svscan", "systemd", "init"}
 )
-# The end of a shell line that swallows the answer.
-_CONTINUED = re.compile(r"(?:\|\||;|\n)\s*(?:/usr)?(?:/bin/)?(?:true|:|exit\s+0|echo\b[^|;&]*)\s*[;)\"']*\s*\Z")
-_ALWAYS = re.compile(r"\s*(?:/usr)?(?:/bin/)?(?:true|:|exit(?:\s+0)?|echo\b[^|;&]*)\s*\Z")
-# A program that ends well also when the question failed.
-_CAUGHT = re.compile(r"\b(?:catch|except)\b(?:(?!exit).){0,80}exit\(\s*0?\s*\)", re.DOTALL)
-_ASKS = re.compile(
-    r"https?://|\b(?:localhost|127\.0\.0\.1|0\.0\.0\.0|::1)\b|/dev/tcp/|\bnc\b.*\b\d{2,5}\b|\bopenclaw(?:\.mjs)?\s+health\b"
-)
+# More than these is no limit: the gateway needs 2 GiB, some processor cores and a few hundred processes.
+_MOST_MEMORY = 64 << 30
+_MOST_CORES = 64
+_MOST_PROCESSES = 32768
 
 
 def _mebibytes(size: int) -> str:
@@ -52,6 +47,10 @@ def _memory(source: str, memory: int, both: int) -> Result:
     faults = [] if memory else ["memory has no limit"]
     if memory and not both:
         faults.append("swap has no limit")
+    if memory > _MOST_MEMORY:
+        faults.append(f"memory may grow to {_mebibytes(memory)}, needed at most {_mebibytes(_MOST_MEMORY)}")
+    elif both > 2 * _MOST_MEMORY:
+        faults.append(f"memory and swap may grow to {_mebibytes(both)}, needed at most {_mebibytes(2 * _MOST_MEMORY)}")
     reported = f"memory {_mebibytes(memory)}, with swap {_mebibytes(both)}"
     return verdict(faults, reported, (source, reported))
 
@@ -70,14 +69,19 @@ def _cgroup(kernel: Kernel) -> str:
     return f"control group of process {kernel.main_pid}"
 
 
-def _cores(source: str, cpus: float) -> Result:
+def _cores(source: str, cpus: float, realtime: int = 0) -> Result:
     reported = f"processor cores: {cpus:g}" if cpus else "processor cores: no limit"
-    return verdict([] if cpus else ["processor time has no limit"], reported, (source, reported))
+    faults = [] if cpus else ["processor time has no limit"]
+    if cpus > _MOST_CORES:
+        faults.append(f"processor cores: {cpus:g}, needed at most {_MOST_CORES}")
+    if realtime:
+        faults.append(f"processes may keep the processor for {realtime} microseconds (cpu_rt_runtime)")
+    return verdict(faults, reported, (source, reported))
 
 
 def cpu_declared(settings: Settings, _allowed: Baseline) -> Result:
     """CIS 5.12."""
-    return _cores(settings.source, settings.cpus)
+    return _cores(settings.source, settings.cpus, settings.realtime)
 
 
 def cpu_effective(kernel: Kernel, _allowed: Baseline) -> Result:
@@ -87,7 +91,10 @@ def cpu_effective(kernel: Kernel, _allowed: Baseline) -> Result:
 
 def _tasks(source: str, pids: int) -> Result:
     reported = f"processes and threads: {pids or 'no limit'}"
-    return verdict([] if pids else ["the number of processes has no limit"], reported, (source, reported))
+    faults = [] if pids else ["the number of processes has no limit"]
+    if pids > _MOST_PROCESSES:
+        faults.append(f"processes and threads: {pids}, needed at most {_MOST_PROCESSES}")
+    return verdict(faults, reported, (source, reported))
 
 
 def pids_declared(settings: Settings, _allowed: Baseline) -> Result:
@@ -111,28 +118,6 @@ def restart_declared(settings: Settings, _allowed: Baseline) -> Result:
     return verdict(
         [] if bounded else [f"{reported} has no bound of 1 to {_MOST_RETRIES}"], reported, (settings.source, reported)
     )
-
-
-# --- OCH-CTR-25 -----------------------------------------------------------------------------------------------------
-
-
-def health_declared(settings: Settings, _allowed: Baseline) -> Result:
-    """CIS 5.27 and the guide's "health check included": a check that cannot fail is none."""
-    if settings.helper:
-        return skipped("a helper that serves nobody")
-    kind, words = (settings.healthcheck[0], settings.healthcheck[1:]) if settings.healthcheck else ("", ())
-    line = " ".join(words)
-    if kind in ("", "NONE") or not line.strip():
-        why = "switched off" if kind == "NONE" else "none"
-        return failed(f"health check: {why}", (settings.source, f"health check: {why}"))
-    faults = []
-    if _ALWAYS.match(line) or _CONTINUED.search(line) or _CAUGHT.search(line):
-        faults.append("the health check passes whatever the answer is")
-    if not _ASKS.search(line):
-        faults.append("the health check asks no address of the gateway")
-    # Its words may hold a token.
-    reported = (settings.source, f"health check: {kind} {posixpath.basename(line.split()[0])} …")
-    return verdict(faults, "the health check asks the gateway", reported)
 
 
 # --- OCH-CTR-26 -----------------------------------------------------------------------------------------------------
@@ -176,7 +161,7 @@ RULES: tuple[Rule, ...] = (
         "Memory and swap are limited",
         "container",
         "medium",
-        "a limit of memory, and none that leaves swap open",
+        f"a limit of memory of at most {_MOST_MEMORY >> 30} GiB, and none that leaves swap open",
         "set `mem_limit: 2g`, `memswap_limit: 2g` in the service",
         (*cis("5.11"), *owasp(7)),
         ("kernel",),
@@ -188,7 +173,7 @@ RULES: tuple[Rule, ...] = (
         "Processor time is limited",
         "container",
         "medium",
-        "a limit of processor cores",
+        f"a limit of at most {_MOST_CORES} processor cores, and no time that others cannot interrupt",
         'set `cpus: "2"` in the service',
         (*cis("5.12"), *owasp(7)),
         ("kernel",),
@@ -200,7 +185,7 @@ RULES: tuple[Rule, ...] = (
         "The number of processes is limited",
         "container",
         "medium",
-        "a limit of processes and threads",
+        f"a limit of at most {_MOST_PROCESSES} processes and threads",
         "set `pids_limit: 512` in the service",
         (*cis("5.29"), *owasp(7)),
         ("kernel",),
@@ -222,7 +207,7 @@ RULES: tuple[Rule, ...] = (
         "The health check asks the gateway and can fail",
         "container",
         "medium",
-        "a health check that asks an address of the gateway and ends with its answer",
+        "a health check that asks an address of the gateway, ends with its answer, and fails within half an hour",
         'set `healthcheck: {test: ["CMD", "node", "-e", '
         "\"fetch('http://127.0.0.1:18789/healthz').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))\"], "
         "interval: 10s, timeout: 10s, retries: 3, start_period: 120s}` in the service",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import Settings
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.files import FileFacts, Place
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.secrets import SecretFacts
@@ -25,7 +24,10 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule im
     skipped,
     verdict,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.patterns import in_arguments, in_environment
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules.secrets_declared import (
+    ask_arguments,
+    ask_environment,
+)
 
 SECRET_MODES = (0o400, 0o600)
 _MANY = 8
@@ -79,37 +81,9 @@ def check_spread(facts: SecretFacts, _allowed: Baseline) -> Result:
 # --- other secrets ------------------------------------------------------------------------------------------------
 
 
-def _of_settings(settings: Settings) -> tuple[list[str], list[tuple[str, str]]]:
-    """Variables and labels of a definition that hold secrets, and the evidence."""
-    variables, labels = in_environment(settings.environment), in_environment(settings.labels)
-    names = [*(f"variable {name}" for name in variables), *(f"label {name}" for name in labels)]
-    return names, [(settings.source, f"{name}: set") for name in names[:_MANY]]
-
-
-def ask_environment(settings: Settings, _allowed: Baseline) -> Result:
-    """A definition hands no secret over in variables or labels: ``docker inspect`` shows both."""
-    names, evidence = _of_settings(settings)
-    faults = [f"a secret in {_some(names)}"] if names else []
-    count = f"{len(settings.environment)} variables and {len(settings.labels)} labels, none of them a secret"
-    return verdict(faults, count, *(evidence or [(settings.source, count)]))
-
-
 def check_environment(facts: SecretFacts, _allowed: Baseline) -> Result:
     """No process has a secret in its environment: children inherit it, crash reports and logs show it."""
     return _of_processes(facts, "environ", "in its environment", facts.environment)
-
-
-def ask_arguments(settings: Settings, _allowed: Baseline) -> Result:
-    """A definition puts no secret on a command line."""
-    lines = {
-        "entrypoint and command": (*settings.entrypoint, *settings.command),
-        "health check": settings.healthcheck,
-    }
-    found = [f"{name} of the {line}" for line, argv in lines.items() for name in in_arguments(argv)]
-    faults = [f"a secret in {_some(found)}"] if found else []
-    return verdict(
-        faults, "no secret in entrypoint, command or health check", (settings.source, _some(found) or "none")
-    )
 
 
 def check_arguments(facts: SecretFacts, _allowed: Baseline) -> Result:

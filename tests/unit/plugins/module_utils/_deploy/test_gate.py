@@ -138,7 +138,8 @@ def test_a_waiver_holds_until_its_last_day_and_for_its_target():
         assert line.endswith("; waived: for a test")
     for more in ({"expires": "2026-11-21"}, {"target": "openclaw-cli"}):
         assert broken(config, gate(None, waiver("OCH-CTR-06", **more))) == {("OCH-CTR-06", "openclaw-gateway")}
-    assert broken(config, gate(None, waiver("OCH-CTR-03"))) == {("OCH-CTR-06", "openclaw-gateway")}
+    other = waiver("OCH-CTR-03", expires="2026-12-31")
+    assert broken(config, gate(None, other)) == {("OCH-CTR-06", "openclaw-gateway")}
 
 
 def test_a_waiver_for_the_container_is_one_for_its_helpers():

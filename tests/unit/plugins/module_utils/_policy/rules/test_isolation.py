@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import Mount, Settings
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_settings import Hook, Mount, Settings
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.processes import (
     CAPABILITY_SETS,
@@ -190,6 +190,21 @@ def test_a_helper_may_share_the_network_of_its_service(mode):
         ("19", {"mounts": (Mount("bind", "/dev/bus/usb", "/usb", read_only=True),)}, "bind mount of /dev/bus/usb"),
         ("19", {"mounts": (Mount("bind", "//dev/./../dev/mem", "/mem"),)}, "bind mount of /dev/mem"),
         ("19", {"mounts": (Mount("bind", "/dev", "/dev"),)}, "bind mount of /dev"),
+        ("02", {"user": "1000:42"}, "group '42'"),
+        ("02", {"user": "1000:+042"}, "group '+042'"),
+        ("02", {"user": "1000:shadow"}, "group 'shadow'"),
+        ("02", {"group_add": ("42",)}, "additional group '42'"),
+        ("02", {"group_add": ("998",)}, "additional group '998'"),
+        ("02", {"group_add": ("wheel-of-a-site",)}, "additional group"),
+        ("02", {"hooks": (Hook("post_start", "00"),)}, "user '00' of post_start is root"),
+        ("02", {"hooks": (Hook("pre_stop", "+0:1000"),)}, "of pre_stop is root"),
+        ("02", {"hooks": (Hook("post_start", "1000:0"),)}, "group '0' of the user of post_start"),
+        ("02", {"hooks": (Hook("post_start", ":1000"),)}, "of post_start is root"),
+        ("08", {"security_opt": ("apparmor=mine",)}, "apparmor=mine"),
+        ("08", {"security_opt": ("label=type:mine_t",)}, "mine_t"),
+        ("08", {"security_opt": ("label=role:unconfined_r",)}, "unconfined_r"),
+        ("27", {"security_opt": ("writable-cgroups=true",)}, "writable-cgroups"),
+        ("27", {"security_opt": ("writable-cgroups",)}, "writable-cgroups"),
         ("27", {"masked": False}, "systempaths"),
         ("27", {"security_opt": ("systempaths=unconfined",)}, "systempaths"),
         ("27", {"privileged": True}, "privileged"),
@@ -210,9 +225,12 @@ def test_each_fault_of_a_definition_is_found(number, change, words):
         ("02", {"user": "node"}),
         ("02", {"user": "1000", "group_add": ("1001", "audio")}),
         ("02", {"user": "10:100"}),
+        ("02", {"user": "980:980", "group_add": ("980", "0980")}),
+        ("02", {"user": "1000:1000", "hooks": (Hook("post_start", "1001:1001"), Hook("pre_stop"))}),
+        ("27", {"security_opt": ("writable-cgroups=false",)}),
         ("05", {"security_opt": ("no-new-privileges",)}),
         ("05", {"security_opt": ("no-new-privileges=1",)}),
-        ("07", {"security_opt": ("seccomp=/etc/docker/own.json",)}),
+        ("07", {"security_opt": ("seccomp=builtin",)}),
         ("07", {"security_opt": ('seccomp={"defaultAction":"SCMP_ACT_ERRNO"}',)}),
         ("13", {"network_mode": "none"}),
         ("13", {"network_mode": "bridge"}),
@@ -251,14 +269,34 @@ def test_an_allowed_capability_may_be_added():
     [
         ([], "fail"),
         ([{"names": ["mount"], "action": "SCMP_ACT_ALLOW"}], "fail"),
-        ([{"names": ["mount"], "action": "SCMP_ACT_ERRNO"}], "pass"),
+        ([{"names": ["mount"], "action": "SCMP_ACT_ERRNO"}], "fail"),
     ],
 )
-def test_a_seccomp_profile_must_stop_something(rules, status):
-    profile = json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules})
-    found = asked("07", security_opt=(f"seccomp={profile}",))
-    assert found.status == status
-    assert "SCMP" not in repr(found)
+def test_a_seccomp_profile_that_names_what_it_stops_lets_the_rest_pass(rules, status):
+    for action in ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE"):
+        profile = json.dumps({"defaultAction": action, "syscalls": rules})
+        found = asked("07", security_opt=(f"seccomp={profile}",))
+        assert found.status == status
+        assert "SCMP" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("rule", "status"),
+    [
+        ({"names": ["read", "write"], "action": "SCMP_ACT_ALLOW"}, "pass"),
+        ({"names": ["read", "mount"], "action": "SCMP_ACT_ALLOW"}, "fail"),
+        ({"name": "bpf", "action": "SCMP_ACT_LOG"}, "fail"),
+        ({"names": ["mount"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}}, "pass"),
+        ({"names": ["mount"], "action": "SCMP_ACT_ERRNO"}, "pass"),
+    ],
+)
+def test_a_seccomp_profile_that_names_what_passes_names_nothing_dangerous(rule, status):
+    profile = json.dumps({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [rule]})
+    assert asked("07", security_opt=(f"seccomp={profile}",)).status == status
+
+
+def test_a_seccomp_profile_that_nobody_can_read_is_no_pass():
+    assert asked("07", security_opt=("seccomp=/etc/docker/own.json",)).status == "error"
 
 
 @pytest.mark.parametrize(
@@ -301,6 +339,7 @@ NAMESPACE_FAULTS = [
         ("02", {"uids": (1000, 1000, 1000, 1000, 0)}, "root's uid"),
         ("02", {"gids": (1000, 0, 1000, 1000)}, "root's group"),
         ("02", {"groups": (0, 1000)}, "root's group"),
+        ("02", {"groups": (42, 1000)}, "group 42, one of the system's own"),
         ("03", {"capabilities": {**MAIN.capabilities, "CapBnd": FULL}}, "privileged"),
         *CAPABILITY_FAULTS,
         ("04", {"capabilities": {**MAIN.capabilities, "CapEff": 1 << 50}}, "capability 50"),
@@ -364,6 +403,8 @@ def test_strict_seccomp_is_fine():
         ("apparmor", "unconfined", "fail"),
         ("apparmor", "docker-default (complain)", "fail"),
         ("apparmor", "mine (unconfined)", "fail"),
+        ("apparmor", "mine (enforce)", "fail"),
+        ("selinux", "system_u:system_r:mine_t:s0:c1,c2", "fail"),
         ("apparmor", "", "error"),
         ("selinux", "system_u:system_r:container_t:s0:c1,c2", "pass"),
         ("selinux", "system_u:system_r:container_t:s0:c1,c2 (permissive)", "fail"),
@@ -409,6 +450,7 @@ def test_ordinary_devices_are_fine():
         ((*MOUNTS, mount("/host/proc", "proc")), "/host/proc/sys is writable"),
         ((*MOUNTS, mount("/host/proc", "proc", options="ro")), "neither /host/proc/kcore"),
         ((*MOUNTS[:4], mount("/proc/keys", "proc", "/keys")), "neither"),
+        ((*MOUNTS, mount("/sys/fs/cgroup", "cgroup2")), "/sys/fs/cgroup (control groups) is writable"),
     ],
 )
 def test_each_hole_in_the_masks_is_found_in_any_mount_namespace(table, words):
