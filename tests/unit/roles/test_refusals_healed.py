@@ -98,6 +98,12 @@ TRIALS: list[tuple[str, Any, Any, dict[str, Any]]] = [
     ("gateway_secrets", {"A B": "x"}, {"a": "x"}, {}),
     ("gateway_secrets", {"openai": "x"}, {"other": "x"}, {"gateway_provider_keys": {"openai": "y"}}),
     ("gateway_config", {"gateway": 1}, {}, {}),
+    (
+        "gateway_config",
+        {"channels": {"telegram": {"botToken": "1234567890:canary"}}},
+        {"channels": {"telegram": {"botToken": {"source": "file", "provider": "provider_bot", "id": "value"}}}},
+        {},
+    ),
     ("gateway_config", {"update": {}}, {}, {}),
     (
         "gateway_config",
@@ -192,6 +198,7 @@ def test_the_option_that_is_named_heals(number: int, output: dict[str, str]) -> 
     assert "needed" in message
     assert "cannot be evaluated" not in message
     assert output[f"{number}-good"] == ""
+    assert "canary" not in message
     if option in ("gateway_token", "gateway_secrets", "gateway_provider_keys") and isinstance(bad, str):
         assert repr(bad) not in message
 

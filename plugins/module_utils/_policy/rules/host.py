@@ -336,7 +336,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _manual(
         *(90, "medium", "Root in a container is not root on the host"),
-        "whether the engine could run rootless, or with userns-remap",
+        "no other container of this host runs as root: the gateway's runs as its own account, for which an engine that "
+        "is rootless or maps users (userns-remap) cannot be used",
         "",
         *(*cis("2.1", "2.9"), *owasp(11)),
     ),

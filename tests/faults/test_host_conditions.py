@@ -1,0 +1,105 @@
+"""What somebody else set up on a host: refused before anything changed, with what to do; or waited for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from harness import FaultHost, World, wait_until
+
+CONFIG = "/etc/docker/daemon.json"
+# Docker starts three times a minute at most (StartLimitBurst).
+AGAIN = "systemctl reset-failed docker.service docker.socket; systemctl restart docker.service"
+ADDRESS = "198.51.100.7"  # of documentation (RFC 5737)
+PORT = 18999
+HINTS = {"processors": "openclaw_gateway_cpus", "addresses": "openclaw_gateway_bind"}
+
+
+@pytest.fixture
+def daemon(host: FaultHost, before: World) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Return a function that starts Docker with more options; at the end it is as it was."""
+    kept = host.run(f"cat {CONFIG}").stdout
+
+    def restart(options: dict[str, Any]) -> None:
+        text = json.dumps({**json.loads(kept or "{}"), **options})
+        host.check(f"mkdir -p /etc/docker; echo '{text}' > {CONFIG}\n{AGAIN}")
+
+    yield restart
+    put_back = f"cat > {CONFIG} <<'END'\n{kept}\nEND" if kept else f"rm -f {CONFIG}"
+    host.check(f"{put_back}\n{AGAIN}")
+    wait_until(host.answers, "the gateway does not come back with Docker", 90)
+
+
+def preflight(host: FaultHost, **options: Any) -> dict[str, Any]:
+    return host.module("host_preflight", {"disk_minimum_mib": 1, "memory_minimum_mib": 1, **options}, diff=False)
+
+
+def test_a_daemon_that_maps_users_is_refused(host: FaultHost, daemon: Callable[[dict[str, Any]], None]) -> None:
+    daemon({"userns-remap": "default"})
+    answer = preflight(host)
+    assert answer["failed"]
+    (problem,) = answer["problems"]
+    assert problem.startswith(f"userns-remap: found it on ({CONFIG})")
+    assert "take userns-remap out" in problem
+
+
+def test_a_daemon_without_its_packet_filter_is_refused(
+    host: FaultHost, daemon: Callable[[dict[str, Any]], None]
+) -> None:
+    daemon({"iptables": False})
+    (problem,) = preflight(host)["problems"]
+    assert problem.startswith(f"iptables: found false ({CONFIG})")
+
+
+def test_free_space_is_measured_where_the_daemon_keeps_its_images(
+    host: FaultHost, daemon: Callable[[dict[str, Any]], None]
+) -> None:
+    """Both ways: much space elsewhere does not help, and little space elsewhere does no harm."""
+    host.check("mkdir -p /srv/small && mount -t tmpfs -o size=64m none /srv/small")
+    try:
+        daemon({"data-root": "/srv/small/docker", "storage-driver": "vfs"})
+        (problem,) = preflight(host, disk_minimum_mib=100)["problems"]
+        assert problem.startswith("free disk at /srv/small/docker: found ")
+        daemon({})
+        host.check("mkdir -p /srv/small/docker")
+        assert not preflight(host, disk_minimum_mib=100).get("failed")
+    finally:
+        daemon({})
+        host.check("umount --lazy /srv/small; rmdir /srv/small")
+
+
+def test_a_limit_above_the_processors_and_a_foreign_address_are_refused(host: FaultHost, before: World) -> None:
+    there = int(host.check("nproc"))
+    assert not preflight(host, processors=there, addresses=["127.0.0.1"]).get("failed")
+    answer = preflight(host, processors=there + 1, addresses=[ADDRESS], hints=HINTS)
+    first, second = answer["problems"]
+    assert first.startswith(f"processors: found {there}, needed {there + 1} ")
+    assert "openclaw_gateway_cpus" in first
+    assert ADDRESS in second
+    assert "openclaw_gateway_bind" in second
+
+
+def test_an_address_that_comes_later_is_waited_for(host: FaultHost, before: World) -> None:
+    """As after a reboot of a host whose VPN is up minutes later; the supervisor is the deployed one."""
+    unit, add = "late-address.service", f"ip address add {ADDRESS}/32 dev late0"
+    host.check(f"ip link add late0 type dummy && ip link set late0 up && {add}")
+    try:
+        host.check(f"docker create --name late-address --publish {ADDRESS}:{PORT}:18789 openclaw:hardened")
+        host.check(f"ip address del {ADDRESS}/32 dev late0")
+        supervisor = "/usr/local/lib/openclaw-hardening/gateway-supervisor late-address"
+        host.check(f"systemd-run --unit {unit} --property=Restart=on-failure --property=RestartSec=1 {supervisor}")
+        waits = f"journalctl --unit {unit} --no-pager | grep -c 'waiting for an address of this host'"
+        wait_until(lambda: host.run(waits).stdout.strip() == "1", "it does not tell that it waits", 30)
+        # More than two of its attempts later it has told so once, and did not fail.
+        host.check("sleep 8")
+        state = host.check(f"systemctl show --value --property=ActiveState,NRestarts {unit}").split()
+        assert sorted(state) == ["0", "active"]
+        assert host.run(waits).stdout.strip() == "1"
+        assert host.check("docker inspect --format '{{.State.Running}}' late-address").strip() == "false"
+        host.check(add)
+        answers = f"curl --silent --max-time 2 --output /dev/null http://{ADDRESS}:{PORT}/healthz"
+        wait_until(lambda: host.run(answers).returncode == 0, "it does not serve at the address", 40)
+    finally:
+        host.run(f"systemctl stop {unit}; docker rm --force late-address; ip link del late0")
