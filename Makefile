@@ -29,7 +29,7 @@ lint: tools ## every linter; ARGS="ruff mypy" for some of them
 	@python tests/lint/run.py $(ARGS)
 
 unit: tools ## unit tests; ARGS=tests/unit/test_x.py for some of them
-	@pytest --numprocesses auto --dist loadfile $(ARGS)
+	@pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 sanity: tools ## ansible-test sanity; ARGS="--test validate-modules" for one of its tests
 	@tests/sanity/run $(ARGS)

@@ -26,7 +26,7 @@ STATE_FILES = {
 }
 # Docker reports sooner that a container is well; nothing else differs from what the role deploys. Afterwards it asks as
 # seldom as there: a check each second, which starts a node each time, takes a tenth of a processor.
-HEALTH_CHECK = {"start_interval": "1s", "start_period": "30s"}
+HEALTH_CHECK = {"start_interval": "300ms", "start_period": "30s"}
 
 
 class Deployment:

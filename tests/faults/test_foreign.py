@@ -22,8 +22,9 @@ class Foreign:
         self.host = host
 
     def up(self, services: dict[str, Any], project: str = PROJECT, **more: Any) -> None:
-        whole = {"services": {name: {"image": "stub:v1", "command": ["sleep", "1000"], "entrypoint": [], **service}
-                              for name, service in services.items()}, **more}  # fmt: skip
+        # As the first process it would not end on SIGTERM, and `down` would wait ten seconds.
+        sleeps = {"image": "stub:v1", "command": ["sleep", "1000"], "entrypoint": [], "stop_signal": "SIGKILL"}
+        whole = {"services": {name: {**sleeps, **service} for name, service in services.items()}, **more}
         self.host.check(f"mkdir -p {FOLDER}")
         self.host.write(f"{FOLDER}/docker-compose.yml", yaml.safe_dump(whole))
         self.host.check(f"cd {FOLDER} && docker compose --project-name {project} up --detach 2>&1")
