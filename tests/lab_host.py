@@ -18,6 +18,7 @@ from lab.shell import CHECKOUT, STUB_IMAGE, one_at_a_time
 from module_runner import TOOLS, ModuleRunner
 
 LAB = CHECKOUT / "tests/lab"
+PORT = 18789  # of the gateway
 RECORD_ON_HOST = "/root/.deployed.json"  # of the deployment that a kept host had
 
 
@@ -39,18 +40,25 @@ TICKING = {"_openclaw_auth_monitor_on_boot": "1min", "_openclaw_auth_monitor_on_
 TIMER = TICKING if os.environ.get("TICKS") else FROZEN
 
 
+def ansible_environment(records: Path | str = "", **more: str) -> dict[str, str]:
+    """Return the environment of a program of Ansible with this checkout.
+
+    :param records: the folder in which each run of a playbook is written down.
+    """
+    recorder = {
+        "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests/lab/callbacks"),
+        "ANSIBLE_CALLBACKS_ENABLED": "recorder",
+        "RECORDER_DIR": str(records),
+    }
+    own = {"ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    return {**os.environ, **own, **(recorder if records else {}), **more}
+
+
 def playbook(lab_name: str, path: Path, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
     """Run a playbook on the hosts of a lab; its tasks are written down in build/{lab_name}/records."""
     argv = [str(TOOLS / "ansible-playbook"), "--inventory", str(CHECKOUT / "build" / lab_name / "inventory.yml"),
             *options, "--extra-vars", json.dumps({**TIMER, **variables}), str(path)]  # fmt: skip
-    environment = {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests/lab/callbacks"),
-        "ANSIBLE_CALLBACKS_ENABLED": "recorder",
-        "RECORDER_DIR": str(CHECKOUT / "build" / lab_name / "records"),
-    }
+    environment = ansible_environment(CHECKOUT / "build" / lab_name / "records")
     return subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
 
 
@@ -83,7 +91,7 @@ def deploy_stub_gateway(lab_name: str, *hosts: str, **variables: Any) -> None:
     lab("up", "--lab", lab_name, "--copies", "--deployed", deployed, *hosts)
     for name in hosts:
         host = LabHost(lab_name, name)
-        wait_until(functools.partial(_started, host), f"{name}: the gateway", 90)
+        wait_until(host.answers, f"{name}: the gateway", 90)
         # The copy has booted since site.yml ran: its locks, which are in memory, would be made by the first test.
         host.check(f"umask 077; mkdir -p {LOCKS}; touch {LOCKS}/accounts.lock {LOCKS}/units.lock")
     _write_record(lab_name, hosts)
@@ -115,12 +123,6 @@ def _deploy(lab_name: str, **variables: Any) -> Path:
     """Deploy the stub gateway; return the record of the run."""
     _play(lab_name, CHECKOUT / "tests/deploy_stub_gateway.yml", **variables)
     return max((CHECKOUT / "build" / lab_name / "records").glob("*-run.json"))
-
-
-def _started(host: LabHost) -> bool:
-    """Return whether the gateway of a host that has just booted answers."""
-    ask = "curl --silent --fail --output /dev/null --max-time 5 http://127.0.0.1:18789/startupz"
-    return host.run(ask).returncode == 0
 
 
 def _write_record(lab_name: str, hosts: Sequence[str]) -> None:
@@ -195,6 +197,11 @@ class LabHost:
         if result.returncode != 0:
             raise AssertionError(f"{script}\nended with {result.returncode}: {result.stderr or result.stdout}")
         return result.stdout.strip()
+
+    def answers(self) -> bool:
+        """Return whether the gateway is started, asked from the host; its channels may be down."""
+        ask = f"curl --silent --fail --output /dev/null --max-time 5 http://127.0.0.1:{PORT}/startupz"
+        return self.run(ask).returncode == 0
 
     def write(self, path: str, text: str) -> None:
         """Write a file over what is there: its owner and mode stay."""

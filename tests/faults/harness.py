@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab_host import CHECKOUT, LabHost, deploy_stub_gateway, lab, wait_until
+from lab_host import CHECKOUT, PORT, LabHost, deploy_stub_gateway, lab, wait_until
 from module_runner import ON_HOST as COMMON_PROGRAMS
 
 LAB = "faults-light"
@@ -24,7 +24,6 @@ ON_HOST = "/root/.faults"
 PROGRAMS = [*Path(__file__).with_name("on_host").glob("*.py"), *COMMON_PROGRAMS.glob("*.py")]
 RECORDS = "/var/lib/openclaw-hardening"
 JOURNAL = f"{RECORDS}/attempt/journal.json"
-PORT = 18789
 # In the record folder, what stays: that of the image, what is known of deployments, and the one to go back to.
 OF_THE_IMAGE = ("build.log", "image.json", "image.lock", "verified")
 KEPT = (*OF_THE_IMAGE, "claim.json", "deploy.lock", "deployed.json", "rejected.json", "previous")
@@ -172,10 +171,6 @@ class FaultHost(LabHost):
         with suppress(subprocess.TimeoutExpired):
             return self.run("true", timeout=20).returncode == 0
         return False
-
-    def answers(self) -> bool:
-        """Return whether the gateway is started, asked from the host; its channels may be down."""
-        return self.run(f"curl -sf -o /dev/null --max-time 2 http://127.0.0.1:{PORT}/startupz").returncode == 0
 
     @contextmanager
     def probed(self, every: float = 0.02) -> Iterator[Probes]:

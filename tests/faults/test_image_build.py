@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import LONG, FaultHost, Interrupted
+from harness import LONG, FaultHost, Interrupted, wait_until
 
 long_only = pytest.mark.skipif(not LONG, reason="takes minutes; FAULTS=long")
 ROLE = Path(__file__).resolve().parents[2] / "roles/openclaw_image"
@@ -260,7 +260,7 @@ def test_a_daemon_that_is_killed_while_it_builds_leaves_the_name(images):
     images.host.check("for _ in $(seq 300); do docker version >/dev/null 2>&1 && break; sleep 0.2; done")
     assert images.content() == str(images.version)
     images.converges(new)
-    served(images.host)
+    wait_until(images.host.answers, "the gateway does not come back with Docker", 60)
 
 
 @long_only
@@ -274,7 +274,7 @@ def test_a_daemon_that_is_stopped_is_a_clean_message(images):
         images.host.run("systemctl start docker.socket docker.service")
     assert images.content() == str(images.version)
     images.converges(new)
-    served(images.host)
+    wait_until(images.host.answers, "the gateway does not come back with Docker", 60)
 
 
 @long_only
@@ -314,11 +314,3 @@ def test_killed_while_it_makes_a_base(images, everything):
     images.version = new
     images.clean()
     print(f"{time.monotonic() - began:.0f} seconds")
-
-
-def served(host: FaultHost) -> None:
-    """Wait until the gateway of the deployment answers again."""
-    host.check("""
-      for _ in $(seq 300); do
-        curl --silent --fail --output /dev/null --max-time 2 http://127.0.0.1:18789/startupz && exit; sleep 0.2
-      done; exit 1""")
