@@ -9,14 +9,14 @@ from typing import Any
 
 import lab_host
 from lab_host import CHECKOUT, LabHost, with_secrets
+from module_runner import MODULES, Line
 from module_runner import ON_HOST as COMMON_PROGRAMS
-from module_runner import Line
 
 LAB = "hostile"
 HOST = "gateway"
 BUILD = CHECKOUT / "build" / LAB
 ON_HOST = Path(__file__).parent / "on_host"
-PROGRAMS = "/root/.modules"  # on the host, beside the modules: the watch does not look there
+PROGRAMS = MODULES  # on the host, beside the modules: the watch does not look there
 REQUESTS = BUILD / "requests.json"
 LONG = os.environ.get("HOSTILE") == "long"
 # What is deployed has an entry in every list that a role can fill, so that hostile values find a place in each.
@@ -48,11 +48,12 @@ class HostileHost(LabHost):
         self.send(PROGRAMS, *ON_HOST.glob("*.py"), *COMMON_PROGRAMS.glob("*.py"))
         self._watch: Line | None = None
 
-    def changes(self) -> list[str]:
-        """Return what on the host is another since the last call; the first call begins."""
+    def watch(self) -> Line:
+        """Look at the host from now on."""
         if self._watch is None:
             self._watch = Line(self, f"python3 {PROGRAMS}/snapshot.py watch")
-        return self._watch.ask()
+            self._watch.answer()  # that it has looked
+        return self._watch
 
     def close(self) -> None:
         if self._watch is not None:
@@ -66,6 +67,7 @@ class Module:
     def __init__(self, host: HostileHost, name: str) -> None:
         self.name = name
         self._host = host
+        host.watch()
 
     def run(self, options: dict[str, Any], *, check: bool, seconds: float = 120) -> dict[str, Any]:
         """Run it once; return what it wrote and how it ended, whatever that is."""
@@ -74,7 +76,7 @@ class Module:
 
     def changes(self) -> list[str]:
         """Return what on the host is another since the last call, for this or another module."""
-        return self._host.changes()
+        return self._host.watch().ask()
 
 
 def requests(host: LabHost, module: str) -> list[dict[str, Any]]:
