@@ -64,11 +64,16 @@ def foreign(before: World, host: FaultHost) -> Iterator[Foreign]:
 
 
 @pytest.fixture
-def bare(foreign: Foreign, deployment: Deployment, host: FaultHost) -> Foreign:
-    """Take our own deployment away, its records and files, too."""
+def bare(deployment: Deployment, host: FaultHost) -> Iterator[Foreign]:
+    """Return another user beside no deployment of ours, whose records and files are away, too."""
+    deployment.made_once()
     deployment.nothing()
     host.check(f"rm -f {RECORDS}/*.json.damaged; find {ETC} -maxdepth 1 -type f -delete")
-    return foreign
+    other_user = Foreign(host)
+    try:
+        yield other_user
+    finally:
+        other_user.gone()
 
 
 def refused(answer: dict[str, Any], *texts: str) -> None:
