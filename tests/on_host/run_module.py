@@ -45,15 +45,19 @@ def load(folder, module):
     sys.path.remove(folder)
 
 
-def run(folder, module, order):
+def run(folder, module, order, own):
     """Run it in a process of its own: what it wrote, its exit code (negative: a signal), whether it had to be killed.
 
     In that process this returns None.
+
+    :param own: open files of the server.
     """
     pipes = [os.pipe() for _stream in range(3)]
     (given, giving), *outputs = pipes
     child = os.fork()
     if not child:
+        for file in own:
+            file.close()
         become([given, outputs[0][1], outputs[1][1]], ["python3", sys.argv[0], folder, module])
         return None
     for handle in (given, outputs[0][1], outputs[1][1]):
@@ -125,7 +129,7 @@ def serve():
     load(**which)
     print(json.dumps({}), file=answers, flush=True)
     for line in orders:
-        answer = run(**which, order=json.loads(line))
+        answer = run(**which, order=json.loads(line), own=(orders, answers))
         if answer is None:
             return which
         print(json.dumps(answer), file=answers, flush=True)

@@ -115,6 +115,7 @@ def test_it_is_like_one_that_was_started(folder: Path, call: Call) -> None:
         found = answer["stdout"].splitlines()
         assert found[1:] == expected[1:]
         assert json.loads(found[0]) == json.loads(expected[0])
+        assert float(answer["stderr"]) < 1, "the server's own end shows"
     assert len({answer["stderr"] for answer in served}) == 2, "chance is not the same for all"
 
 
