@@ -76,18 +76,8 @@ def deploy_stub_gateway(lab_name: str, *hosts: str, **variables: Any) -> None:
         lab("up", "--lab", lab_name, *hosts)
         _deploy(lab_name, **variables)
         return
-    keep_stub_image()
     deployed = json.dumps({**TIMER, **variables}, sort_keys=True)
-    with one_at_a_time("host"):  # a second group of gates waits here and copies
-        if not lab("has", "--kind", "host", "--deployed", deployed):
-            first = hosts[0]
-            lab("up", "--lab", lab_name, "--images", first, first)
-            record = _deploy(lab_name, **variables)
-            host = LabHost(lab_name, first)
-            # The tests need no build cache: without it a copy takes seconds less.
-            host.check(f"docker image rm {STUB_IMAGE}; docker builder prune --all --force >/dev/null")
-            host.write(RECORD_ON_HOST, record.read_text())
-            lab("keep", "--lab", lab_name, "--kind", "host", "--deployed", deployed, first)
+    _once("host", functools.partial(_keep_host, lab_name, hosts[0], deployed, variables), "--deployed", deployed)
     lab("up", "--lab", lab_name, "--copies", "--deployed", deployed, *hosts)
     for name in hosts:
         host = LabHost(lab_name, name)
@@ -102,15 +92,36 @@ def keep_stub_image() -> None:
 
     :raises RuntimeError: the build failed.
     """
-    with one_at_a_time("images"):
-        if lab("has", "--kind", "images"):
-            return
-        try:
-            lab("up", "--lab", "images", "builder")
-            _play("images", CHECKOUT / "tests/build_stub_image.yml")
-            lab("keep", "--lab", "images", "--kind", "images", "builder")
-        finally:
-            lab("down", "--lab", "images")
+    _once("images", _keep_images)
+
+
+def _once(kind: str, make: Callable[[], None], *options: str) -> None:
+    """Make a snapshot unless it is kept. Who needs the same meanwhile waits and finds it; who finds it waits for nobody."""
+    has = functools.partial(lab, "has", "--kind", kind, *options)
+    if not has():
+        with one_at_a_time(kind):
+            if not has():
+                make()
+
+
+def _keep_images() -> None:
+    try:
+        lab("up", "--lab", "images", "builder")
+        _play("images", CHECKOUT / "tests/build_stub_image.yml")
+        lab("keep", "--lab", "images", "--kind", "images", "builder")
+    finally:
+        lab("down", "--lab", "images")
+
+
+def _keep_host(lab_name: str, name: str, deployed: str, variables: dict[str, Any]) -> None:
+    keep_stub_image()
+    lab("up", "--lab", lab_name, "--images", name, name)
+    record = _deploy(lab_name, **variables)
+    host = LabHost(lab_name, name)
+    # The tests need no build cache: without it a copy takes seconds less.
+    host.check(f"docker image rm {STUB_IMAGE}; docker builder prune --all --force >/dev/null")
+    host.write(RECORD_ON_HOST, record.read_text())
+    lab("keep", "--lab", lab_name, "--kind", "host", "--deployed", deployed, name)
 
 
 def _play(lab_name: str, path: Path, **variables: Any) -> None:
