@@ -96,7 +96,7 @@ def keep_stub_image() -> None:
 
 
 def _once(kind: str, make: Callable[[], None], *options: str) -> None:
-    """Make a snapshot unless it is kept. Who needs the same meanwhile waits and finds it; who finds it waits for nobody."""
+    """Make a snapshot unless it is kept: who needs it meanwhile waits, and who finds it waits for nobody."""
     has = functools.partial(lab, "has", "--kind", kind, *options)
     if not has():
         with one_at_a_time(kind):
