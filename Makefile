@@ -14,22 +14,22 @@ tools: ## the pinned tools in .venv (every target below makes them first)
 sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 	@tools/sandbox $(ARGS)
 
-# What deploys mostly waits, so two groups of gates share the machine.
+# What deploys mostly waits, so two lanes share the machine. Two runs of Molecule must not overlap.
 test: tools ## every gate below but the benchmark, with a summary
-	@tests/run lint unit browser -- "sanity seeded-faults molecule rollout" "faults hostile transfer"
+	@tests/run lint unit browser -- "molecule rollout" faults seeded-faults hostile transfer sanity
 
 test-long: export FAULTS := long
 test-long: export HOSTILE := long
 test-long: export SEEDED_FAULTS := long
 test-long: export ROLLOUT := long
 test-long: tools ## the long forms of the gates that have one, with a summary: before a release
-	@tests/run -- "seeded-faults rollout" "faults hostile"
+	@tests/run -- faults seeded-faults hostile rollout
 
 lint: tools ## every linter; ARGS="ruff mypy" for some of them
 	@python tests/lint/run.py $(ARGS)
 
 unit: tools ## unit tests; ARGS=tests/unit/test_x.py for some of them
-	@pytest --numprocesses auto --dist loadfile $(ARGS)
+	@pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 sanity: tools ## ansible-test sanity; ARGS="--test validate-modules" for one of its tests
 	@tests/sanity/run $(ARGS)

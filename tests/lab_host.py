@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import json
 import os
@@ -10,42 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-TOOLS = Path(sys.executable).parent  # of the same environment as this Python
-LAB = CHECKOUT / "tests/lab"
-MODULES = "/root/.modules"  # on the host
-RECORD_ON_HOST = "/root/.deployed.json"  # of the deployment that a kept host had
-STUB_IMAGE = "openclaw-hardening-lab:stub"  # as in tests/lab/snapshots.py
+from lab.shell import CHECKOUT, STUB_IMAGE, one_at_a_time
+from module_runner import TOOLS, ModuleRunner
 
-# Runs an unpacked module with the arguments that come by standard input, as AnsiballZ does.
-RUNNER = """\
-import sys
-sys.path.insert(0, sys.argv[1])
-from ansible.module_utils._internal._ansiballz import _loader
-_loader.run_module(json_params=sys.stdin.buffer.read(), profile="legacy", module_fqn=sys.argv[2],
-                   modlib_path=sys.argv[1], extensions={})
-"""
-# What Ansible hands over beside a module's own arguments.
-COMMON = {
-    "_ansible_version": "2.19.0",
-    "_ansible_no_log": False,
-    "_ansible_debug": False,
-    "_ansible_verbosity": 0,
-    "_ansible_syslog_facility": "LOG_USER",
-    "_ansible_selinux_special_fs": [],
-    "_ansible_tmpdir": None,
-    "_ansible_remote_tmp": "/root/.ansible/tmp",
-    "_ansible_keep_remote_files": False,
-    "_ansible_ignore_unknown_opts": False,
-    "_ansible_target_log_info": None,
-    "_ansible_tracebacks_for": [],
-    "_ansible_shell_executable": "/bin/sh",
-}
+LAB = CHECKOUT / "tests/lab"
+PORT = 18789  # of the gateway
+RECORD_ON_HOST = "/root/.deployed.json"  # of the deployment that a kept host had
 
 
 def lab(*argv: str) -> bool:
@@ -66,18 +40,25 @@ TICKING = {"_openclaw_auth_monitor_on_boot": "1min", "_openclaw_auth_monitor_on_
 TIMER = TICKING if os.environ.get("TICKS") else FROZEN
 
 
+def ansible_environment(records: Path | str = "", **more: str) -> dict[str, str]:
+    """Return the environment of a program of Ansible with this checkout.
+
+    :param records: the folder in which each run of a playbook is written down.
+    """
+    recorder = {
+        "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests/lab/callbacks"),
+        "ANSIBLE_CALLBACKS_ENABLED": "recorder",
+        "RECORDER_DIR": str(records),
+    }
+    own = {"ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    return {**os.environ, **own, **(recorder if records else {}), **more}
+
+
 def playbook(lab_name: str, path: Path, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
     """Run a playbook on the hosts of a lab; its tasks are written down in build/{lab_name}/records."""
     argv = [str(TOOLS / "ansible-playbook"), "--inventory", str(CHECKOUT / "build" / lab_name / "inventory.yml"),
             *options, "--extra-vars", json.dumps({**TIMER, **variables}), str(path)]  # fmt: skip
-    environment = {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests/lab/callbacks"),
-        "ANSIBLE_CALLBACKS_ENABLED": "recorder",
-        "RECORDER_DIR": str(CHECKOUT / "build" / lab_name / "records"),
-    }
+    environment = ansible_environment(CHECKOUT / "build" / lab_name / "records")
     return subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
 
 
@@ -95,22 +76,12 @@ def deploy_stub_gateway(lab_name: str, *hosts: str, **variables: Any) -> None:
         lab("up", "--lab", lab_name, *hosts)
         _deploy(lab_name, **variables)
         return
-    keep_stub_image()
     deployed = json.dumps({**TIMER, **variables}, sort_keys=True)
-    with _turns("host"):  # a second group of gates waits here and copies
-        if not lab("has", "--kind", "host", "--deployed", deployed):
-            first = hosts[0]
-            lab("up", "--lab", lab_name, "--images", first, first)
-            record = _deploy(lab_name, **variables)
-            host = LabHost(lab_name, first)
-            # The tests need no build cache: without it a copy takes seconds less.
-            host.check(f"docker image rm {STUB_IMAGE}; docker builder prune --all --force >/dev/null")
-            host.write(RECORD_ON_HOST, record.read_text())
-            lab("keep", "--lab", lab_name, "--kind", "host", "--deployed", deployed, first)
+    _once("host", functools.partial(_keep_host, lab_name, hosts[0], deployed, variables), "--deployed", deployed)
     lab("up", "--lab", lab_name, "--copies", "--deployed", deployed, *hosts)
     for name in hosts:
         host = LabHost(lab_name, name)
-        wait_until(functools.partial(_started, host), f"{name}: the gateway", 90)
+        wait_until(host.answers, f"{name}: the gateway", 90)
         # The copy has booted since site.yml ran: its locks, which are in memory, would be made by the first test.
         host.check(f"umask 077; mkdir -p {LOCKS}; touch {LOCKS}/accounts.lock {LOCKS}/units.lock")
     _write_record(lab_name, hosts)
@@ -121,25 +92,36 @@ def keep_stub_image() -> None:
 
     :raises RuntimeError: the build failed.
     """
-    with _turns("images"):
-        if lab("has", "--kind", "images"):
-            return
-        try:
-            lab("up", "--lab", "images", "builder")
-            _play("images", CHECKOUT / "tests/build_stub_image.yml")
-            lab("keep", "--lab", "images", "--kind", "images", "builder")
-        finally:
-            lab("down", "--lab", "images")
+    _once("images", _keep_images)
 
 
-@contextmanager
-def _turns(what: str) -> Iterator[None]:
-    """Let one process of this user make something that others then find."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openclaw-hardening/lab"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{what}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _once(kind: str, make: Callable[[], None], *options: str) -> None:
+    """Make a snapshot unless it is kept: who needs it meanwhile waits, and who finds it waits for nobody."""
+    has = functools.partial(lab, "has", "--kind", kind, *options)
+    if not has():
+        with one_at_a_time(kind):
+            if not has():
+                make()
+
+
+def _keep_images() -> None:
+    try:
+        lab("up", "--lab", "images", "builder")
+        _play("images", CHECKOUT / "tests/build_stub_image.yml")
+        lab("keep", "--lab", "images", "--kind", "images", "builder")
+    finally:
+        lab("down", "--lab", "images")
+
+
+def _keep_host(lab_name: str, name: str, deployed: str, variables: dict[str, Any]) -> None:
+    keep_stub_image()
+    lab("up", "--lab", lab_name, "--images", name, name)
+    record = _deploy(lab_name, **variables)
+    host = LabHost(lab_name, name)
+    # The tests need no build cache: without it a copy takes seconds less.
+    host.check(f"docker image rm {STUB_IMAGE}; docker builder prune --all --force >/dev/null")
+    host.write(RECORD_ON_HOST, record.read_text())
+    lab("keep", "--lab", lab_name, "--kind", "host", "--deployed", deployed, name)
 
 
 def _play(lab_name: str, path: Path, **variables: Any) -> None:
@@ -152,12 +134,6 @@ def _deploy(lab_name: str, **variables: Any) -> Path:
     """Deploy the stub gateway; return the record of the run."""
     _play(lab_name, CHECKOUT / "tests/deploy_stub_gateway.yml", **variables)
     return max((CHECKOUT / "build" / lab_name / "records").glob("*-run.json"))
-
-
-def _started(host: LabHost) -> bool:
-    """Return whether the gateway of a host that has just booted answers."""
-    ask = "curl --silent --fail --output /dev/null --max-time 5 http://127.0.0.1:18789/startupz"
-    return host.run(ask).returncode == 0
 
 
 def _write_record(lab_name: str, hosts: Sequence[str]) -> None:
@@ -212,7 +188,7 @@ class LabHost:
     def __init__(self, lab_name: str, name: str) -> None:
         self.build = CHECKOUT / "build" / lab_name
         self.name = name
-        self._unpacked: set[str] = set()
+        self.modules = ModuleRunner(self)
         known = json.loads((self.build / "inventory.yml").read_text())["all"]["hosts"][name]
         self.address = known["ansible_host"]
         self.container = known["lab_container"]
@@ -233,64 +209,43 @@ class LabHost:
             raise AssertionError(f"{script}\nended with {result.returncode}: {result.stderr or result.stdout}")
         return result.stdout.strip()
 
+    def answers(self) -> bool:
+        """Return whether the gateway is started, asked from the host; its channels may be down."""
+        ask = f"curl --silent --fail --output /dev/null --max-time 5 http://127.0.0.1:{PORT}/startupz"
+        return self.run(ask).returncode == 0
+
     def write(self, path: str, text: str) -> None:
         """Write a file over what is there: its owner and mode stay."""
         subprocess.run([*self.ssh, f"cat > {path}"], input=text, text=True, check=True)
 
     def module(self, name: str, options: dict[str, Any], *, check: bool = False, diff: bool = True) -> dict[str, Any]:
         """Run a module of the collection with these options, and return its answer."""
-        process = self.start(name, options, check=check, diff=diff)
-        out, err = process.communicate(timeout=900)
+        done = self.modules.call(name, self.arguments(name, options, check=check, diff=diff))
         try:
-            return json.loads(out)
+            return json.loads(done["stdout"])
         except ValueError:
-            raise AssertionError(f"{name}: no answer, exit code {process.returncode}: {out}{err}") from None
+            raise AssertionError(f"{name}: no answer: {done}") from None
 
     def start(
         self, name: str, options: dict[str, Any], *, check: bool = False, diff: bool = True
     ) -> subprocess.Popen[str]:
-        """Begin to run a module; its process on the host is `python3 {MODULES}/run.py … NAME`."""
-        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen([*self.ssh, *self.program(name)], text=True, **pipes)
-        assert process.stdin is not None
-        process.stdin.write(self.arguments(name, options, check=check, diff=diff))
-        process.stdin.close()
-        process.stdin = None  # communicate() must not flush it again
-        return process
+        """Begin to run a module; its process on the host is the one of ``program``."""
+        return self.modules.start(name, self.arguments(name, options, check=check, diff=diff))
 
     def program(self, name: str) -> list[str]:
-        """Return how a module is called on the host, for the process that calls it there; ``arguments`` is its
-        input.
-        """
-        self.unpack(name)
-        return ["python3", f"{MODULES}/run.py", f"{MODULES}/{name}", self._qualified(name)]
+        """Return how a module is called on the host, for what calls it there itself; ``arguments`` is its input."""
+        return self.modules.program(name)
 
-    @staticmethod
-    def arguments(name: str, options: dict[str, Any], *, check: bool = False, diff: bool = True) -> str:
-        """Return what a module reads from its standard input."""
-        common = {**COMMON, "_ansible_module_name": name, "_ansible_check_mode": check, "_ansible_diff": diff}
-        return json.dumps({"ANSIBLE_MODULE_ARGS": {**options, **common}})
+    arguments = staticmethod(ModuleRunner.arguments)
 
-    def unpack(self, name: str) -> None:
-        """Bring a module to the host, as Ansible packs it, once."""
-        if name in self._unpacked:
-            return
-        folder = f"{MODULES}/{name}"
-        self.check(f"rm -rf {folder}; mkdir -p {MODULES}")
-        self.write(f"{MODULES}/run.py", RUNNER)
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
-                       "ANSIBLE_KEEP_REMOTE_FILES": "1", "ANSIBLE_PIPELINING": "0"}  # fmt: skip
-        # With an option that no module has, it ends before it looks at anything.
-        argv = [str(TOOLS / "ansible"), self.name, "--inventory", str(self.build / "inventory.yml"), "--check",
-                "--module-name", f"openclaw.hardening.{name}", "--args", '{"no_such_option": 1}',
-                "--extra-vars", json.dumps({"ansible_remote_tmp": f"{folder}.sent"})]  # fmt: skip
-        subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
-        self.check(
-            f"cd {folder}.sent/*/ && python3 AnsiballZ_{name}.py explode >/dev/null\n"
-            f"mv debug_dir {folder}; rm -rf {folder}.sent {folder}/args"
-        )
-        self._unpacked.add(name)
+    def send(self, folder: str, *programs: Path) -> None:
+        """Bring programs to a folder of the host."""
+        self.check(f"mkdir -p {folder}")
+        for program in programs:
+            self.write(f"{folder}/{program.name}", program.read_text())
 
-    @staticmethod
-    def _qualified(name: str) -> str:
-        return f"ansible_collections.openclaw.hardening.plugins.modules.{name}"
+    def close(self) -> None:
+        """End what answers on the host, and the connection."""
+        self.modules.close()
+        with suppress(subprocess.SubprocessError):  # one to a host that is gone leads nowhere
+            subprocess.run([*self.ssh, "-O", "exit"], capture_output=True, check=False, timeout=10)

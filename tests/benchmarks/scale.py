@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from document import replace_table  # noqa: E402
-from lab_host import CHECKOUT, TOOLS, LabHost, lab  # noqa: E402
+from lab_host import CHECKOUT, TOOLS, LabHost, ansible_environment, lab  # noqa: E402
 from plot import line_chart  # noqa: E402
 
 LAB = "scale"
@@ -80,15 +79,7 @@ def measure(count: int) -> list[Measured]:
 def run(count: int, step: str, variables: dict[str, Any]) -> Measured:
     """Run the playbook and watch its processes."""
     records = CHECKOUT / "build" / LAB / f"records-{time.time_ns()}"
-    environment = {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
-        "ANSIBLE_FORKS": str(min(count, 16)),
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests/lab/callbacks"),
-        "ANSIBLE_CALLBACKS_ENABLED": "recorder",
-        "RECORDER_DIR": str(records),
-    }
+    environment = ansible_environment(records, ANSIBLE_FORKS=str(min(count, 16)))
     argv = [str(TOOLS / "ansible-playbook"), "--inventory", str(CHECKOUT / "build" / LAB / "inventory.yml"),
             "--extra-vars", json.dumps(variables), str(CHECKOUT / "playbooks/rollout.yml")]  # fmt: skip
     log = CHECKOUT / "build" / LAB / "run.log"

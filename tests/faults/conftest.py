@@ -23,7 +23,9 @@ from stubs import build  # noqa: E402
 def host() -> Iterator[FaultHost]:
     """Return a host with the stub gateway, deployed by site.yml."""
     try:
-        yield up()
+        host = up()
+        yield host
+        host.close()
     finally:
         down()
 

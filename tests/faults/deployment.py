@@ -112,8 +112,7 @@ class Deployment:
     def good(self) -> World:
         """Make the good deployment: version 1, its state, nothing else; return the world with it."""
         if self._good is None:
-            self._good = self._first()
-            return self._good
+            return self.made_once()
         self.host.check(f"cd {RECORDS}; rm -rf previous retired rejected.json")
         world = self.host.look()
         if self._differences(world, self._good) or not self.host.answers():
@@ -122,6 +121,11 @@ class Deployment:
             left = self._differences(world, self._good)
             assert not left, left
         return world
+
+    def made_once(self) -> World:
+        """Have made the good deployment by the module, whatever is there now; return the world with it."""
+        self._good = self._good or self._first()
+        return self._good
 
     @staticmethod
     def _differences(world: World, good: World) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,17 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab_host import CHECKOUT, LabHost, deploy_stub_gateway, lab, wait_until
+from lab_host import CHECKOUT, PORT, LabHost, deploy_stub_gateway, lab, wait_until
+from module_runner import ON_HOST as COMMON_PROGRAMS
 
 LAB = "faults-light"
 NAME = "gateway"
 RESULTS = CHECKOUT / "build/faults"  # not the lab's folder: that goes with the lab
 LONG = os.environ.get("FAULTS") == "long"
 ON_HOST = "/root/.faults"
-PROGRAMS = Path(__file__).with_name("on_host")
+PROGRAMS = [*Path(__file__).with_name("on_host").glob("*.py"), *COMMON_PROGRAMS.glob("*.py")]
 RECORDS = "/var/lib/openclaw-hardening"
 JOURNAL = f"{RECORDS}/attempt/journal.json"
-PORT = 18789
 # In the record folder, what stays: that of the image, what is known of deployments, and the one to go back to.
 OF_THE_IMAGE = ("build.log", "image.json", "image.lock", "verified")
 KEPT = (*OF_THE_IMAGE, "claim.json", "deploy.lock", "deployed.json", "rejected.json", "previous")
@@ -51,7 +52,7 @@ def recorded(lab_name: str, module: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class World:
-    """Everything on a host that a deployment could change or leave behind (on_host/look.py)."""
+    """Everything on a host that a deployment could change or leave behind (tests/on_host/snapshot.py)."""
 
     containers: list[dict[str, Any]]
     images: dict[str, str]
@@ -140,6 +141,11 @@ class Interrupted:
     err: str
 
     @property
+    def killed(self) -> bool:
+        """Return whether it was, before its end."""
+        return self.rc == -signal.SIGKILL
+
+    @property
     def answer(self) -> dict[str, Any]:
         """Return what the module answered; empty when it was killed before."""
         try:
@@ -154,23 +160,17 @@ class FaultHost(LabHost):
     def __init__(self, lab_name: str, name: str) -> None:
         super().__init__(lab_name, name)
         self.lab_name = lab_name
-        self.check(f"mkdir -p {ON_HOST}")
-        for program in PROGRAMS.glob("*.py"):
-            self.write(f"{ON_HOST}/{program.name}", program.read_text())
+        self.send(ON_HOST, *PROGRAMS)
 
     def look(self) -> World:
         """Return what is there now."""
-        return World(**json.loads(self.check(f"python3 {ON_HOST}/look.py")))
+        return World(**json.loads(self.check(f"python3 {ON_HOST}/snapshot.py deployment")))
 
     def is_up(self) -> bool:
         """Return whether it can be reached."""
         with suppress(subprocess.TimeoutExpired):
             return self.run("true", timeout=20).returncode == 0
         return False
-
-    def answers(self) -> bool:
-        """Return whether the gateway is started, asked from the host; its channels may be down."""
-        return self.run(f"curl -sf -o /dev/null --max-time 2 http://127.0.0.1:{PORT}/startupz").returncode == 0
 
     @contextmanager
     def probed(self, every: float = 0.02) -> Iterator[Probes]:
@@ -187,7 +187,7 @@ class FaultHost(LabHost):
             probes.__init__(**json.loads(out))  # type: ignore[misc]
 
     def interrupt(self, name: str, options: dict[str, Any], **plan: Any) -> Interrupted:
-        """Run a module and interfere (see on_host/interrupt.py)."""
+        """Run a module in a process of its own and interfere (see on_host/interrupt.py)."""
         process = self.start_interrupted(name, options, **plan)
         out, err = process.communicate(timeout=300)
         return self.interrupted(out, err)
@@ -198,7 +198,7 @@ class FaultHost(LabHost):
         whole = {"program": self.program(name), "input": place, "journal": JOURNAL, **plan}
         self.write(place, self.arguments(name, options))
         self.write(f"{place}.plan", json.dumps(whole))
-        command = f'python3 {ON_HOST}/interrupt.py "$(cat {place}.plan)"'
+        command = f"python3 {ON_HOST}/interrupt.py {place}.plan"
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen([*self.ssh, command], text=True, **pipes)
 
@@ -213,8 +213,7 @@ class FaultHost(LabHost):
     def lose_power(self) -> None:
         """End every process of the host at once, from outside."""
         subprocess.run(["docker", "kill", self.container], check=True, capture_output=True)
-        with suppress(subprocess.SubprocessError):  # the connection that is kept open leads nowhere now
-            subprocess.run([*self.ssh, "-O", "exit"], capture_output=True, check=False, timeout=10)
+        self.close()
 
     def boot(self) -> float:
         """Start the host again; return how many seconds it took until Docker answered."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from lab_host import LabHost
 
-GATEWAY = Path(__file__).with_name("stub") / "gateway.mjs"
-# What each image does (see stub/gateway.mjs).
+# Of the real OpenClaw, which has no such settings as the stub.
+FAIL_IN_PLACE = Path(__file__).with_name("on_host") / "fail_in_place.mjs"
+# What each image does (see tests/stub_gateway/src/gateway.mjs).
 STUBS: dict[str, dict[str, Any]] = {
     "v1": {"version": 1},
     "v1-draining": {"version": 1, "stop": 2},
@@ -31,11 +32,9 @@ def build(host: LabHost) -> dict[str, str]:
     """Build all of them; return the id of each by its name."""
     lines = [
         "rm -rf /root/stub; mkdir /root/stub; cd /root/stub",
-        f"cat > gateway.mjs <<'JS'\n{GATEWAY.read_text()}JS",
         "build() { docker buildx build --load --quiet --tag stub:$1 --file - /root/stub >/dev/null; }",
         # Another content label: the role must not take one of them for the image that it built.
-        "build base <<'DOCKERFILE'\nFROM openclaw:hardened\nLABEL io.openclaw.hardening.content=stub\n"
-        "COPY --chown=0:0 --chmod=0644 gateway.mjs /app/dist/gateway.mjs\nDOCKERFILE",
+        "build base <<'DOCKERFILE'\nFROM openclaw:hardened\nLABEL io.openclaw.hardening.content=stub\nDOCKERFILE",
     ]
     for name, behaviour in STUBS.items():
         lines.append(f"build {name} <<'DOCKERFILE' &\nFROM stub:base\nENV STUB='{json.dumps(behaviour)}'\nDOCKERFILE")
@@ -48,7 +47,7 @@ def build_failing(host: LabHost) -> str:
     """Build the real OpenClaw with something that ends it soon after it serves; return the image's id."""
     return host.check(
         "rm -rf /root/stub; mkdir /root/stub; cd /root/stub\n"
-        f"cat > fail.mjs <<'JS'\n{GATEWAY.with_name('fail_in_place.mjs').read_text()}JS\n"
+        f"cat > fail.mjs <<'JS'\n{FAIL_IN_PLACE.read_text()}JS\n"
         "docker buildx build --load --quiet --tag stub:fails --file - . >/dev/null <<'DOCKERFILE'\n"
         "FROM openclaw:hardened\nLABEL io.openclaw.hardening.content=stub\n"
         "COPY --chown=0:0 --chmod=0644 fail.mjs /app/fail.mjs\nENV NODE_OPTIONS=--import=/app/fail.mjs\nDOCKERFILE\n"

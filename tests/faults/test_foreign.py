@@ -22,8 +22,9 @@ class Foreign:
         self.host = host
 
     def up(self, services: dict[str, Any], project: str = PROJECT, **more: Any) -> None:
-        whole = {"services": {name: {"image": "stub:v1", "command": ["sleep", "1000"], "entrypoint": [], **service}
-                              for name, service in services.items()}, **more}  # fmt: skip
+        # As the first process it would not end on SIGTERM, and `down` would wait ten seconds.
+        sleeps = {"image": "stub:v1", "command": ["sleep", "1000"], "entrypoint": [], "stop_signal": "SIGKILL"}
+        whole = {"services": {name: {**sleeps, **service} for name, service in services.items()}, **more}
         self.host.check(f"mkdir -p {FOLDER}")
         self.host.write(f"{FOLDER}/docker-compose.yml", yaml.safe_dump(whole))
         self.host.check(f"cd {FOLDER} && docker compose --project-name {project} up --detach 2>&1")
@@ -63,11 +64,16 @@ def foreign(before: World, host: FaultHost) -> Iterator[Foreign]:
 
 
 @pytest.fixture
-def bare(foreign: Foreign, deployment: Deployment, host: FaultHost) -> Foreign:
-    """Take our own deployment away, its records and files, too."""
+def bare(deployment: Deployment, host: FaultHost) -> Iterator[Foreign]:
+    """Return another user beside no deployment of ours, whose records and files are away, too."""
+    deployment.made_once()
     deployment.nothing()
     host.check(f"rm -f {RECORDS}/*.json.damaged; find {ETC} -maxdepth 1 -type f -delete")
-    return foreign
+    other_user = Foreign(host)
+    try:
+        yield other_user
+    finally:
+        other_user.gone()
 
 
 def refused(answer: dict[str, Any], *texts: str) -> None:

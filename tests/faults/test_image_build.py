@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import secrets
@@ -16,15 +15,15 @@ from typing import Any
 
 import pytest
 import yaml
-from lab_host import LabHost
+from harness import LONG, FaultHost, Interrupted, wait_until
 
-LONG = os.environ.get("FAULTS") == "long"
 long_only = pytest.mark.skipif(not LONG, reason="takes minutes; FAULTS=long")
 ROLE = Path(__file__).resolve().parents[2] / "roles/openclaw_image"
 NAME, RECORDS = "fault:hardened", "/var/lib/fault-hardening"
 CANDIDATES = "openclaw-hardening-candidate"
 # The module's own process; not the shell that started it.
 MODULE = "pgrep -f '^python3 .*modules.hardened_image$'"
+BUILDS = "pgrep -f 'buildx build' >/dev/null"
 BUILDING = "for _ in $(seq 600); do pgrep -f 'buildx build' >/dev/null && break; sleep 0.05; done"
 SESSION = secrets.token_hex(8)  # on a host that was used before nothing comes out of the builder's cache
 DOCKERFILE = """ARG BASE_IMAGE
@@ -42,7 +41,7 @@ HEALTHCHECK CMD ["true"]
 
 @dataclass(frozen=True)
 class World:
-    """Everything that a build could leave."""
+    """Everything that a build could leave: other things than a deployment does (harness.World)."""
 
     images: tuple[str, ...]
     files: tuple[str, ...]
@@ -53,7 +52,7 @@ class World:
 class Images:
     """The image on the host, by version."""
 
-    def __init__(self, host: LabHost):
+    def __init__(self, host: FaultHost):
         self.host = host
         self.version = self.highest = 0
         variables = yaml.safe_load((ROLE / "vars/main.yml").read_text())
@@ -125,18 +124,13 @@ class Images:
         assert now.processes == ()
         assert now.mounts == self.before.mounts
 
-    def kill_when(self, condition: str, process: subprocess.Popen[str]) -> bool:
-        """Kill the module, not what it started, as soon as the condition holds; return whether it was still there."""
-        done = self.host.run(f"""
-          for _ in $(seq 1000); do {MODULE} >/dev/null && break; sleep 0.01; done
-          while pid=$({MODULE}) && ! {{ {condition}; }}; do sleep 0.01; done
-          kill -9 $pid""")
-        process.communicate(timeout=60)
-        return done.returncode == 0
+    def killed(self, version: int, how: dict[str, Any] | None = None, **moment: Any) -> Interrupted:
+        """Begin with a version, and kill the module, not what it started, at that moment."""
+        return self.host.interrupt("hardened_image", self.recipe(version, **(how or {})), what="kill", **moment)
 
 
 @pytest.fixture(scope="module")
-def images(host: LabHost) -> Iterator[Images]:
+def images(host: FaultHost) -> Iterator[Images]:
     """The host, with nothing of the image before and after."""
     found = Images(host)
     yield found
@@ -148,8 +142,7 @@ def images(host: LabHost) -> Iterator[Images]:
 def test_killed_while_it_builds(images):
     """The build goes on without its run; the next run waits for it instead of building beside it."""
     new = images.next()
-    process = images.start(new, seconds=5)
-    assert images.kill_when("pgrep -f 'buildx build' >/dev/null", process)
+    assert images.killed(new, {"seconds": 5}, when=BUILDS).killed
     alive = images.host.run("pgrep -f 'buildx build' -a").stdout
     assert CANDIDATES in alive, "the build should have outlived its run"
     assert images.content() == str(images.version)
@@ -177,8 +170,7 @@ MOMENTS = {
 def test_killed_when(images, moment):
     new = images.next()
     images.host.check(f"touch {RECORDS}/mark")
-    process = images.start(new)
-    images.kill_when(MOMENTS[moment], process)
+    images.killed(new, when=MOMENTS[moment])
     images.host.check(f"rm {RECORDS}/mark")
     assert images.content() in (str(images.version), str(new))
     images.converges(new)
@@ -188,8 +180,7 @@ def test_killed_at_random_moments(images):
     chance = random.Random(20261125)
     new = images.next()
     for version in range(new, new + (20 if LONG else 2)):
-        process = images.start(version, seconds=1)
-        images.kill_when(f"sleep {chance.uniform(0.2, 6):.2f}", process)
+        images.killed(version, {"seconds": 1}, seconds=chance.uniform(0.2, 6))
         assert images.content() in (str(images.version), str(version))
         images.converges(version, seconds=1)
 
@@ -197,8 +188,7 @@ def test_killed_at_random_moments(images):
 def test_killed_and_then_another_content(images):
     """What the killed build leaves belongs to a content that nobody asks for again."""
     new = images.next()
-    process = images.start(new, seconds=2)
-    assert images.kill_when("pgrep -f 'buildx build' >/dev/null", process)
+    assert images.killed(new, {"seconds": 2}, when=BUILDS).killed
     images.converges(new + 1)
 
 
@@ -270,7 +260,7 @@ def test_a_daemon_that_is_killed_while_it_builds_leaves_the_name(images):
     images.host.check("for _ in $(seq 300); do docker version >/dev/null 2>&1 && break; sleep 0.2; done")
     assert images.content() == str(images.version)
     images.converges(new)
-    served(images.host)
+    wait_until(images.host.answers, "the gateway does not come back with Docker", 60)
 
 
 @long_only
@@ -284,14 +274,13 @@ def test_a_daemon_that_is_stopped_is_a_clean_message(images):
         images.host.run("systemctl start docker.socket docker.service")
     assert images.content() == str(images.version)
     images.converges(new)
-    served(images.host)
+    wait_until(images.host.answers, "the gateway does not come back with Docker", 60)
 
 
 @long_only
 def test_a_run_that_may_not_wait_names_the_build_that_goes_on(images):
     new = images.next()
-    process = images.start(new, seconds=80)
-    assert images.kill_when("pgrep -f 'buildx build' >/dev/null && sleep 1", process)
+    assert images.killed(new, {"seconds": 80}, when=f"{BUILDS} && sleep 1").killed
     answer = images.run(new, timeout=60)
     assert "a program that a run which is gone (hardened_image.py) had started: process" in answer["msg"]
     assert "docker" in answer["msg"]
@@ -325,11 +314,3 @@ def test_killed_while_it_makes_a_base(images, everything):
     images.version = new
     images.clean()
     print(f"{time.monotonic() - began:.0f} seconds")
-
-
-def served(host: LabHost) -> None:
-    """Wait until the gateway of the deployment answers again."""
-    host.check("""
-      for _ in $(seq 300); do
-        curl --silent --fail --output /dev/null --max-time 2 http://127.0.0.1:18789/startupz && exit; sleep 0.2
-      done; exit 1""")

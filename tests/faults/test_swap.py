@@ -180,7 +180,8 @@ def test_when_the_way_back_fails_too_it_reports_how_to_recover(
     """Another user takes the port in the one moment in which nobody has it."""
     squat = "nohup python3 -m http.server --bind 127.0.0.1 18789 >/dev/null 2>&1 & echo $! > /root/squatter; sleep 1"
     stop = f"systemctl stop {UNIT} || true; docker rm --force {CONTAINER} >/dev/null; {squat}"
-    held = deployment.interrupt("fails-in-place", plan={"phase": "restoring", "what": "shell", "script": stop})
+    plan = {"phase": "restoring", "what": "shell", "script": stop}
+    held = deployment.interrupt("fails-in-place", plan=plan, health={"timeout": 12})
     assert held.output.startswith("0 "), held.output
     answer = held.answer
     assert (answer["failed"], answer["outcome"]) == (True, "rollback_failed")

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from lab_host import MODULES, LabHost
+from harness import LONG, ON_HOST, FaultHost
 
-LONG = os.environ.get("FAULTS") == "long"
-PROGRAMS = Path(__file__).with_name("on_host")
-ON_HOST = "/root/.fault-units"
 UNITS = "/etc/systemd/system"
 LIB, ETC = "/usr/local/lib/fault-units", "/etc/fault-units"
 KEEPER, JOB, CLOCK = "fault-keeper.service", "fault-job.service", "fault-job.timer"
@@ -57,7 +52,7 @@ def unit_set(version: int, **changes: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class World:
-    """What is there of the set (on_host/look_units.py)."""
+    """What is there of the set (tests/on_host/snapshot.py)."""
 
     files: dict[str, str]
     units: dict[str, dict[str, str]]
@@ -74,12 +69,12 @@ def is_version(world: World, version: int) -> None:
     wanted = unit_set(version)
     link = "timers.target.wants" if version % 2 else "multi-user.target.wants"
     assert world.files == {
-        **{item["path"]: f"{item.get('mode', '0755')} 0:0" for item in wanted["directories"]},
-        **{item["path"]: f"{item['mode']} 0:0 1 {item['content']}" for item in wanted["files"]},
-        **{f"{UNITS}/{unit['name']}": f"0644 0:0 1 {unit['content']}" for unit in wanted["units"]},
-        f"{ETC}/secret": f"0400 0:0 1 value {version}",
-        f"{UNITS}/multi-user.target.wants/{KEEPER}": f"{UNITS}/{KEEPER}",
-        f"{UNITS}/{link}/{CLOCK}": f"{UNITS}/{CLOCK}",
+        **{item["path"]: f"directory {item.get('mode', '0755')} 0:0 1 " for item in wanted["directories"]},
+        **{item["path"]: f"file {item['mode']} 0:0 1 {item['content']}" for item in wanted["files"]},
+        **{f"{UNITS}/{unit['name']}": f"file 0644 0:0 1 {unit['content']}" for unit in wanted["units"]},
+        f"{ETC}/secret": f"file 0400 0:0 1 value {version}",
+        f"{UNITS}/multi-user.target.wants/{KEEPER}": f"link 0777 0:0 1 {UNITS}/{KEEPER}",
+        f"{UNITS}/{link}/{CLOCK}": f"link 0777 0:0 1 {UNITS}/{CLOCK}",
     }
     for name in (KEEPER, CLOCK):
         found = world.units[name]
@@ -91,7 +86,7 @@ def is_version(world: World, version: int) -> None:
 class Units:
     """The set on the host."""
 
-    def __init__(self, host: LabHost):
+    def __init__(self, host: FaultHost):
         self.host = host
         self.version = 1
 
@@ -103,7 +98,7 @@ class Units:
         """Return what is there, once the service is what it will be."""
         what = json.dumps({"word": "fault-", "units": [KEEPER, JOB, CLOCK], "folders": [LIB, ETC]})
         for _attempt in range(50):
-            world = World(**json.loads(self.host.check(f"python3 {ON_HOST}/look_units.py '{what}'")))
+            world = World(**json.loads(self.host.check(f"python3 {ON_HOST}/snapshot.py units '{what}'")))
             if all(found["PROGRAM"] for found in world.running.values()):
                 break
             time.sleep(0.05)
@@ -119,17 +114,10 @@ class Units:
 
     def killed(self, options: dict[str, Any], **moment: Any) -> bool:
         """Run the module and kill it at that moment; return whether it was killed."""
-        self.host.unpack("systemd_unit")
-        common = {"_ansible_version": "2.19.0", "_ansible_remote_tmp": "/root/.ansible/tmp"}
-        common |= {"_ansible_module_name": "systemd_unit", "_ansible_check_mode": False, "_ansible_diff": False}
-        common |= {"_ansible_keep_remote_files": False, "_ansible_shell_executable": "/bin/sh", "_ansible_tmpdir": None}
-        self.host.write(f"{ON_HOST}/input", json.dumps({"ANSIBLE_MODULE_ARGS": {**options, **common}}))
-        program = ["python3", f"{MODULES}/run.py", f"{MODULES}/systemd_unit", self.host._qualified("systemd_unit")]
-        plan = json.dumps({"program": program, "input": f"{ON_HOST}/input", **moment})
-        reported = json.loads(self.host.check(f"python3 {ON_HOST}/kill_run.py '{plan}'"))
-        if not reported["killed"]:
-            assert '"msg"' not in reported["output"], reported
-        return reported["killed"]
+        cut = self.host.interrupt("systemd_unit", options, what="kill", **moment)
+        if not cut.killed:
+            assert "msg" not in json.loads(cut.out), cut
+        return cut.killed
 
     def converges(self, version: int) -> bool:
         """One run makes it true as check mode reports, the next finds nothing to do; return whether the first
@@ -146,22 +134,19 @@ class Units:
 
 
 @pytest.fixture(scope="module")
-def units(host: LabHost) -> Iterator[Units]:
+def units(host: FaultHost) -> Iterator[Units]:
     """The host, with nothing of the set before and after."""
-    host.check(f"mkdir -p {ON_HOST}")
-    for name in ("kill_run.py", "look_units.py"):
-        host.write(f"{ON_HOST}/{name}", (PROGRAMS / name).read_text())
     found = Units(host)
     yield found
     answer = found.run(unit_set(1, state="absent"))
     assert "msg" not in answer, answer
     left = {path: what for path, what in found.look().files.items() if path not in (LIB, ETC)}
-    host.check(f"rm -rf {ON_HOST} {LIB} {ETC}; systemctl reset-failed")
+    host.check(f"rm -rf {LIB} {ETC}; systemctl reset-failed")
     assert left == {}
 
 
 @contextmanager
-def mounted(host: LabHost, folder: str, script: str) -> Iterator[None]:
+def mounted(host: FaultHost, folder: str, script: str) -> Iterator[None]:
     """Put a copy of a folder in its place, on a small file system of its own, and do something to it."""
     stage = "/run/fault-units"
     host.check(f"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from check import read  # noqa: E402
-from hostile_host import HostileHost, ModuleServer, deploy, down, requests  # noqa: E402
+from hostile_host import HostileHost, Module, deploy, down, requests  # noqa: E402
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -31,28 +32,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def host() -> HostileHost:
+def host() -> Iterator[HostileHost]:
     """Return the host."""
-    return HostileHost()
+    host = HostileHost()
+    yield host
+    host.close()
 
 
 @pytest.fixture(scope="session")
-def serve(host: HostileHost) -> Iterator[Callable[[str], ModuleServer]]:
-    """Return a function that loads a module on the host, once."""
-    servers: dict[str, ModuleServer] = {}
-
-    def load(name: str) -> ModuleServer:
-        if name not in servers:
-            servers[name] = host.serve(name)
-        return servers[name]
-
-    yield load
-    for server in servers.values():
-        server.close()
+def serve(host: HostileHost) -> Callable[[str], Module]:
+    """Return a function that gives a module on the host."""
+    return functools.partial(Module, host)
 
 
 @pytest.fixture
-def repaired(host: HostileHost, serve: Callable[[str], ModuleServer]) -> Iterator[None]:
+def repaired(host: HostileHost, serve: Callable[[str], Module]) -> Iterator[None]:
     """Have the gateway in order after a test, whatever that did to it."""
     yield
     for module in ("service_user", "gateway_token", "hardened_compose", "systemd_unit"):

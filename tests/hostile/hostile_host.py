@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import lab_host
-from lab_host import CHECKOUT, COMMON, MODULES, LabHost, with_secrets
+from lab_host import CHECKOUT, LabHost, with_secrets
+from module_runner import MODULES, Line
+from module_runner import ON_HOST as COMMON_PROGRAMS
 
 LAB = "hostile"
 HOST = "gateway"
 BUILD = CHECKOUT / "build" / LAB
 ON_HOST = Path(__file__).parent / "on_host"
+PROGRAMS = MODULES  # on the host, beside the modules: the watch does not look there
 REQUESTS = BUILD / "requests.json"
 LONG = os.environ.get("HOSTILE") == "long"
 # What is deployed has an entry in every list that a role can fill, so that hostile values find a place in each.
@@ -38,55 +40,43 @@ def down() -> None:
         lab_host.lab("down", "--lab", LAB)
 
 
-class ModuleServer:
-    """A module that is loaded on the host and runs as often as it is asked to."""
-
-    def __init__(self, host: LabHost, name: str) -> None:
-        host.unpack(name)
-        self.name = name
-        command = (
-            f"exec python3 -B -u {MODULES}/module_server.py {MODULES}/{name} "
-            f"ansible_collections.openclaw.hardening.plugins.modules.{name}"
-        )
-        self._process = subprocess.Popen(
-            [*host.ssh, command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-
-    def run(self, options: dict[str, Any], *, check: bool, seconds: float = 120) -> dict[str, Any]:
-        """Run the module once."""
-        common = {**COMMON, "_ansible_module_name": self.name, "_ansible_check_mode": check, "_ansible_diff": True,
-                  "_ansible_tracebacks_for": ["error"]}  # fmt: skip
-        return self._ask({"do": "run", "arguments": {**options, **common}, "seconds": seconds})
-
-    def changes(self) -> list[str]:
-        """Return what on the host is another since the last call."""
-        return self._ask({"do": "changes"})["changes"]
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.wait(30)
-
-    def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
-        self._process.stdin.write(json.dumps(order) + "\n")
-        line = self._process.stdout.readline()
-        if not line:
-            raise AssertionError(f"{self.name}: its server ended with {self._process.wait(30)}")
-        return json.loads(line)
-
-
 class HostileHost(LabHost):
     """The one host under test."""
 
     def __init__(self) -> None:
         super().__init__(LAB, HOST)
-        for path in ON_HOST.iterdir():
-            if path.suffix == ".py":
-                self.check(f"mkdir -p {MODULES}")
-                self.write(f"{MODULES}/{path.name}", path.read_text())
+        self.send(PROGRAMS, *ON_HOST.glob("*.py"), *COMMON_PROGRAMS.glob("*.py"))
+        self._watch: Line | None = None
 
-    def serve(self, name: str) -> ModuleServer:
-        """Load a module."""
-        return ModuleServer(self, name)
+    def watch(self) -> Line:
+        """Look at the host from now on."""
+        if self._watch is None:
+            self._watch = Line(self, f"python3 {PROGRAMS}/snapshot.py watch")
+            self._watch.answer()  # that it has looked
+        return self._watch
+
+    def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+        super().close()
+
+
+class Module:
+    """A module of the collection on that host, for requests that are no sensible ones."""
+
+    def __init__(self, host: HostileHost, name: str) -> None:
+        self.name = name
+        self._host = host
+        host.watch()
+
+    def run(self, options: dict[str, Any], *, check: bool, seconds: float = 120) -> dict[str, Any]:
+        """Run it once; return what it wrote and how it ended, whatever that is."""
+        arguments = self._host.arguments(self.name, options, check=check, tracebacks=("error",))
+        return self._host.modules.call(self.name, arguments, seconds)
+
+    def changes(self) -> list[str]:
+        """Return what on the host is another since the last call, for this or another module."""
+        return self._host.watch().ask()
 
 
 def requests(host: LabHost, module: str) -> list[dict[str, Any]]:

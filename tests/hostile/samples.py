@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from hostile_host import HostileHost, ModuleServer, requests
+from hostile_host import HostileHost, Module, requests
 
 REGISTRY = "registry.invalid:5000/openclaw"
 
 
-def good_requests(host: HostileHost, server: ModuleServer) -> list[dict[str, Any]]:
+def good_requests(host: HostileHost, server: Module) -> list[dict[str, Any]]:
     """Return requests that a module accepts: those of the roles, or some as they would be."""
     return requests(host, server.name) or _samples(host)[server.name]
 

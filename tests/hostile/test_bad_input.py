@@ -15,7 +15,7 @@ from typing import Any
 import hypothesis
 import pytest
 from check import BadAnswerError, outcome, read
-from hostile_host import LONG, ModuleServer, requests
+from hostile_host import LONG, Module, requests
 from options import ON_HOST, Place, documented, get, places, put
 from samples import good_requests
 from values import KINDS, Labelled, hostile
@@ -87,7 +87,7 @@ def test_hostile_values(place, host, serve):
     holds()
 
 
-def attack(server: ModuleServer, place: Place, good: dict[str, Any], labelled: Labelled) -> str:
+def attack(server: Module, place: Place, good: dict[str, Any], labelled: Labelled) -> str:
     """Try one value; return what is wrong with the answers or the host, or nothing."""
     kind, value = labelled
     request = put(good, place.path, value)

@@ -6,7 +6,6 @@ All values go through two runs of a playbook: in check mode, and, those that wer
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import zlib
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from check import outcome, read
 from hostile_host import LONG, requests
-from lab_host import CHECKOUT, TOOLS
+from lab_host import TOOLS, ansible_environment
 from options import COLLECTION, ON_CONTROLLER, documented, get, places, put
 from samples import controller_requests
 from values import drawn
@@ -48,11 +47,10 @@ def play(tmp_path):
         the_play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks,
                     "vars": {"attempts": attempts_file}}  # fmt: skip
         (tmp_path / "play.yml").write_text(json.dumps([the_play]))
-        environment = {"ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "HOME": str(tmp_path)}
         process = subprocess.run(
             [str(TOOLS / "ansible-playbook"), "play.yml", *flags],
             cwd=tmp_path,
-            env={**os.environ, **environment},
+            env=ansible_environment(HOME=str(tmp_path)),
             capture_output=True,
             text=True,
             errors="replace",

@@ -12,8 +12,8 @@ from typing import Any
 
 import lab_host
 import pytest
-from hostile_host import LAB, ON_HOST, VARIABLES, HostileHost, requests
-from lab_host import CHECKOUT, MODULES
+from hostile_host import LAB, ON_HOST, PROGRAMS, VARIABLES, HostileHost, requests
+from lab_host import CHECKOUT
 from options import COLLECTION, put
 from samples import REGISTRY
 from secret_surfaces import needles, search, shows
@@ -65,7 +65,7 @@ def past(host, tmp_path_factory) -> Iterator[dict[str, Any]]:
     """Return what runs with canaries reported, and what processes were seen meanwhile, on the host and here."""
     folder = tmp_path_factory.mktemp("canary")
     here = [sys.executable, str(ON_HOST / "sampler.py")]
-    there = [*host.ssh, f"python3 {MODULES}/sampler.py"]
+    there = [*host.ssh, f"python3 {PROGRAMS}/sampler.py"]
     try:
         with watched(here) as controller, watched(there) as remote:
             runs = dict(all_runs(host, folder))
@@ -85,7 +85,7 @@ def all_runs(host: HostileHost, folder: Any) -> Iterator[tuple[str, subprocess.C
     # Takes what the notifier sends, and keeps none of it.
     host.check(
         "systemd-run --quiet --collect --unit=hostile-canary-ntfy "
-        f"python3 {MODULES}/listener.py /dev/null {NTFY_PORT} 127.0.0.1"
+        f"python3 {PROGRAMS}/listener.py /dev/null {NTFY_PORT} 127.0.0.1"
     )
     good = {
         **VARIABLES,
@@ -205,7 +205,7 @@ def test_no_process_showed_one(past):
 
 def test_the_sampler_finds_what_shows(host):
     """Otherwise it would prove nothing."""
-    with watched([*host.ssh, f"python3 {MODULES}/sampler.py"]) as report:
+    with watched([*host.ssh, f"python3 {PROGRAMS}/sampler.py"]) as report:
         host.check(f"CANARY={CANARIES['token']} sleep 1; exec -a {CANARIES['channel secret']} sleep 1")
     assert {"environ of sleep", "cmdline of sleep"} <= set(report["found"])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import zlib
 from collections import Counter
@@ -106,7 +105,7 @@ def checked(role: str, chosen: list[Setting], folder: Path) -> list[str]:
     play = {"hosts": "openclaw", "gather_facts": False, "tasks": tasks, "vars": {"values": lookup}}
     (folder / "play.yml").write_text(json.dumps([play]))
     argv = [str(TOOLS / "ansible-playbook"), "--inventory", str(BUILD / "inventory.yml"), str(folder / "play.yml")]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    environment = lab_host.ansible_environment()
     ran = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=CHECKOUT, check=False)
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-2000:]
     return json.loads((folder / "verdicts.json").read_text())

@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 from check import outcome, read
-from hostile_host import LONG, HostileHost, requests
-from lab_host import MODULES
+from hostile_host import LONG, PROGRAMS, HostileHost, requests
 from options import put
 
 HOME = "/var/lib/openclaw"
@@ -141,7 +140,7 @@ class Race:
         self.deadline = time.monotonic() + PATIENCE
         as_account(host, f"ln -s {target} {self.link}")
         drop = "setpriv --reuid openclaw --regid openclaw --clear-groups"
-        command = f'{drop} python3 -c "$(cat {MODULES}/racer.py)" {self.place} {self.link}'
+        command = f'{drop} python3 -c "$(cat {PROGRAMS}/racer.py)" {self.place} {self.link}'
         self._racer = subprocess.Popen([*host.ssh, command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from check import read
-from hostile_host import ON_HOST, HostileHost, ModuleServer, requests
+from hostile_host import ON_HOST, HostileHost, Module, requests
 from options import put
 
 READER, NOTIFIER, TIMER = (f"openclaw-auth-{name}" for name in ("monitor.service", "notifier.service", "monitor.timer"))
@@ -25,7 +25,7 @@ NOT_PROVEN = "Not sent by phone, and no token shown"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def deployed(host: HostileHost, serve: Callable[[str], ModuleServer]) -> Iterator[None]:
+def deployed(host: HostileHost, serve: Callable[[str], Module]) -> Iterator[None]:
     """Have both channels configured and no tick of the timer; afterwards, everything as it was."""
     host.check(f"mkdir -p -m 1777 {RECORDS}")
     host.write(LISTENER, (ON_HOST / "listener.py").read_text())

@@ -44,7 +44,7 @@ def main() -> int:
     commands.add_parser("clean", help="take every lab of this checkout away")
     arguments = parser.parse_args()
     try:
-        with one_at_a_time():
+        with one_at_a_time("hosts"):
             return act(arguments)
     except LabError as error:
         say(f"error: {error}")

@@ -15,7 +15,7 @@ from pathlib import Path
 import image
 import mirrors
 import snapshots
-from shell import CHECKOUT, CHECKOUT_ID, LabError, answers, run, say
+from shell import CHECKOUT, CHECKOUT_ID, STUB_IMAGE, LabError, answers, run, say
 
 LABEL = "openclaw.hardening.lab"
 CHECKOUT_LABEL = "openclaw.hardening.lab.checkout"
@@ -115,7 +115,7 @@ def keep(lab: str, name: str, kind: str, key: str) -> None:
     """Make a snapshot of a host that runs; it runs again afterwards."""
     container = container_of(lab, name)
     if kind == "images":
-        run("docker", "exec", container, "docker", "tag", "openclaw:hardened", snapshots.STUB_IMAGE)
+        run("docker", "exec", container, "docker", "tag", "openclaw:hardened", STUB_IMAGE)
         run("docker", "exec", container, "docker", "image", "rm", "openclaw:hardened")
     run("docker", "stop", "--time=60", container)
     snapshots.keep(container, f"{container}-docker", kind, key, image.ensure())

@@ -16,18 +16,23 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 CHECKOUT_ID = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:8]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openclaw-hardening" / "lab"
 
+# The name that a kept image of the stub gateway has until a deployment gives it its own.
+STUB_IMAGE = "openclaw-hardening-lab:stub"
+
 
 class LabError(Exception):
     """Something the person at the keyboard can act on."""
 
 
 @contextmanager
-def one_at_a_time() -> Iterator[None]:
-    """Wait for the process that else makes or removes hosts: the first makes the image, the last stops the Docker
-    Engine.
+def one_at_a_time(what: str) -> Iterator[None]:
+    """Wait for the process of this user that else makes or removes the same.
+
+    :param what: ``hosts`` for one call of the lab: the first makes the root filesystem, the last stops the Docker
+        Engine. Or what several calls make and others then find: a kind of snapshot.
     """
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as file:
+    with (CACHE / ("lock" if what == "hosts" else f"{what}.lock")).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -13,8 +13,6 @@ from shell import CACHE, CHECKOUT, LabError, answers, run, say
 FOLDER = CACHE / "snapshots"
 REPOSITORY = "openclaw-hardening-snapshot"
 KEPT = {"images": 2, "host": 3}
-# The name that a kept image has until a deployment gives it its own.
-STUB_IMAGE = "openclaw-hardening-lab:stub"
 # What decides how the image of the stub gateway is made. A change there has to show in each gate that builds one.
 IMAGE_SOURCES = (
     "plugins/module_utils/_image",

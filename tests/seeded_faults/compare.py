@@ -106,7 +106,9 @@ def work(name: str, bench: Path, tasks: queue.Queue, found: list[dict]) -> dict:
         try:
             area, fault = tasks.get_nowait()
         except queue.Empty:
-            return {"alarms": len({**audit.bad, **host.good().bad}), "warnings": len(known)}
+            alarms = {**audit.bad, **host.good().bad}
+            host.close()
+            return {"alarms": len(alarms), "warnings": len(known)}
         try:
             with host.having(fault) as options:
                 ours = host.audit(**options)

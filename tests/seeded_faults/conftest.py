@@ -35,10 +35,12 @@ def hands_out(session: pytest.Session) -> bool:
 
 
 @pytest.fixture(scope="session")
-def host(request: pytest.FixtureRequest) -> Host:
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     """Return the worker's own host."""
     worker = getattr(request.config, "workerinput", {"workerid": "gw0"})["workerid"]
-    return Host(f"gateway{worker.removeprefix('gw')}")
+    host = Host(f"gateway{worker.removeprefix('gw')}")
+    yield host
+    host.close()
 
 
 @pytest.fixture(scope="module", autouse=True)

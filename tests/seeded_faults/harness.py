@@ -225,7 +225,7 @@ class Host(LabHost):
         # Docker reports sooner that a container is well; nothing else differs from what the role deployed.
         # Afterwards it
         # asks seldom: a check every second, which starts a node each time, takes a tenth of a processor.
-        self._good["services"]["openclaw-gateway"]["healthcheck"].update(start_interval="1s", start_period="30s")
+        self._good["services"]["openclaw-gateway"]["healthcheck"].update(start_interval="300ms", start_period="30s")
         self._running = ""
         self._faulty = self.definition()
         self._healed = False

@@ -25,6 +25,8 @@ def fleet():
         fleet.let_deployer_in()
         fleet.bring_source(CHECKOUT / "tests/stub_gateway")
         yield fleet
+        for host in fleet.hosts.values():
+            host.close()
     finally:
         if not os.environ.get("TRANSFER_KEEP"):
             lab("down", "--lab", LAB)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab_host import CHECKOUT, TOOLS, LabHost
+from lab_host import CHECKOUT, TOOLS, LabHost, ansible_environment
 
 HERE = Path(__file__).parent
 LAB = "archive"
@@ -107,16 +106,8 @@ class Fleet:
         path = HERE / name if (HERE / name).exists() else CHECKOUT / "playbooks" / name
         argv = [str(TOOLS / "ansible-playbook"), "--inventory", str(self.inventory), *options,
                 "--extra-vars", json.dumps(variables), str(path)]  # fmt: skip
-        environment = {
-            **os.environ,
-            "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests/lab/callbacks"),
-            "ANSIBLE_CALLBACKS_ENABLED": "recorder",
-            "RECORDER_DIR": records,
-            # What a killed controller leaves goes with the lab's folder.
-            "ANSIBLE_LOCAL_TEMP": str(self.folder / "controller"),
-        }
+        # What a killed controller leaves goes with the lab's folder.
+        environment = ansible_environment(records, ANSIBLE_LOCAL_TEMP=str(self.folder / "controller"))
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         return subprocess.Popen(argv, text=True, env=environment, cwd=CHECKOUT, start_new_session=True, **pipes)
 

@@ -1,4 +1,7 @@
-"""Kill a piece of work before its n-th step, for real: in a process of its own."""
+"""Kill a piece of work before its n-th step, for real: in a process of its own.
+
+Not the killer of tests/faults/on_host: here every single step is one moment, which needs no host.
+"""
 
 from __future__ import annotations
 

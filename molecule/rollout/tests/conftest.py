@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fleet import CHECKOUT, GATEWAY, LAB, NAMES, FaultHost, LabHost, Rollout, probing  # noqa: E402
+from lab_host import ansible_environment  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -59,14 +59,9 @@ def command(reports) -> Callable[..., list[str]]:
 @pytest.fixture
 def environment() -> dict[str, str]:
     """Return the environment of a run."""
-    return {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_FORCE_COLOR": "0",
-        # What a killed controller leaves goes with the lab's folder.
-        "ANSIBLE_LOCAL_TEMP": str(CHECKOUT / "build" / LAB / "controller"),
-    }
+    # What a killed controller leaves goes with the lab's folder. Molecule asks for colours.
+    scratch = str(CHECKOUT / "build" / LAB / "controller")
+    return ansible_environment(ANSIBLE_FORCE_COLOR="0", ANSIBLE_LOCAL_TEMP=scratch)
 
 
 @pytest.fixture

@@ -1,11 +1,15 @@
 """Run a program and interfere at the moment that is asked for; print what happened as JSON.
 
-The first argument is a JSON object:
+The argument is a file with a JSON object:
   program  argv, its standard input is the file `input`
-  journal  path of the journal; phase: interfere when its `phase` is this one
-  seconds  or: interfere so many seconds after the start
   what     kill (that process), group (and whatever it started), shell (hold all of them, run `script`, let them go on),
            hold (stop all of them, print "held", and let them go on when a line comes in)
+  and one moment, or none:
+  phase    when the `phase` in the file `journal` is this one
+  seconds  so many seconds after the start
+  appears  when this file is there; `gone`: when it was there and is no more
+  when     when this shell succeeds
+  verb     when the program calls systemctl with this verb (kill only); `done`: when that call has ended
 """
 
 import contextlib
@@ -18,6 +22,15 @@ import tempfile
 import time
 
 POLL = 0.0005
+# Stands before the real one on the PATH; $PPID is the program.
+SYSTEMCTL = """#!/bin/sh
+case " $* " in *" {verb} "*)
+  {done}
+  kill -9 $PPID
+  exit 1;;
+esac
+exec /usr/bin/systemctl "$@"
+"""
 
 
 def phase_of(path, observed):
@@ -34,6 +47,22 @@ def phase_of(path, observed):
     except ValueError:
         observed["phase"] = "torn"
     return observed.get("phase", "")
+
+
+def reached(plan, seconds, phase, observed):
+    """Return whether the moment is there."""
+    if "phase" in plan:
+        return phase == plan["phase"]
+    if "seconds" in plan:
+        return seconds >= plan["seconds"]
+    if "appears" in plan:
+        there = os.path.exists(plan["appears"])
+        observed["there"] = observed.get("there") or there
+        return not there and observed["there"] if plan.get("gone") else there
+    if "when" in plan:  # not on a command line, where the shell would find itself
+        argv, quiet = ["bash", "-s"], subprocess.DEVNULL
+        return subprocess.run(argv, input=plan["when"], text=True, stdout=quiet, check=False).returncode == 0
+    return False
 
 
 def interfere(plan, process):
@@ -55,12 +84,26 @@ def interfere(plan, process):
             os.killpg(group, signal.SIGCONT)
 
 
+def environment(plan, folder):
+    """Return the program's environment; with a verb, one in which systemctl is ours."""
+    if "verb" not in plan:
+        return None
+    done = '/usr/bin/systemctl "$@"' if plan.get("done") else ":"
+    with open(f"{folder}/systemctl", "w", encoding="utf-8") as file:
+        file.write(SYSTEMCTL.format(verb=plan["verb"], done=done))
+    os.chmod(f"{folder}/systemctl", 0o755)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+
 def main():
     """Run the program."""
-    plan = json.loads(sys.argv[1])
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-        with open(plan["input"], "rb") as source:
-            process = subprocess.Popen(plan["program"], stdin=source, stdout=out, stderr=errors, start_new_session=True)
+    with open(sys.argv[1], encoding="utf-8") as file:
+        plan = json.load(file)
+    beside = tempfile.TemporaryDirectory(dir=os.path.dirname(sys.argv[1]))
+    with beside as folder, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        with open(plan["input"], "rb") as given:
+            process = subprocess.Popen(plan["program"], stdin=given, stdout=out, stderr=errors, start_new_session=True,
+                                       env=environment(plan, folder))  # fmt: skip
         reported = watch(plan, process)
         out.seek(0)
         errors.seek(0)
@@ -70,19 +113,21 @@ def main():
 def watch(plan, process):
     """Interfere at the moment; return what was seen when the program has ended."""
     start = time.monotonic()
-    observed, phases, reached = {}, [], None
+    if "appears" in plan:
+        os.setpriority(os.PRIO_PROCESS, 0, -15)  # on a busy machine the moment would be over before it is seen
+    observed, phases, moment = {}, [], None
     while process.poll() is None:
         now = time.monotonic() - start
-        phase = phase_of(plan["journal"], observed)
+        phase = "" if "appears" in plan else phase_of(plan["journal"], observed)
         if phase != (phases[-1][1] if phases else ""):
             phases.append([round(now, 3), phase])
-        hit = phase == plan["phase"] if "phase" in plan else now >= plan.get("seconds", float("inf"))
-        if hit and reached is None:
-            reached = round(now, 3)
+        if moment is None and reached(plan, now, phase, observed):
+            moment = round(time.monotonic() - start, 3)
             interfere(plan, process)
-        time.sleep(POLL)
+        # A file may be there for less than a poll.
+        time.sleep(0 if "appears" in plan and moment is None else POLL)
     return {
-        "reached": reached,
+        "reached": moment,
         "seconds": round(time.monotonic() - start, 3),
         "rc": process.returncode,
         "phases": phases,

@@ -4,5 +4,5 @@ import { copyFileSync, mkdirSync } from "node:fs";
 import colors from "picocolors";
 
 mkdirSync("dist", { recursive: true });
-for (const file of ["answers.mjs", "config.mjs", "gateway.mjs"]) copyFileSync(`src/${file}`, `dist/${file}`);
+for (const file of ["answers.mjs", "config.mjs", "gateway.mjs", "state.mjs"]) copyFileSync(`src/${file}`, `dist/${file}`);
 console.log(colors.green("built dist"));
