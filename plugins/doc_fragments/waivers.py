@@ -36,8 +36,8 @@ options:
         default: ""
       value:
         description:
-          - Only for what is found with this path or value in it, such as V(/srv/data) or V(NET_ADMIN). Whatever else the rule
-            finds still counts.
+          - Only for what is found with this path or value in it, such as V(/srv/data) or V(NET_ADMIN).
+          - Whatever else the rule finds still counts.
           - Empty means whatever is found.
         type: str
         default: ""

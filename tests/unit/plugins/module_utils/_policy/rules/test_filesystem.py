@@ -204,6 +204,7 @@ HOST = mount_table(
 24 20 254:5 / /var/lib/openclaw rw - xfs /dev/vdc rw
 25 20 254:0 /var/lib/docker/volumes/disk/_data /var/lib/docker/volumes/disk/_data rw - ext4 /dev/vda1 rw
 26 20 8:1 / /var/lib/docker/volumes/raw/_data rw - ext4 /dev/sda1 rw
+29 20 254:0 /srv/data /var/lib/docker/volumes/bound/_data rw - ext4 /dev/vda1 rw
 27 20 0:50 / /var/lib/docker/volumes/layers/_data rw - overlay overlay rw,lowerdir=/
 28 20 0:60 / /var/lib/docker/volumes/memory/_data rw - tmpfs tmpfs rw,size=1m
 """
