@@ -219,7 +219,7 @@ def socket_effective(kernel: Kernel, _allowed: Baseline) -> Result:
 
 
 def _socket_of(point: MountPoint, kernel: Kernel) -> str:
-    """Return the socket of the host that a mount shows, or what its name says; empty when it shows none."""
+    """Return the socket of the host that a mount shows, or that its name reports; empty when it shows none."""
     if _is_virtual(point):
         return ""
     if names_socket(point.root) or names_socket(point.path):
