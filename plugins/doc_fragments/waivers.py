@@ -25,11 +25,20 @@ options:
         type: str
         required: true
       expires:
-        description: Last day of the waiver, such as V(2027-01-31). Empty means that it does not end.
+        description:
+          - Last day of the waiver, such as V(2027-01-31). Empty means that it does not end.
+          - The waiver of a critical rule needs one. One that has ended does not count beside another that has not.
         type: str
         default: ""
       target:
         description: Only for this container, by name, or for V(host). Empty means everywhere.
+        type: str
+        default: ""
+      value:
+        description:
+          - Only for what is found with this path or value in it, such as V(/srv/data) or V(NET_ADMIN).
+          - Whatever else the rule finds still counts.
+          - Empty means whatever is found.
         type: str
         default: ""
 """

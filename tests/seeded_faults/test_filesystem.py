@@ -88,6 +88,12 @@ SEEDED_FAULTS = (
         values={"TARGET": "/opt/tools.sock"},
     ),
     SeededFault(
+        "engine by the name of a variable", "OCH-CTR-11",
+        "tr '\\0' '\\n' < /proc/$(pid)/environ | grep -q ^DOCKER_HOST=",
+        lambda d: d.gateway["environment"].update(DOCKER_HOST="tcp://192.0.2.1:2375"),
+        way=1, values={"VARIABLE": "DOCKER_HOST"},
+    ),
+    SeededFault(
         "the system bus", "OCH-CTR-11", "[ -S /proc/$(pid)/root/bus/system_bus_socket ]",
         lambda d: d.mount("/run/dbus", "/bus", read_only=True),
         values={"TARGET": "/bus"},

@@ -428,6 +428,18 @@ def _from_schema() -> Iterator[Weakening]:
             lambda config: config.update(configs={"weak": {"content": f"url: {SHAPED[2]}"}}),
         ),
     )
+    for text in (f'{{"token": "{SECRET}"}}', f"password: {SECRET}", f"DB_PASSWORD={SECRET}"):
+        yield (
+            f"config with {text[:10]}",
+            both(
+                keys(configs=[{"source": "weak", "target": "/x"}]),
+                lambda config, text=text: config.update(configs={"weak": {"content": text}}),
+            ),
+        )
+    yield "ulimit for real time", keys(ulimits={"rtprio": 99})
+    yield "user as a number", keys(user=0)
+    for name in ("DOCKER_HOST", "CONTAINER_HOST"):
+        yield f"variable {name}", variable(name, "tcp://192.0.2.1:2375")
     for key in ("include", "models"):
         part = sample(SCHEMA["properties"][key])
         yield f"{key} of the project", lambda config, key=key, part=part: config.update({key: part})

@@ -70,7 +70,7 @@ class Hook:
 
 @dataclass(frozen=True)
 class HealthTimes:
-    """How long a health check may fail unseen, in seconds; 0: Docker's default."""
+    """How long a health check may fail before Docker reports it, in seconds; 0: Docker's default."""
 
     interval: float = 0.0
     timeout: float = 0.0

@@ -289,7 +289,7 @@ def _service(name: str, config: Mapping[str, Any]) -> Settings:
 def _user(service: Mapping[str, Any], hooks: tuple[Hook, ...]) -> str:
     """Return the user of the service, or root when one of its hooks runs as root."""
     roots = [hook.user for hook in hooks if parse.is_root(hook.user.partition(":")[0])]
-    return roots[0] if roots else str(service.get("user") or "")
+    return roots[0] if roots else parse.text(service.get("user"))
 
 
 def _hooks(service: Mapping[str, Any]) -> Iterator[Hook]:
@@ -300,7 +300,7 @@ def _hooks(service: Mapping[str, Any]) -> Iterator[Hook]:
     for place, hook in places:
         yield Hook(
             place,
-            str(hook.get("user") or ""),
+            parse.text(hook.get("user")),
             parse.flag(hook.get("privileged")),
             parse.words(hook.get("command")),
             parse.pairs(hook.get("environment")),

@@ -75,6 +75,11 @@ def security_options(options: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(found)
 
 
+def text(value: object) -> str:
+    """Return a value as text; a null is an empty one, a zero is none."""
+    return "" if value is None else str(value)
+
+
 def is_root(user: str) -> bool:
     """Return whether Docker reads a user or a group as number 0: by its name, or by any spelling of the number."""
     return user == "root" or bool(_ZERO.fullmatch(user))

@@ -145,6 +145,7 @@ SHAPE = re.compile(
 _NAME = re.compile(r"[\w.-]{1,64}")
 # An address with a part that nobody could guess; text with letters and digits and no blank.
 _WEBHOOK = re.compile(r"https?://[^/\s]+/(?:\S*[/=])?(?=[^/\s]*[0-9])[^/\s]{16,}(?:/\S*)?")
+_PAIR = re.compile(r"(?m)^[\s{,-]*[\"']?([A-Za-z][\w.-]{0,63})[\"']?\s*[:=]\s*[\"']?([^\s\"',]+)")
 _RANDOM = re.compile(r"(?=\S*[0-9])(?=\S*[A-Za-z])\S{8,}")
 ASSIGNED = re.compile(r"(?:^|[\s;&'\"(])(--?[A-Za-z][\w-]*|[A-Z][A-Z0-9_]*)(=|\s+)[\"']?([^\s\"';&|)]+)")
 BEARER = re.compile(r"\b(?:Bearer|Basic)\s+[\"']?([^\s\"'$;&|)]{8,})")
@@ -185,6 +186,11 @@ def is_shaped(value: str) -> bool:
 def in_environment(variables: Mapping[str, str]) -> list[str]:
     """Name the variables that hold a secret (OWASP Docker cheat sheet, rule 12)."""
     return sorted(name for name, value in variables.items() if is_secret(name, value))
+
+
+def in_text(text: str) -> bool:
+    """Return whether a file's text has a secret in it: by its shape, or as ``name: value`` and ``name=value``."""
+    return is_shaped(text) or any(is_secret(name, value) for name, value in _PAIR.findall(text))
 
 
 def is_secret(name: str, value: str) -> bool:

@@ -27,7 +27,7 @@ def _any(_value: str) -> bool:
     return True
 
 
-# What a bridge of its own may be told; the rest opens it to neighbours, or nobody has looked at it.
+# Options that a bridge of its own may have; the rest opens it to neighbours, or nobody has looked at it.
 _OPTIONS: Mapping[str, Callable[[str], bool]] = {
     f"{_BRIDGE}name": lambda value: not _FOREIGN_BRIDGE.fullmatch(value),
     f"{_BRIDGE}enable_icc": _switch,

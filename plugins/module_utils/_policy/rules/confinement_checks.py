@@ -54,13 +54,13 @@ def seccomp_declared(settings: Settings, _allowed: Baseline) -> Result:
     """A profile of one's own has to stop at least what Docker's stops."""
     profiles = options_of(settings, "seccomp")
     faults = ["seccomp=unconfined"] if "unconfined" in profiles else []
-    unseen = []
+    unread = []
     for profile in profiles:
         if profile in ("unconfined", "builtin", ""):
             continue
         content = _content(profile)
         if content is None:
-            unseen.append(profile)
+            unread.append(profile)
         else:
             faults += _faults_of_profile(content)
     if settings.privileged:
@@ -69,8 +69,8 @@ def seccomp_declared(settings: Settings, _allowed: Baseline) -> Result:
     good = "a profile of its own" if own else "Docker's default profile"
     named = "unconfined" if "unconfined" in profiles else good
     observed = observed_in(settings, f"security_opt seccomp: {named}")
-    if unseen and not faults:
-        return inconclusive(f"the seccomp profile {', '.join(unseen)} could not be read", observed)
+    if unread and not faults:
+        return inconclusive(f"the seccomp profile {', '.join(unread)} could not be read", observed)
     return verdict(faults, good, observed)
 
 

@@ -50,7 +50,8 @@ RULES: tuple[Rule, ...] = (
         "container",
         "critical",
         "neither a socket such as docker.sock nor a directory that holds one",
-        "remove each volume that is named from the service; remove `use_api_socket` from the service",
+        "remove each volume that is named from the service; remove `use_api_socket` from the service; or remove each "
+        "variable that is named from `environment` of the service",
         (*cis("5.32"), *owasp(1)),
         ("kernel",),
         check.socket_effective,

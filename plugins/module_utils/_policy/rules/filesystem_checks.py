@@ -38,6 +38,15 @@ _OPPOSITES = {"exec": "noexec", "suid": "nosuid", "dev": "nodev"}
 _KERNEL_TREES = ("/proc", "/sys", "/dev")
 _DOCKERS_FILES = ("resolv.conf", "hostname", "hosts")
 _DOCKERS_SOURCE = re.compile(r"/containers/[0-9a-f]+/(?:resolv\.conf|hostname|hosts)\Z")
+# Variables by which programs find an engine, also over the network.
+_ENGINES = (
+    "DOCKER_HOST",
+    "CONTAINER_HOST",
+    "CONTAINERD_ADDRESS",
+    "BUILDKIT_HOST",
+    "LIBVIRT_DEFAULT_URI",
+    "INCUS_SOCKET",
+)
 # File systems of the kernel itself, that show all of the host wherever they are mounted.
 _KERNELS = ("proc", "sysfs", "devtmpfs", "securityfs", "debugfs", "tracefs", "bpf", "configfs", "efivarfs", "pstore")
 _SCRATCH_KINDS = ("tmpfs", "ramfs", "devpts", "mqueue", "hugetlbfs", "nsfs", "proc", "sysfs", "devtmpfs", "fuse.lxcfs")
@@ -192,6 +201,7 @@ def socket_declared(settings: Settings, _allowed: Baseline) -> Result:
     """OWASP rule 1: who reaches the engine's socket is root on the host; the system bus and libvirt are ways there."""
     mounts = [mount for mount in settings.mounts if mount.kind != "tmpfs" and _leads_to_socket(mount)]
     faults = [f"{_named(mount)} gives an engine's socket" for mount in mounts]
+    faults += [f"variable {name} leads to an engine" for name in _ENGINES if settings.environment.get(name, "").strip()]
     return verdict(faults, "none mounted", *_asked(settings, mounts))
 
 
@@ -209,7 +219,7 @@ def socket_effective(kernel: Kernel, _allowed: Baseline) -> Result:
 
 
 def _socket_of(point: MountPoint, kernel: Kernel) -> str:
-    """Return the socket of the host that a mount shows, or what its name says; empty when it shows none."""
+    """Return the socket of the host that a mount shows, or that its name reports; empty when it shows none."""
     if _is_virtual(point):
         return ""
     if names_socket(point.root) or names_socket(point.path):
@@ -268,17 +278,18 @@ def sensitive_effective(kernel: Kernel, _allowed: Baseline) -> Result:
 def _shows_host(point: MountPoint, kernel: Kernel) -> str:
     """Return what of the host a mount shows that a container must not see; empty when it shows nothing of it."""
     if point.kind in _KERNELS:
-        return "" if within(point.path, ("/proc", "/sys", "/dev")) else point.root
+        node = within(point.path, ("/dev",)) and point.root != "/"  # OCH-CTR-19 is about single devices
+        return "" if node or within(point.path, ("/proc", "/sys")) else point.root
     if point.path == "/" or _is_virtual(point) or _is_dockers_file(point):
         return ""
     places = _places(point, kernel)
-    for path, host in places:
-        # A file system that is mounted over the directory of a volume is what the volume's options name.
-        if host and volume_of(host.path):
-            if point.kind != "tmpfs":
-                return f"{point.root} of {point.source}, mounted by a volume's options,"
-        elif not volume_of(path) and is_sensitive(path):
+    # What is mounted over the directory of a volume is what the volume's options name.
+    elsewhere = [path for path, host in places if host is None or not volume_of(host.path)]
+    for path in elsewhere:
+        if not volume_of(path) and is_sensitive(path):
             return path
+    if places and not elsewhere and point.kind != "tmpfs":
+        return f"{point.root} of {point.source}, mounted by a volume's options,"
     if places or point.kind in _SCRATCH_KINDS:
         return ""
     # Seen nowhere on the host: a file system that was brought along, all of it.

@@ -80,8 +80,13 @@ def _cores(source: str, cpus: float, realtime: int = 0) -> Result:
 
 
 def cpu_declared(settings: Settings, _allowed: Baseline) -> Result:
-    """CIS 5.12."""
-    return _cores(settings.source, settings.cpus, settings.realtime)
+    """CIS 5.12; a real-time priority outranks every other process of the host (sched(7))."""
+    result = _cores(settings.source, settings.cpus, settings.realtime)
+    limits = dict(limit.partition("=")[::2] for limit in settings.ulimits)
+    priority = limits.get("rtprio", "0:0")
+    if set(priority.split(":")) <= {"0"}:
+        return result
+    return verdict([*result.faults, f"processes may take the real-time priority {priority}"], "", *result.evidence)
 
 
 def cpu_effective(kernel: Kernel, _allowed: Baseline) -> Result:

@@ -12,7 +12,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule im
 from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.patterns import (
     in_arguments,
     in_environment,
-    is_shaped,
+    in_text,
 )
 
 _MANY = 8
@@ -35,7 +35,7 @@ def ask_environment(settings: Settings, _allowed: Baseline) -> Result:
         **{f"{hook.place} variable": hook.environment for hook in settings.hooks},
     }
     names = [f"{place} {name}" for place, values in places.items() for name in in_environment(values)]
-    names += [f"the content of config {name}" for name, text in settings.contents.items() if is_shaped(text)]
+    names += [f"the content of config {name}" for name, text in settings.contents.items() if in_text(text)]
     evidence = [(settings.source, f"{name}: set") for name in names[:_MANY]]
     count = f"{len(settings.environment)} variables and {len(settings.labels)} labels, none of them a secret"
     return verdict([f"a secret in {name}" for name in _some(names)], count, *(evidence or [(settings.source, count)]))

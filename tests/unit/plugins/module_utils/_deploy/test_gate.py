@@ -154,6 +154,40 @@ def test_a_waiver_for_the_container_is_one_for_its_helpers():
     assert ("OCH-CTR-06", "openclaw-cli") in other
 
 
+def test_a_profile_makes_no_helper_of_what_is_deployed():
+    config = hardened(profiles=["x"], healthcheck={"disable": True})
+    assert ("OCH-CTR-25", "openclaw-gateway") in broken(config)
+    config = hardened(profiles=["x"], network_mode="service:openclaw-cli", networks=None)
+    assert ("OCH-CTR-13", "openclaw-gateway") in broken(config)
+
+
+def test_a_seccomp_profile_is_read_from_its_file(tmp_path):
+    (tmp_path / "good.json").write_text('{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": []}')
+    (tmp_path / "bad.json").write_text('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}')
+
+    def found(name: str) -> set[tuple[str, str]]:
+        config = hardened(security_opt=["no-new-privileges:true", f"seccomp={name}"])
+        compose = SimpleNamespace(resolve=lambda text: copy.deepcopy(config), directory=str(tmp_path))
+        deployment = SimpleNamespace(definition=SimpleNamespace(content=b""), container="openclaw-gateway")
+        findings = deploy_gate.check(gate(), compose, THERE, deployment, predicting=False, today=TODAY)
+        return {(finding.rule.id, finding.status) for finding in findings if finding.bad}
+
+    for name in ("good.json", str(tmp_path / "good.json")):
+        assert found(name) == set()
+    assert found("bad.json") == {("OCH-CTR-07", "fail")}
+    assert found("none.json") == {("OCH-CTR-07", "error")}
+
+
+def test_a_waiver_may_be_about_one_mount():
+    mount = {"type": "bind", "source": "/srv/a", "target": "/a"}
+    config = hardened()
+    config["services"]["openclaw-gateway"]["volumes"].append(mount)
+    bound = gate(None, waiver("OCH-CTR-10", value="/srv/a"))
+    assert broken(config, bound) == set()
+    config["services"]["openclaw-gateway"]["volumes"].append({**mount, "source": "/srv/b", "target": "/b"})
+    assert broken(config, bound) == {("OCH-CTR-10", "openclaw-gateway")}
+
+
 def test_one_message_names_every_rule_what_was_found_and_the_fix():
     config = hardened(read_only=False, privileged=True)
     config["services"]["openclaw-cli"]["read_only"] = False

@@ -524,3 +524,26 @@ def test_a_process_that_has_left_its_mount_namespace_is_gone(monkeypatch):
     monkeypatch.setattr(processes, "_read", ending)
     with pytest.raises(ProcessLookupError):
         processes._mountinfo("/proc/4711")
+
+
+# --- the host's own table -----------------------------------------------------------------------------------------
+
+
+def test_what_the_host_has_mounted_is_read_beside_it(tree: Tree) -> None:
+    (tree.top / "proc/1/mountinfo").write_text("20 1 254:0 / / rw - ext4 /dev/vda1 rw\n")
+    (tree.top / "proc/1/net").mkdir()
+    (tree.top / "proc/1/net/unix").write_text(
+        "Num       RefCount Protocol Flags    Type St Inode Path\n"
+        "0: 00000002 00000000 00010000 0001 01 123 /run/docker.sock\n"
+        "0: 00000002 00000000 00010000 0001 01 124 @abstract\n"
+        "0: 00000002 00000000 00000000 0002 01 125\n"
+    )
+    found = look(ID, 100)
+    assert [(mount.path, mount.device) for mount in found.host_mounts] == [("/", "254:0")]
+    assert found.host_sockets == ("/run/docker.sock",)
+
+
+def test_without_the_hosts_table_nothing_is_known_of_it(tree: Tree) -> None:
+    (tree.top / "proc/1/mountinfo").unlink(missing_ok=True)
+    found = look(ID, 100)
+    assert (found.host_mounts, found.host_sockets) == ((), ())

@@ -201,9 +201,77 @@ def test_a_waiver_does_not_touch_what_passes() -> None:
     assert check(good, waiver(), kernel=object()).waiver is None
 
 
+def several(*faults: str) -> Rule:
+    """A rule that finds each of these."""
+    return rule(
+        id=KNOWN.id, needs=("kernel",), effective=lambda kernel, allowed: policy_rule.verdict([*faults], "fine")
+    )
+
+
+def waivers(*changes: dict[str, str]) -> tuple[engine.Waiver, ...]:
+    return tuple(found for change in changes for found in waiver(**change))
+
+
+def test_an_expired_waiver_does_not_win_over_a_renewed_one() -> None:
+    ended, renewed = {"expires": "2026-11-01"}, {"expires": "2027-01-31", "reason": "renewed"}
+    for both in (waivers(ended, renewed), waivers(renewed, ended)):
+        found = check(broken(), both, kernel=object())
+        assert (found.status, found.expired, found.waiver and found.waiver.reason) == ("waived", False, "renewed")
+
+
+def test_the_expired_waiver_is_named_when_no_other_one_covers() -> None:
+    both = waivers({"expires": "2026-11-01"}, {"expires": "2027-01-31", "target": "other"})
+    found = check(broken(), both, kernel=object())
+    assert (found.status, found.expired, found.waiver) == ("fail", True, both[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "fault", "status"),
+    [
+        ("/srv/data", "bind /srv/data at /data", "waived"),
+        ("/data", "bind /srv/data at /data", "waived"),
+        ("/srv", "bind /srv/data at /data", "fail"),
+        ("/srv/dat", "bind /srv/data at /data", "fail"),
+        ("/etc", "/etc/shadow of the host at /x", "fail"),
+        ("/etc/shadow", "/etc/shadow.bak of the host at /x", "fail"),
+        ("NET_ADMIN", "cap_add NET_ADMIN", "waived"),
+        ("NET", "cap_add NET_ADMIN", "fail"),
+        ("18789", "127.0.0.1:18789 is published beyond this host", "waived"),
+        ("bind /srv/data at /data", "bind /srv/data at /data", "waived"),
+        ("PGPASSWORD", "a secret in variable PGPASSWORD", "waived"),
+    ],
+)
+def test_a_waiver_may_be_about_one_value(value: str, fault: str, status: str) -> None:
+    assert check(several(fault), waiver(value=value), kernel=object()).status == status
+
+
+def test_a_waiver_about_one_value_covers_no_other_fault_of_the_rule() -> None:
+    rule_of_two = several("bind /srv/a at /a", "bind /etc at /b")
+    assert check(rule_of_two, waiver(value="/srv/a"), kernel=object()).status == "fail"
+    both = waivers({"value": "/srv/a"}, {"value": "/etc"})
+    found = check(rule_of_two, both, kernel=object())
+    assert (found.status, found.waivers) == ("waived", both)
+    late = waivers({"value": "/srv/a"}, {"value": "/etc", "expires": "2026-11-01"})
+    found = check(rule_of_two, late, kernel=object())
+    assert (found.status, found.expired, found.waiver) == ("fail", True, late[1])
+
+
+def test_a_waiver_about_a_value_does_not_cover_what_nobody_saw() -> None:
+    assert check(broken(), waiver(value="/srv/a"), kernel=Unavailable("the daemon does not answer")).status == "error"
+
+
+def test_a_waiver_of_a_critical_rule_has_a_last_day() -> None:
+    critical = next(row.id for row in RULES if row.severity == "critical")
+    with pytest.raises(HardeningError, match="the last day of the waiver") as refusal:
+        waiver(id=critical)
+    assert critical in str(refusal.value)
+    assert waiver(id=critical, expires="2027-01-31")
+
+
 @pytest.mark.parametrize(
     ("change", "needed"),
     [
+        ({"value": "two\nlines"}, "one line of printable text"),
         ({"id": "OCH-CTR-00"}, "the id of a rule"),
         ({"reason": "   "}, "why this rule need not hold here"),
         ({"reason": "two\nlines here"}, "one line of printable text"),

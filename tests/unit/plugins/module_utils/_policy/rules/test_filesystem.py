@@ -193,6 +193,140 @@ def test_a_partition_of_its_own_is_not_the_hosts_root():
     assert effective("OCH-CTR-12", (point("/home/node/.openclaw", root="/"),)).status == "pass"
 
 
+# --- what a mount shows of the host, by the host's own table -------------------------------------------------------
+
+STATE = "/home/node/.openclaw"
+HOST = mount_table(
+    b"""20 1 254:0 / / rw - ext4 /dev/vda1 rw
+21 20 0:21 / /run rw - tmpfs tmpfs rw,size=100k,mode=755
+22 20 0:30 /@ /srv/old rw - btrfs /dev/vdb rw
+23 20 0:30 /@home /home rw - btrfs /dev/vdb rw
+24 20 254:5 / /var/lib/openclaw rw - xfs /dev/vdc rw
+25 20 254:0 /var/lib/docker/volumes/disk/_data /var/lib/docker/volumes/disk/_data rw - ext4 /dev/vda1 rw
+26 20 8:1 / /var/lib/docker/volumes/raw/_data rw - ext4 /dev/sda1 rw
+29 20 254:0 /srv/data /var/lib/docker/volumes/bound/_data rw - ext4 /dev/vda1 rw
+27 20 0:50 / /var/lib/docker/volumes/layers/_data rw - overlay overlay rw,lowerdir=/
+28 20 0:60 / /var/lib/docker/volumes/memory/_data rw - tmpfs tmpfs rw,size=1m
+"""
+)
+
+
+def shown(rule: str, device: str, root: str, path: str = "/x", kind: str = "ext4", sockets: tuple = ()) -> Result:
+    mount = MountPoint(path, kind, "source", root, ("ro", "nosuid", "nodev", "noexec"), ("rw", "size=1m"), (), device)
+    found = Kernel(7, (), ((mount,),), Limits(), {}, host_mounts=HOST, host_sockets=sockets)
+    return RULES[rule].effective(found, NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("device", "root", "kind", "output"),
+    [
+        ("254:0", "/", "ext4", "ext4 / at /x"),
+        ("254:0", "/etc", "ext4", "ext4 /etc at /x"),
+        ("254:0", "/etc/ssl/private", "ext4", "/etc/ssl/private"),
+        ("254:0", "/etc/openclaw", "ext4", "/etc/openclaw"),
+        ("254:0", "/var/lib/openclaw-hardening", "ext4", "/var/lib/openclaw-hardening"),
+        ("0:21", "/", "tmpfs", "tmpfs /run at /x"),
+        ("0:21", "/udev", "tmpfs", "/run/udev"),
+        ("0:30", "/@home", "btrfs", "btrfs /home at /x"),
+        ("0:30", "/@home/alice/.ssh", "btrfs", "/home/alice/.ssh"),
+        ("0:30", "/", "btrfs", "/home"),
+        ("8:1", "/", "ext4", "mounted by a volume's options"),
+        ("0:50", "/", "overlay", "mounted by a volume's options"),
+        ("9:9", "/", "xfs", "/ of source"),
+        ("9:9", "/some/where", "xfs", "/some/where of source"),
+        ("0:5", "/", "sysfs", "sysfs / at /x"),
+        ("0:6", "/", "debugfs", "debugfs / at /x"),
+    ],
+)
+def test_what_the_host_has_there_decides(device, root, kind, output):
+    found = shown("OCH-CTR-12", device, root, kind=kind)
+    assert found.status == "fail"
+    assert output in found.actual
+    assert found.evidence
+
+
+@pytest.mark.parametrize(
+    ("device", "root", "path", "kind"),
+    [
+        ("254:0", "/var/lib/openclaw/.openclaw", STATE, "ext4"),
+        ("254:5", "/.openclaw", STATE, "xfs"),
+        ("254:0", "/etc/openclaw/openclaw.json", "/etc/openclaw/openclaw.json", "ext4"),
+        ("254:0", "/etc/openclaw/secrets/gateway_token", "/run/secrets/gateway_token", "ext4"),
+        ("254:0", "/etc/localtime", "/etc/localtime", "ext4"),
+        ("254:0", "/srv/data", "/data", "ext4"),
+        ("254:0", "/var/lib/docker/volumes/data/_data", "/data", "ext4"),
+        ("254:0", "/var/lib/docker/containers/0a1b/hosts", "/etc/hosts", "ext4"),
+        ("0:60", "/", "/data", "tmpfs"),
+        ("0:99", "/", "/tmp", "tmpfs"),
+        ("0:98", "/", "/dev/shm", "tmpfs"),
+        ("0:97", "/", "/sys/fs/cgroup", "cgroup2"),
+        ("0:96", "/", "/dev/mqueue", "mqueue"),
+        ("0:95", "/", "/", "overlay"),
+    ],
+)
+def test_what_is_openclaws_own_or_dockers_passes(device, root, path, kind):
+    assert shown("OCH-CTR-12", device, root, path, kind).status == "pass"
+    assert shown("OCH-CTR-11", device, root, path, kind).status == "pass"
+
+
+def test_what_is_bound_over_a_file_of_dockers_counts():
+    assert shown("OCH-CTR-12", "254:0", "/etc/shadow", "/etc/hosts").status == "fail"
+    assert shown("OCH-CTR-12", "254:0", "/etc/ssl/private", "/dev/x").status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("device", "root", "kind", "status"),
+    [
+        ("254:0", "/srv/tools", "ext4", "fail"),
+        ("254:0", "/srv/tools/engine", "ext4", "fail"),
+        ("254:0", "/srv/other", "ext4", "pass"),
+        ("0:21", "/dbus", "tmpfs", "fail"),
+        ("0:21", "/containerd", "tmpfs", "fail"),
+        ("254:0", "/var/lib/incus", "ext4", "fail"),
+    ],
+)
+def test_a_socket_of_the_host_is_one_whatever_its_name_is(device, root, kind, status):
+    found = shown("OCH-CTR-11", device, root, kind=kind, sockets=("/run/docker.sock", "/srv/tools/engine"))
+    assert found.status == status
+
+
+@pytest.mark.parametrize(
+    ("mount", "output"),
+    [
+        (point("/x", "ext4", "/"), "ext4 / of dev"),
+        (point("/x", "overlay", "/"), "overlay / of dev"),
+        (point("/x", "btrfs", "/@"), "btrfs / at /x"),
+        (point("/x", "btrfs", "/@rootfs/etc"), "btrfs /etc at /x"),
+        (point("/x", "btrfs", "/@home"), "btrfs /home at /x"),
+        (point("/x", "ext4", "/etc/letsencrypt"), "/etc/letsencrypt"),
+    ],
+)
+def test_without_the_hosts_table_the_directory_has_to_do(mount, output):
+    found = effective("OCH-CTR-12", (mount,))
+    assert found.status == "fail"
+    assert output in found.actual
+
+
+@pytest.mark.parametrize(
+    ("size", "output"),
+    [
+        *(("size=16g", ""), ("size=16777216k", ""), ("size=49%", ""), ("nr_blocks=1000", ""), ("size=010", "")),
+        *(("size=17g", "more than 16 GiB"), ("size=1000g", "more than"), ("size=0x100000000000", "more than")),
+        *(("size=50%", "a size"), ("size=100%", "a size"), ("size=0g", "a size"), ("size=x", "a size")),
+        ("nr_blocks=9999999999", "more than"),
+    ],
+)
+def test_how_much_scratch_space_is_a_limit(size, output):
+    found = asked("OCH-CTR-09", Mount("tmpfs", "", "/tmp", options=("size=1m", size)))
+    assert found.status == ("fail" if output else "pass")
+    assert output in found.actual
+
+
+def test_shared_memory_of_a_terabyte_is_no_limit():
+    assert asked("OCH-CTR-09", shm_size=1 << 40).status == "fail"
+    assert asked("OCH-CTR-09", shm_size=64 << 20).status == "pass"
+
+
 @pytest.mark.parametrize(
     ("propagation", "status"), [("", "pass"), ("rprivate", "pass"), ("rslave", "pass"), ("rshared", "fail")]
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import Settings
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_settings import HealthTimes, Settings
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.processes import Kernel, Limits, Process
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import Result
@@ -51,6 +51,25 @@ def test_limits_effective(rule):
 def test_a_memory_limit_that_leaves_swap_open():
     for found in (asked("OCH-CTR-20", memory=1 << 30), effective("OCH-CTR-20", Limits(memory=1 << 30))):
         assert (found.status, found.actual) == ("fail", "swap has no limit")
+
+
+@pytest.mark.parametrize(
+    ("rule", "settings", "limits"),
+    [
+        ("OCH-CTR-20", {"memory": 1 << 40, "memory_swap": 1 << 40}, Limits(1 << 40, 1 << 40, 2.0, 512)),
+        ("OCH-CTR-20", {"memory": 2 << 30, "memory_swap": 1 << 40}, Limits(2 << 30, 1 << 40, 2.0, 512)),
+        ("OCH-CTR-21", {"cpus": 1000.0}, Limits(2 << 30, 2 << 30, 1000.0, 512)),
+        ("OCH-CTR-22", {"pids_limit": 4194304}, Limits(2 << 30, 2 << 30, 2.0, 4194304)),
+    ],
+)
+def test_a_limit_that_nothing_reaches_is_none(rule, settings, limits):
+    for found in (asked(rule, **settings), effective(rule, limits)):
+        assert found.status == "fail"
+        assert "needed at most" in found.actual
+
+
+def test_time_that_others_cannot_interrupt_is_no_limit():
+    assert asked("OCH-CTR-21", cpus=2.0, realtime=950000).status == "fail"
 
 
 @pytest.mark.parametrize(
@@ -115,6 +134,85 @@ def test_health_checks_that_do_not(test, output):
     found = asked("OCH-CTR-25", healthcheck=test)
     assert found.status == "fail"
     assert output in found.actual
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            "curl -f http://localhost:1/ || exit 1",
+            "curl --fail http://127.0.0.1:1/",
+            "curl -sSf http://[::1]:1/healthz",
+        ),
+        *("wget -q -O /dev/null http://localhost:1/ || exit 1", "wget -qO- http://localhost:1/ | grep -q ok"),
+        *("curl -fs 'http://localhost:1/?a=1&b=2'", "set -o pipefail; curl -f http://localhost:1/ | cat"),
+        *("test -e /app && curl -f http://localhost:1/", "if ! curl -f http://localhost:1/; then exit 1; fi"),
+        *(
+            "curl -so /dev/null -w '%{http_code}' http://localhost:1/ | grep -q 200",
+            "curl -f http://localhost:1/ >/dev/null 2>&1",
+        ),
+        *(
+            "curl -f http://localhost:1/ || kill 1",
+            "curl -f http://openclaw-gateway:18789/healthz",
+            "nc -z 127.0.0.1 18789",
+        ),
+        *("curl -f http://localhost:1/;", "# asks\ncurl -f http://localhost:1/"),
+    ],
+)
+def test_shell_lines_that_can_fail(line):
+    found = asked("OCH-CTR-25", healthcheck=("CMD-SHELL", line))
+    assert found.status == "pass", found.actual
+    assert asked("OCH-CTR-25", healthcheck=("CMD", "/bin/sh", "-ec", line)).status == "pass"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("curl http://localhost:1/", "curl -s http://localhost:1/ || exit 1", "curl -f http://localhost:1/ | cat"),
+        *(
+            "curl -f http://localhost:1/ | tee /tmp/x",
+            "curl -f http://localhost:1/ | true",
+            "curl -f http://localhost:1/ &",
+        ),
+        *(
+            "curl -f http://localhost:1/ || logger down",
+            "curl -f http://localhost:1/ ; date",
+            "! curl -f http://localhost:1/",
+        ),
+        *(
+            "curl -f http://localhost:1/\ntrue",
+            "echo http://localhost:1/",
+            "curl -f http://example.org/",
+            "curl -f http://192.0.2.9/",
+        ),
+        *("if curl -f http://localhost:1/; then true; fi; exit 0", "curl -f http://localhost:1/ || exit 00"),
+        *(
+            "(curl -f http://localhost:1/ || :)",
+            "{ curl -f http://localhost:1/; true; }",
+            "curl -f http://localhost:1/ || sh -c true",
+        ),
+    ],
+)
+def test_shell_lines_that_cannot_fail(line):
+    assert asked("OCH-CTR-25", healthcheck=("CMD-SHELL", line)).status == "fail"
+    assert asked("OCH-CTR-25", healthcheck=("CMD", "sh", "-c", line)).status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("times", "status"),
+    [
+        (HealthTimes(), "pass"),
+        (HealthTimes(30, 10, 3, 120), "pass"),
+        (HealthTimes(60, 30, 10, 600), "pass"),
+        (HealthTimes(retries=1_000_000), "fail"),
+        (HealthTimes(interval=86400), "fail"),
+        (HealthTimes(timeout=3600), "fail"),
+        (HealthTimes(start_period=86400), "fail"),
+    ],
+)
+def test_how_long_a_failure_may_stay_unseen(times, status):
+    check = ("CMD", "curl", "-f", "http://localhost:1/")
+    assert asked("OCH-CTR-25", healthcheck=check, health_times=times).status == status
 
 
 def test_the_words_of_a_health_check_stay_out_of_the_report():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import Settings
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_settings import Hook, Settings
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.files import FileFacts, Folder, Place
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.secrets import Credential, SecretFacts
@@ -118,6 +118,13 @@ def test_secrets(number, facts, status, words):
         ("02", {"environment": {"OPENCLAW_GATEWAY_TOKEN": VALUE}}, "variable OPENCLAW_GATEWAY_TOKEN"),
         ("02", {"labels": {"api_key": VALUE}}, "label api_key"),
         ("02", {"environment": {"HTTPS_PROXY": "http://me:hidden@proxy"}}, "variable HTTPS_PROXY"),
+        ("02", {"environment": {"PGPASSWORD": VALUE}}, "variable PGPASSWORD"),
+        ("02", {"annotations": {"api_token": VALUE}}, "annotation api_token"),
+        ("02", {"log_options": {"splunk-token": VALUE}}, "logging option splunk-token"),
+        ("02", {"build_arguments": {"NPM_TOKEN": VALUE}}, "build argument NPM_TOKEN"),
+        ("02", {"hooks": (Hook("post_start", environment={"A_TOKEN": VALUE}),)}, "post_start variable A_TOKEN"),
+        ("02", {"contents": {"settings": f"password: {VALUE}"}}, "the content of config settings"),
+        ("03", {"hooks": (Hook("pre_stop", command=("x", "--token", VALUE)),)}, "--token of pre_stop"),
         ("03", {"command": ("gateway", "--token", VALUE)}, "--token of the entrypoint and command"),
         ("03", {"entrypoint": ("env", "A_TOKEN=hidden")}, "A_TOKEN of the entrypoint and command"),
         ("03", {"healthcheck": ("CMD", "curl", "--password=hidden")}, "--password of the health check"),
