@@ -41,7 +41,7 @@ closure() {
           if (!(name in installed)) name = provider[name]
           if (name == "" || name in kept || name ~ unneeded) continue
           kept[name] = 1; print name
-          # Of alternatives the first that is there: the base has the builder's packages, too.
+          # Of alternatives the first that is there: the base has the packages of the builder, too.
           count = split(needs[name], list, ",")
           for (i = 1; i <= count; i++) {
             ways = split(list[i], way, "|")
