@@ -79,7 +79,7 @@ options:
       source:
         description:
           - V(debian) makes a minimal root from the build host's own apt sources with mmdebstrap, which is installed
-            when it is missing.
+            when it is missing. The way to them is the one of the host's apt, with its proxies, certificates and logins.
           - V(registry) takes O(base.ref) from a registry.
         type: str
         choices: [debian, registry]
@@ -109,6 +109,35 @@ options:
     description: Directory of root for the build log and the record of the last verified build. Its parent must exist.
     type: str
     default: /var/lib/openclaw-hardening
+  build_dir:
+    description:
+      - Directory of root in which the base is made, on a file system that is mounted without C(noexec) and C(nodev).
+      - Empty takes the first of C(/var/tmp), C(/var/cache) and C(/var/lib) that will do.
+    type: str
+    default: ""
+  proxy:
+    description:
+      - URL of an HTTP proxy, C(http://HOST:PORT), for each program of a build, on the host and in containers.
+      - One with a login is refused, because every user of Docker could read it. What the host's apt is configured with
+        goes before it for the packages of the base.
+    type: str
+    default: ""
+  no_proxy:
+    description: What is reached without O(proxy), such as C(.example.org). The host itself always is.
+    type: list
+    elements: str
+    default: []
+  ca:
+    description:
+      - Certificates of a CA in PEM, for each program of a build beside the CAs that it knows. Not a secret, and not put
+        into the image.
+      - A secret with the id C(ca) in O(secrets) takes its place in the builder's steps.
+    type: str
+    default: ""
+  hints:
+    description: How the options are called where the caller comes from. A message that names an option adds it.
+    type: dict
+    default: {}
   timeout:
     description: Seconds that a build may take.
     type: int
@@ -227,6 +256,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._image import a
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import archive
 from ansible_collections.openclaw.hardening.plugins.module_utils._image.base import packages
 from ansible_collections.openclaw.hardening.plugins.module_utils._image.manager import ImageManager, Settings
+from ansible_collections.openclaw.hardening.plugins.module_utils._image.network import network
 from ansible_collections.openclaw.hardening.plugins.module_utils._image.recipe import Base, Recipe
 
 BASE_ARGUMENTS = {
@@ -248,6 +278,11 @@ ARGUMENTS = {
     "base": {"type": "dict", "options": BASE_ARGUMENTS, "apply_defaults": True},
     "app_path": {"type": "str", "default": "/app"},
     "record_dir": {"type": "str", "default": "/var/lib/openclaw-hardening"},
+    "build_dir": {"type": "str", "default": ""},
+    "proxy": {"type": "str", "default": ""},
+    "no_proxy": {"type": "list", "elements": "str", "default": []},
+    "ca": {"type": "str", "default": ""},
+    "hints": {"type": "dict", "default": {}},
     "timeout": {"type": "int", "default": 3600},
     "image_id": {"type": "str", "default": ""},
     "record": {"type": "dict", "default": {}},
@@ -285,7 +320,16 @@ def settings(module: AnsibleModule) -> Settings:
         app_path=validate.absolute_path("app_path", options["app_path"]),
         record_dir=validate.absolute_path("record_dir", options["record_dir"]),
         timeout=validate.integer("timeout", options["timeout"], 60, 86400),
+        build_dir=validate.own_path("build_dir", options["build_dir"]) if options["build_dir"] else "",
+        network=network(options["proxy"], options["no_proxy"], options["ca"]),
     )
+
+
+def hinted(message: str, hints: dict[str, Any]) -> str:
+    """Return a message that names the options also as the caller knows them."""
+    for option, name in hints.items():
+        message = message.replace(f"set {option!r}", f"set {option!r} ({validate.harmless(str(name))})")
+    return message
 
 
 def adopt(module: AnsibleModule) -> dict[str, Any]:
@@ -306,7 +350,7 @@ def main() -> None:
         result = manager.run() if module.params["state"] == "present" else manager.remove()
         module.exit_json(**result)
     except HardeningError as error:
-        module.fail_json(msg=str(error), **error.details)
+        module.fail_json(msg=hinted(str(error), module.params["hints"]), **error.details)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,10 @@ class Images:
         self.host = host
         self.version = self.highest = 0
         variables = yaml.safe_load((ROLE / "vars/main.yml").read_text())
-        self.packages = variables["_openclaw_image_runtime_packages"]
+        self.packages = [
+            *variables["_openclaw_image_runtime_packages"],
+            *variables["_openclaw_image_builder_packages"],
+        ]
         self.before = self.look()
 
     def recipe(self, version: int, seconds: float = 0, **changes: Any) -> dict[str, Any]:

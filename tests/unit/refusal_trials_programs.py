@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +19,12 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import Compose
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import ManagedFile
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import apt as image_apt
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import base as image_base
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import build
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import manager as image_manager
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import place as image_place
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import recipe as image_recipe
 from transfer.crafted import GOOD, IMAGE
 from unit.plugins.module_utils._deploy.test_logins import AGENT, SCHEMA, database
 from unit.plugins.module_utils._image.test_verify import CONFIG, NOTHING, layer, saved
@@ -81,39 +86,50 @@ def an_interpreter_without_the_package(folder: Path) -> Any:
     return two(attempt, False, True)
 
 
-def base(source: str) -> None:
-    """Make the base as a build does: one from the registry needs neither apt's sources nor a place."""
-    if source == "debian":
-        host = image_base.Distribution("debian", "trixie", "amd64")
-        with patch.object(image_base, "distribution", lambda: host):
-            image_base.make(None, None, "", (), "base", "x", 1)  # type: ignore[arg-type]
-    else:
-        assert REGISTRY.source == source
+def base(source: str, folder: Path) -> None:
+    """Prepare the base as a build does: one from the registry needs no sources of the host."""
+    sources = image_apt.sources
+    recipe = image_recipe.Base(source, ref="" if source == "debian" else REGISTRY.ref)
+    settings = image_manager.Settings("", "/app", "/var/lib/x", 1)
+    order = image_manager.ImageManager(None, SimpleNamespace(base=recipe), settings)  # type: ignore[arg-type]
+    with (
+        patch.object(image_base, "distribution", lambda: image_base.Distribution("debian", "trixie", "amd64")),
+        patch.object(image_apt, "sources", lambda codename: sources(codename, str(folder))),
+        patch.object(image_place, "chosen", lambda _chosen: "/var/tmp"),
+    ):
+        order._base_order(None)
 
 
 @trial("base.source")
 def a_host_without_sources_of_its_own(folder: Path) -> Any:
     (folder / "sources.list").write_text("deb [signed-by=/etc/theirs.gpg] https://packages.example trixie main\n")
-    sources = image_base.apt_sources
-
-    def attempt(source: str) -> None:
-        with patch.object(image_base, "apt_sources", lambda codename: sources(codename, str(folder))):
-            base(source)
-
-    return two(attempt, "debian", "registry")
+    return two(lambda source: base(source, folder), "debian", "registry")
 
 
 @trial("base.source")
-def a_host_whose_mounts_run_nothing(_folder: Path) -> Any:
-    def attempt(source: str) -> None:
-        with (
-            patch.object(image_base, "apt_sources", lambda _codename: []),
-            patch.object(image_base, "find_program", lambda _name: "/usr/bin/mmdebstrap"),
-            patch.object(image_base.os, "statvfs", lambda _path: SimpleNamespace(f_flag=os.ST_NOEXEC)),
-        ):
-            base(source)
+def a_list_of_mirrors_that_is_not_there(folder: Path) -> Any:
+    (folder / "sources.list").write_text(f"deb mirror+file:{folder}/none.list trixie main\n")
+    return two(lambda source: base(source, folder), "debian", "registry")
 
-    return two(attempt, "debian", "registry")
+
+@trial("build_dir")
+def a_place_whose_mount_runs_nothing(folder: Path) -> Any:
+    """One directory of root is mounted noexec, the other is not."""
+    good = folder / "good"
+    good.mkdir()
+    room = {"f_bavail": image_place.NEEDED_MIB, "f_frsize": 1 << 20, "f_files": 0, "f_favail": 0}
+    root = SimpleNamespace(st_mode=stat.S_IFDIR | 0o755, st_uid=0)
+
+    def attempt(path: Path) -> None:
+        flags = 0 if path == good else os.ST_NOEXEC
+        with (
+            patch.object(image_place.os, "statvfs", lambda _path: SimpleNamespace(f_flag=flags, **room)),
+            patch.object(image_place.os, "lstat", lambda _path: root),
+            patch.object(image_place.os.path, "ismount", lambda _path: True),
+        ):
+            image_place.chosen(str(path))
+
+    return two(attempt, folder, good)
 
 
 @trial("dockerfile")

@@ -235,7 +235,7 @@ OWN_FILES = {
     ("_image/build.py", "build"): "the same",
     ("_image/build.py", "_followed"): "the same",
     ("_image/base.py", "distribution"): "/etc/os-release",
-    ("_image/base.py", "apt_sources"): "/etc/apt",
+    ("_image/base.py", "_write"): "in a temporary directory of root; O_EXCL",
     ("_image/base.py", "_digest"): "in a temporary directory of root",
     ("_system/accounts.py", "_lines"): "/etc/passwd, /etc/group",
     ("_evidence/account.py", "_subordinate"): "/etc/subuid, /etc/subgid",

@@ -47,6 +47,7 @@ from .source_place import place
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 IMAGE, OTHER_IMAGE = f"sha256:{'4' * 64}", f"sha256:{'5' * 64}"
 Place = tuple[str, int]
+CA = (Path(__file__).parent / "recorded/ca.pem").read_text()
 
 
 # --- where advice is given ----------------------------------------------------------------------------------------
@@ -193,6 +194,10 @@ OPTIONS = [
     ("timeout", lambda: stream(0.05), lambda: stream(20)),
     value(validate.printable, "text", "a\nb", "ab"),
     value(validate.encoded, "text", "\ud800", "a"),
+    value(validate.proxy_url, "proxy", "http://me:word@proxy.example:3128", "http://proxy.example:3128"),
+    value(validate.ca_certificates, "ca", "-----BEGIN PRIVATE KEY-----", CA),
+    value(validate.ca_certificates, "ca", "nothing", CA),
+    value(validate.ca_certificates, "ca", CA.replace("M", "N", 1), CA),
     value(client.reference, "image_ref", "openclaw", "openclaw:hardened"),
     ("base", lambda: client.reference("base", "a:b", digest=True),
      lambda: client.reference("base", f"a@{IMAGE}", digest=True)),

@@ -36,5 +36,5 @@ class HardeningError(Exception):
         """
         fix = f"; set {option!r}" if option else ""
         super().__init__(escaped(f"{what}: found {found}, needed {needed}{fix}", kept="\n"))
-        self.what, self.found, self.needed = what, found, needed
+        self.what, self.found, self.needed, self.option = what, found, needed, option
         self.details = details

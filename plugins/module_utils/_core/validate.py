@@ -8,9 +8,12 @@ import ipaddress
 import math
 import posixpath
 import re
+import ssl
+import time
 import unicodedata
 from collections.abc import Iterable
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from ansible.module_utils.parsing import convert_bool
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import INVISIBLE, HardeningError, escaped
@@ -23,6 +26,8 @@ _INTERFACE = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,14}")
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
 _NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
 _MODE = re.compile(r"0[0-7]{3}")
+_EXCEPTION = re.compile(r"\*|(\*?\.)?[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,252}(:[0-9]{1,5})?|[0-9a-fA-F:.]{2,45}(/[0-9]{1,3})?")
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 # Linux takes longer paths, but a refusal has to name them; 255 bytes a name is what file systems take.
 _LONGEST_PATH = 500
 _LONGEST_NAME = 255
@@ -197,4 +202,62 @@ def number(option: str, value: object) -> int | float:
         value = float(text) if "." in text else int(text)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         _refuse(option, value, "a number")
+    return value
+
+
+def proxy_url(option: str, value: object) -> str:
+    """The URL of an HTTP proxy that containers reach, too, and that holds no secret."""
+    needed = "http://HOST:PORT or https://HOST:PORT"
+    if isinstance(value, str) and "@" in value:
+        # It would be in the environment of a container and in its image's build: for every user of Docker to see.
+        found = "a URL with a user name or password (not shown)"
+        raise HardeningError(option, found, f"{needed} without one, of a proxy that knows its clients by address", option)
+    text = word(option, value)
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        _refuse(option, value, needed)
+    if parts.scheme not in ("http", "https") or not host or parts.path not in ("", "/") or parts.query or parts.fragment:
+        _refuse(option, value, needed)
+    if port is None or not 0 < port:
+        _refuse(option, value, f"{needed}, with the port")
+    if _is_loopback(host):
+        _refuse(option, value, "an address that containers reach, too: this one is each container's own")
+    return text.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
+
+
+def proxy_exception(option: str, value: object) -> str:
+    """One host, domain, address or network that is reached without a proxy."""
+    return _shaped(option, value, _EXCEPTION, "names such as db.example.org, .example.org, 192.0.2.7 or 192.0.2.0/24")
+
+
+def ca_certificates(option: str, value: object) -> str:
+    """The certificates of one or more CAs as PEM text, and nothing secret beside them."""
+    needed = "certificates of a CA in PEM (-----BEGIN CERTIFICATE-----)"
+    if not isinstance(value, str) or "PRIVATE KEY" in value:
+        raise HardeningError(option, "a private key (not shown)" if isinstance(value, str) else "no text", needed, option)
+    certificates = _CERTIFICATE.findall(value)
+    if not certificates or len(value) > 500 * 1024:
+        found = f"{len(value)} characters" if certificates else "no certificate"
+        raise HardeningError(option, found, f"{needed}, of at most 500 KiB", option)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        for certificate in certificates:
+            context.load_verify_locations(cadata=certificate)
+    except ssl.SSLError as error:
+        raise HardeningError(option, f"a certificate that is broken ({error.reason})", needed, option) from error
+    ends = [ssl.cert_time_to_seconds(str(known["notAfter"])) for known in context.get_ca_certs()]
+    if not ends:
+        raise HardeningError(option, "certificates of servers only", needed, option)
+    if max(ends) < time.time():
+        raise HardeningError(option, "certificates that have all expired", needed, option)
     return value

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import platform
@@ -18,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.regular import read_text
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import apt, cause
+from ansible_collections.openclaw.hardening.plugins.module_utils._image.network import TRUSTED, Network
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import progress
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import run
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.program import find_program
@@ -28,14 +30,9 @@ if TYPE_CHECKING:
 
 REPOSITORY = "openclaw-hardening-base"
 DIGEST_LABEL = "io.openclaw.hardening.base-digest"
-# Of working folders with random names; apt's own user has to get in, so no private one. Hardened hosts mount the first
-# noexec and nodev (CIS), and mmdebstrap runs the new system's programs there.
-PLACES = ("/var/tmp", "/var/cache", "/var/lib")  # noqa: S108
+# Of working folders with random names; apt's own user has to get in, so no private one.
 WORKING = "openclaw-base-"
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]{1,63}")
-_ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>\S.*)")
-# A host may trust more than its distribution (Docker's own repository, for one); the base does not.
-_ARCHIVE_KEYRING = re.compile(r"/usr/share/keyrings/(debian|ubuntu)-archive-[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -71,58 +68,13 @@ def packages(names: list[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def apt_sources(codename: str, folder: str = "/etc/apt") -> list[str]:
-    """Return the host's own sources of its distribution, one line each, without third-party ones.
-
-    :raises HardeningError: there is none.
-    """
-    texts: list[str] = []
-    for path in [os.path.join(folder, "sources.list"), *sorted(glob.glob(os.path.join(folder, "sources.list.d", "*")))]:
-        if not path.endswith((".list", ".sources")) or not os.path.isfile(path):
-            continue
-        with open(path, encoding="utf-8") as handle:
-            text = handle.read()
-        texts += _deb822(text) if path.endswith(".sources") else text.splitlines()
-    suites = {codename, f"{codename}-updates", f"{codename}-security"}
-    lines: list[str] = []
-    for match in (_ONE_LINE.fullmatch(text.partition("#")[0].strip()) for text in texts):
-        if match is None or match["suite"] not in suites or match["uri"].startswith("cdrom:"):
-            continue
-        keyring = re.search(r"signed-by=(\S+)", match["options"] or "", re.IGNORECASE)
-        if keyring and not _ARCHIVE_KEYRING.fullmatch(keyring[1]):
-            continue
-        options = f"[{keyring[0]}] " if keyring else ""
-        line = f"deb {options}{match['uri']} {match['suite']} {match['components'].strip()}"
-        if line not in lines:
-            lines.append(line)
-    if not any(f" {codename} " in line for line in lines):
-        needed = f"apt sources of the suite {codename!r}, or the base 'registry' with a digest-pinned image"
-        raise HardeningError(f"apt sources of this host ({folder})", f"none for {codename!r}", needed, "base.source")
-    return lines
+def tag(host: Distribution, names: tuple[str, ...], sources: apt.Sources) -> str:
+    """Name a base by what it is made of and from, not by when: other sources make another one."""
+    return f"{family(host, names)}-{sources.identity[:8]}"
 
 
-def _deb822(text: str) -> list[str]:
-    """Translate the stanzas of a ``.sources`` file into one-line sources."""
-    lines = []
-    for stanza in re.split(r"\n\s*\n", text):
-        unfolded = re.sub(r"\n[ \t]+", " ", "\n".join(line for line in stanza.splitlines() if not line.startswith("#")))
-        pairs = (line.partition(":") for line in unfolded.splitlines())
-        fields = {key.strip().lower(): value.strip() for key, _colon, value in pairs}
-        if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() in ("no", "false", "0"):
-            continue
-        signed = fields.get("signed-by", "")
-        # An inline key is third-party by nature; no path matches it.
-        options = f"[signed-by={signed.split()[0]}] " if signed else ""
-        for uri in fields.get("uris", "").split():
-            lines += [
-                f"deb {options}{uri} {suite} {fields.get('components', 'main')}"
-                for suite in fields.get("suites", "").split()
-            ]
-    return lines
-
-
-def tag(host: Distribution, names: tuple[str, ...]) -> str:
-    """Name a base by what it is made of, not by when."""
+def family(host: Distribution, names: tuple[str, ...]) -> str:
+    """Return how the names of all bases with these packages begin."""
     content = "\n".join([host.identity, *sorted(names)])
     return f"{REPOSITORY}:{host.codename}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
@@ -136,58 +88,122 @@ def fresh(image: client.Image | None, max_age_days: int, now: float) -> bool:
     return now - created.timestamp() < max_age_days * 86400
 
 
-def make(
-    module: AnsibleModule,
-    api: DockerClient,
-    docker_host: str,
-    names: tuple[str, ...],
-    base: str,
-    prefix: str,
-    timeout: int,
-) -> str:
-    """Make the base image and return its digest; one with the same content as before is not replaced.
+@dataclass(frozen=True)
+class Order:
+    """One base: of which packages, from where, under which name, in which folder."""
 
-    :param prefix: how the working folder is called, so that it is found when this is killed.
-    :param timeout: seconds for each of the programs that make it: the option of the same name.
-    """
-    limit: dict[str, Any] = {"timeout": timeout, "option": "timeout"}
-    host = distribution()
-    sources = apt_sources(host.codename)
-    if find_program("mmdebstrap") is None:
-        progress.step("installing mmdebstrap")
-        environment = {"DEBIAN_FRONTEND": "noninteractive"}
-        apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]
-        # What was killed in the middle of an installation stands in the way of the next.
-        run(module, ["dpkg", "--configure", "-a"], env=environment, **limit)
-        run(module, [*apt, "update"], env=environment, **limit)
-        run(module, [*apt, "install", "-y", "--no-install-recommends", "mmdebstrap"], env=environment, **limit)
-    progress.step("making the base image from packages (mmdebstrap)")
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=_place()) as folder:
+    host: Distribution
+    packages: tuple[str, ...]
+    sources: apt.Sources
+    network: Network
+    # Where its working folder is made, and how that is called, so that it is found when this is killed.
+    place: str
+    prefix: str
+    # Seconds for each of the programs that make it: the option of the same name.
+    timeout: int
+
+    @property
+    def name(self) -> str:
+        """Its name as an image."""
+        return tag(self.host, self.packages, self.sources)
+
+
+def make(module: AnsibleModule, api: DockerClient, docker_host: str, order: Order) -> str:
+    """Make the base image and return its digest; one with the same content as before is not replaced."""
+    limit: dict[str, Any] = {"timeout": order.timeout, "option": "timeout"}
+    with tempfile.TemporaryDirectory(prefix=order.prefix, dir=order.place) as folder:
         os.chmod(folder, 0o755)  # noqa: S103
-        archive = os.path.join(folder, "base.tar")
-        # mmdebstrap makes every mount it sees private, and systemd then hands over no credentials: show it a copy.
-        argv = ["unshare", "--mount", "--", "mmdebstrap", "--quiet", "--variant=minbase", "--format=tar"]
-        argv += [f"--include={','.join(names)}"] if names else []
-        # A fixed clock makes equal packages an equal archive.
-        clock = {"SOURCE_DATE_EPOCH": "1", "TMPDIR": folder}
-        run(module, [*argv, "--", host.codename, archive, "-"], data="\n".join(sources) + "\n", env=clock, **limit)
+        way = _way(module, folder, order.network)
+        try:
+            archive = _archive(module, folder, way, order)
+        except HardeningError as error:
+            output = "\n".join(str(error.details.get(name, "")) for name in ("stdout", "stderr"))
+            raise cause.named(error, output) from error
         digest = _digest(archive)
-        existing = client.find_image(api, base)
+        existing = client.find_image(api, order.name)
         if existing is None or existing.labels.get(DIGEST_LABEL) != digest:
             change = f"LABEL {DIGEST_LABEL}={digest}"
-            run(module, [*client.cli(docker_host), "import", "--change", change, "--", archive, base], **limit)
+            run(module, [*client.cli(docker_host), "import", "--change", change, "--", archive, order.name], **limit)
             if existing is not None:
                 client.remove_unused(api, existing.id)
+    _remove_of_other_sources(api, order)
     return digest
 
 
-def _place() -> str:
-    """Return the first place whose mount lets programs and devices be used."""
-    for place in PLACES:
-        if os.path.isdir(place) and not os.statvfs(place).f_flag & (os.ST_NOEXEC | os.ST_NODEV):
-            return place
-    needed = "one without noexec and nodev for the time of a build, or the base image 'registry'"
-    raise HardeningError("mounts", f"{', '.join(PLACES)} mounted noexec or nodev", needed, "base.source")
+def _archive(module: AnsibleModule, folder: str, way: str, order: Order) -> str:
+    """Make the root of the base as a tar file, and return its path."""
+    limit: dict[str, Any] = {"timeout": order.timeout, "option": "timeout"}
+    # What apt has of its own goes first.
+    network = order.network.environment()
+    if find_program("mmdebstrap") is None:
+        progress.step("installing mmdebstrap")
+        environment = {"DEBIAN_FRONTEND": "noninteractive", **network, **({"APT_CONFIG": way} if way else {})}
+        command = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]
+        # What was killed in the middle of an installation stands in the way of the next.
+        run(module, ["dpkg", "--configure", "-a"], env=environment, **limit)
+        run(module, [*command, "update"], env=environment, **limit)
+        run(module, [*command, "install", "-y", "--no-install-recommends", "mmdebstrap"], env=environment, **limit)
+    progress.step("making the base image from packages (mmdebstrap)")
+    archive = os.path.join(folder, "base.tar")
+    # mmdebstrap makes every mount it sees private, and systemd then hands over no credentials: show it a copy.
+    argv = ["unshare", "--mount", "--", "mmdebstrap", "--quiet", "--variant=minbase", "--format=tar"]
+    argv += [f"--include={','.join(order.packages)}"] if order.packages else []
+    argv += _hooks(folder, way, order.sources)
+    # A fixed clock makes equal packages an equal archive.
+    environment = {"SOURCE_DATE_EPOCH": "1", "TMPDIR": folder, **network}
+    lines = "".join(f"{line}\n" for line in order.sources.lines)
+    run(module, [*argv, "--", order.host.codename, archive, "-"], data=lines, env=environment, **limit)
+    return archive
+
+
+def _way(module: AnsibleModule, folder: str, network: Network) -> str:
+    """Write apt's way to its sources to a file of root alone, for it may hold logins; return its path, if any."""
+    settings = apt.settings(module)
+    if network.ca and not apt.has_own_ca(settings):
+        bundle = os.path.join(folder, "ca.pem")
+        trusted = read_text(TRUSTED) if os.path.exists(TRUSTED) else ""
+        # For everybody: apt's programs have a user of their own.
+        _write(bundle, f"{trusted}\n{network.ca}\n", 0o644)
+        settings += f'Acquire::https::CaInfo "{bundle}";\n'
+    if not settings:
+        return ""
+    path = os.path.join(folder, "apt.conf")
+    _write(path, settings, 0o600)
+    return path
+
+
+def _hooks(folder: str, way: str, sources: apt.Sources) -> list[str]:
+    """Return what mmdebstrap does beside its work: apt gets the host's way, and nothing of that stays in the base."""
+    before, after = [], []
+    logins = apt.logins()
+    if logins:
+        _write(os.path.join(folder, "auth.conf"), logins, 0o600)
+    there = {"apt.conf": f"apt.conf.d/{WORKING}way" if way else "", "auth.conf": "auth.conf" if logins else ""}
+    for name, target in filter(lambda item: item[1], there.items()):
+        place = f'"$1"/etc/apt/{target}'
+        before.append(f"install -D -m 0600 {shlex.quote(os.path.join(folder, name))} {place}")
+        after.append(f"rm {place}")
+    for number, (path, text) in enumerate(sources.shown().items()):
+        copy = os.path.join(folder, f"sources-{number}")
+        _write(copy, text, 0o644)
+        after.append(f'install -D -m 0644 {shlex.quote(copy)} "$1"{shlex.quote(path)}')
+    return [*(f"--setup-hook={hook}" for hook in before), *(f"--customize-hook={hook}" for hook in after)]
+
+
+def _write(path: str, text: str, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with open(descriptor, "w", encoding="utf-8") as handle:
+        handle.write(text)
+        os.fchmod(descriptor, mode)
+
+
+def _remove_of_other_sources(api: DockerClient, order: Order) -> None:
+    """Let go of bases with the same packages that were made from sources which the host no longer has."""
+    prefix = family(order.host, order.packages)
+    for image in client.images_by_label(api, DIGEST_LABEL):
+        for name in image.tags:
+            if name.startswith(prefix) and name != order.name:
+                client.remove_unused(api, name)
 
 
 def _digest(path: str) -> str:

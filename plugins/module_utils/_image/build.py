@@ -14,20 +14,25 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import cause as image_cause
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import recipe as image_recipe
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import tags
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import verify as image_verify
+from ansible_collections.openclaw.hardening.plugins.module_utils._image.network import Network
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import lock, program, progress
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 CONTEXT = "openclaw-build-"
+# The secret of that id, and its file beside the context's own: a name that no file of the context can have.
+CA_SECRET = "ca"  # noqa: S105
+CA_FILE = ".openclaw-ca.pem"
 _LOG_TAIL = 3000
 # BuildKit names each step; its instruction could hold anything, so only the word is taken.
 _STEP = re.compile(r"#[0-9]+ (\[(?:[\w.-]{1,32} )?[0-9]+/[0-9]+\] [A-Z]+)\b")
@@ -44,6 +49,7 @@ class Order:
     docker_host: str
     log: str
     timeout: int
+    network: Network = field(default_factory=Network)
 
 
 def candidate(name: str, content: str) -> str:
@@ -62,11 +68,14 @@ def command(order: Order, context: str) -> list[str]:
     # The builder "default" is the daemon's own BuildKit, whatever builder the user selected.
     argv = [*client.cli(order.docker_host), "buildx", "build", "--builder", "default", "--progress", "plain"]
     argv += ["--load", "--provenance=false", "--tag", candidate(order.recipe.name, order.content)]
-    for name, value in sorted({**order.recipe.build_args, "BASE_IMAGE": order.base_ref}.items()):
+    arguments = {**order.network.build_args(), **order.recipe.build_args, "BASE_IMAGE": order.base_ref}
+    for name, value in sorted(arguments.items()):
         argv += ["--build-arg", f"{name}={value}"]
     for name, value in sorted(labels.items()):
         argv += ["--label", f"{name}={value}"]
-    for name, path in sorted(order.recipe.secrets.items()):
+    # A file of the build host goes before the CA for everything.
+    own = {CA_SECRET: os.path.join(context, CA_FILE)} if order.network.ca else {}
+    for name, path in sorted({**own, **order.recipe.secrets}.items()):
         argv += ["--secret", f"id={name},src={path}"]
     if order.recipe.base.refresh and order.recipe.base.source == "registry":
         argv.append("--no-cache")
@@ -77,17 +86,19 @@ def build(api: DockerClient, order: Order, known: image_verify.Secrets) -> clien
     """Build the candidate and return it; the whole log stays on the host."""
     with tempfile.TemporaryDirectory(prefix=CONTEXT, dir=os.path.dirname(order.log)) as context:
         image_recipe.stage(order.recipe, context)
+        if order.network.ca:
+            with open(os.path.join(context, CA_FILE), "x", encoding="utf-8") as handle:
+                handle.write(f"{order.network.ca.rstrip()}\n")
         status = _run(command(order, context), order.log, order.timeout)
     if status != 0:
         ended = f"no end within {order.timeout} s" if status is None else f"exit code {status}"
         with open(order.log, encoding="utf-8", errors="replace") as handle:
-            tail = image_verify.masked(handle.read(), known)[-_LOG_TAIL:].strip()
-        raise HardeningError(
-            "docker buildx build",
-            ended,
-            f"a build that succeeds. The whole log is {order.log} on the build host; its last lines:\n{tail}",
-            rc=status,
-        )
+            output = image_verify.masked(handle.read(), known)
+        cause = image_cause.of(output)
+        found = f"{cause.found}: {ended}" if cause else ended
+        needed = f"{cause.needed if cause else 'a build that succeeds'}. The whole log is {order.log} on the build host"
+        tail = output[-_LOG_TAIL:].strip()
+        raise HardeningError("docker buildx build", found, f"{needed}; its last lines:\n{tail}", rc=status)
     image = client.find_image(api, candidate(order.recipe.name, order.content))
     if image is None:
         raise HardeningError("docker buildx build", "no image afterwards", "one in the daemon's store")

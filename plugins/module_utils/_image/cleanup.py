@@ -21,6 +21,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import base as image_base
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import build, recipe, tags
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import place as image_place
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.json_record import read_json
 
 if TYPE_CHECKING:
@@ -35,10 +36,13 @@ class StaleFiles:
     names: tuple[str, ...] = ()
 
 
-def find(api: DockerClient, name: str, record_dir: str) -> StaleFiles:
-    """Look for what the image of this name, with its records there, would not have if nothing had been killed."""
+def find(api: DockerClient, name: str, record_dir: str, build_dir: str = "") -> StaleFiles:
+    """Look for what the image of this name, with its records there, would not have if nothing had been killed.
+
+    :param build_dir: where its base is made, beside the usual places.
+    """
     folders = _folders(record_dir, build.CONTEXT)
-    for place in image_base.PLACES:
+    for place in dict.fromkeys([*image_place.PLACES, *([build_dir] if build_dir else [])]):
         folders += _folders(place, base_prefix(record_dir))
     built = client.images_by_label(api, recipe.CONTENT_LABEL)
     candidates = {tag for image in built for tag in image.tags if tag.endswith(build.candidate_suffix(name))}

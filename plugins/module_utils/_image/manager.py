@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,13 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import managed, safe_path
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.regular import pieces, regular
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import apt
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import base as image_base
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import build, cleanup, verify
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import place as image_place
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import recipe as image_recipe
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import record as image_record
+from ansible_collections.openclaw.hardening.plugins.module_utils._image.network import Network
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import lock, progress
 
 if TYPE_CHECKING:
@@ -34,6 +37,9 @@ class Settings:
     app_path: str
     record_dir: str
     timeout: int
+    # Where the base is made; empty: the first usual place that will do.
+    build_dir: str = ""
+    network: Network = field(default_factory=Network)
 
     @property
     def record(self) -> str:
@@ -74,6 +80,8 @@ class ImageManager:
         api = self._client()
         existing = self._look(api, wanted) if api else image_recipe.Existing()
         plan = image_recipe.decide(recipe, wanted, existing)
+        if "build" in plan.actions:
+            self._base_order(api)  # what stands in its way is reported before anything is changed
         if not plan.actions or self.module.check_mode or api is None:
             return self._result(wanted, plan)
         managed.ensure_directory(self.settings.record_dir, 0o700, 0, 0)
@@ -166,7 +174,7 @@ class ImageManager:
         return image_recipe.Existing(tagged, previous, image_recipe.choose(same, tagged), recorded, has_stale_files)
 
     def _stale_files(self, api: DockerClient) -> cleanup.StaleFiles:
-        return cleanup.find(api, self.recipe.name, self.settings.record_dir)
+        return cleanup.find(api, self.recipe.name, self.settings.record_dir, self.settings.build_dir)
 
     def _act(
         self, api: DockerClient, wanted: str, existing: image_recipe.Existing, plan: image_recipe.Plan
@@ -180,7 +188,7 @@ class ImageManager:
         base_ref, base_digest = self._base(api)
         if current and base_digest and current.labels.get(image_recipe.BASE_LABEL) == base_digest:
             return self._unchanged(api, existing, plan, current)
-        known = verify.secrets({name: _read(path) for name, path in self.recipe.secrets.items()})
+        known = self._known()
         order = build.Order(
             self.recipe,
             wanted,
@@ -189,6 +197,7 @@ class ImageManager:
             self.settings.docker_host,
             self.settings.log,
             self.settings.timeout,
+            self.settings.network,
         )
         image = build.build(api, order, known)
         evidence = build.verify(api, image, self.settings.app_path, known)
@@ -201,21 +210,43 @@ class ImageManager:
         diff = {"before": plan.before, "after": after}
         return {"image_id": image.id, "report": report, "record": self._record(), "diff": diff}
 
+    def _base_order(self, api: DockerClient | None) -> tuple[image_base.Order | None, client.Image | None]:
+        """Return which base a build needs and, when that is not due, the image that there is.
+
+        :raises HardeningError: it is due, and cannot be made on this host.
+        """
+        base, build_dir = self.recipe.base, self.settings.build_dir
+        if base.source == "registry":
+            return None, None
+        host = image_base.distribution()
+        order = image_base.Order(
+            host,
+            base.packages,
+            apt.sources(host.codename),
+            self.settings.network,
+            build_dir or image_place.PLACES[0],
+            cleanup.base_prefix(self.settings.record_dir),
+            self.settings.timeout,
+        )
+        found = client.find_image(api, order.name) if api else None
+        if found and not image_base.is_due(found, base.max_age_days, base.refresh):
+            return order, found
+        return replace(order, place=image_place.chosen(build_dir)), None
+
     def _base(self, api: DockerClient) -> tuple[str, str]:
         """Return reference and digest of the base, made again when it is due."""
-        base = self.recipe.base
-        if base.source == "registry":
-            return base.ref, ""
-        name = image_base.tag(image_base.distribution(), base.packages)
-        found = client.find_image(api, name)
-        if found is None or image_base.is_due(found, base.max_age_days, base.refresh):
-            return name, self._make_base(api, name)
-        return name, found.labels.get(image_base.DIGEST_LABEL, "")
+        order, found = self._base_order(api)
+        if order is None:
+            return self.recipe.base.ref, ""
+        if found:
+            return order.name, found.labels.get(image_base.DIGEST_LABEL, "")
+        return order.name, image_base.make(self.module, api, self.settings.docker_host, order)
 
-    def _make_base(self, api: DockerClient, name: str) -> str:
-        host, packages = self.settings.docker_host, self.recipe.base.packages
-        prefix = cleanup.base_prefix(self.settings.record_dir)
-        return image_base.make(self.module, api, host, packages, name, prefix, self.settings.timeout)
+    def _known(self) -> verify.Secrets:
+        """Return what must not be in the image; the CA for everything is mounted into the container instead."""
+        contents = {name: _read(path) for name, path in self.recipe.secrets.items()}
+        ca = self.settings.network.ca.encode()
+        return verify.secrets({**({build.CA_SECRET: ca} if ca else {}), **contents})
 
     def _reuse(
         self, api: DockerClient, existing: image_recipe.Existing, plan: image_recipe.Plan, image: client.Image
@@ -223,8 +254,7 @@ class ImageManager:
         """Take an image that is there; one that this host has no record of is verified like a new one."""
         done: dict[str, Any] = {}
         if "verify" in plan.actions:
-            known = verify.secrets({name: _read(path) for name, path in self.recipe.secrets.items()})
-            done["report"] = summary(build.verify(api, image, self.settings.app_path, known))
+            done["report"] = summary(build.verify(api, image, self.settings.app_path, self._known()))
             content, base = (
                 image.labels.get(label, "") for label in (image_recipe.CONTENT_LABEL, image_recipe.BASE_LABEL)
             )

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builder stage: build the OpenClaw source tree in the working directory, by its own build contract.
+# Builder stage: fetch pnpm, and what the OpenClaw source tree in the working directory needs. Nothing of it runs yet.
 # usage: app-checkout.sh PNPM_VERSION ("" = the tree's packageManager field)
 set -eu
 here=$(dirname "$0")
@@ -26,19 +26,13 @@ esac
   cd /opt
   npm pack --silent "pnpm@$version" >/dev/null
   if [ -n "$digest" ]; then echo "$digest  pnpm-$version.tgz" | sha512sum -c -; fi
-  npm install --global --silent --prefix /usr/local "./pnpm-$version.tgz"
+  npm install --global --ignore-scripts --silent --prefix /usr/local "./pnpm-$version.tgz"
   rm "pnpm-$version.tgz"
 )
 
-export CI=true OPENCLAW_PREFER_PNPM=1 OPENCLAW_A2UI_SKIP_MISSING=1 npm_config_manage_package_manager_versions=false
+set --
+# pnpm is run here, the tree is not: its .pnpmfile.cjs would have the login, unless the lock file was made with it.
+grep -q '^pnpmfileChecksum' pnpm-lock.yaml || set -- --ignore-pnpmfile
+export CI=true npm_config_manage_package_manager_versions=false
 pnpm config set --location=user store-dir /var/cache/pnpm
-pnpm install --frozen-lockfile
-pnpm build
-pnpm ui:build
-pnpm prune --prod
-
-# What upstream's own image takes along; sources, tests and build settings stay behind.
-find . -mindepth 1 -maxdepth 1 \
-  ! -name node_modules ! -name dist ! -name package.json ! -name openclaw.mjs ! -name LICENSE \
-  ! -name extensions ! -name skills ! -name assets ! -name docs ! -name packages ! -name pnpm-workspace.yaml \
-  -exec rm -rf {} +
+pnpm install --frozen-lockfile --ignore-scripts "$@"

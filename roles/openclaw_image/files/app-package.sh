@@ -1,10 +1,9 @@
 #!/bin/sh
-# Builder stage: install OpenClaw from the committed lock file into the working directory.
+# Builder stage: fetch OpenClaw by the committed lock file into the working directory. Nothing of it runs yet.
 set -eu
 here=$(dirname "$0")
 # shellcheck source=/dev/null
 . "$here/npm-settings.sh"
 
-# Lifecycle scripts run here: production has a read-only root, where they could not.
-npm ci --omit=dev --no-audit --no-fund --loglevel=warn
+npm ci --ignore-scripts --omit=dev --no-audit --no-fund --loglevel=warn
 ln -s node_modules/openclaw/openclaw.mjs openclaw.mjs

@@ -5,5 +5,7 @@ if [ -s /run/secrets/npmrc ]; then
   export npm_config_userconfig=/run/secrets/npmrc
 fi
 if [ -s /run/secrets/ca ]; then
-  export npm_config_cafile=/run/secrets/ca NODE_EXTRA_CA_CERTS=/run/secrets/ca
+  # npm trusts nothing beside its file, Node.js trusts what it knows, too.
+  cat /etc/ssl/certs/ca-certificates.crt /run/secrets/ca >/dev/shm/ca.pem
+  export npm_config_cafile=/dev/shm/ca.pem NODE_EXTRA_CA_CERTS=/run/secrets/ca
 fi

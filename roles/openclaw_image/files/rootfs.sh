@@ -17,7 +17,10 @@ if [ "$(dpkg-query --show --showformat '${db:Status-Abbrev}\n' $seeds 2>/dev/nul
   export DEBIAN_FRONTEND=noninteractive
   ca=/run/secrets/ca
   set -- -q -o Acquire::Retries=3
-  if [ -s "$ca" ]; then set -- "$@" -o "Acquire::https::CaInfo=$ca"; fi
+  if [ -s "$ca" ]; then
+    cat /etc/ssl/certs/ca-certificates.crt "$ca" >/dev/shm/ca.pem 2>/dev/null || cat "$ca" >/dev/shm/ca.pem
+    set -- "$@" -o Acquire::https::CaInfo=/dev/shm/ca.pem
+  fi
   apt-get "$@" update
   apt-get "$@" install -y --no-install-recommends $seeds
 fi
@@ -38,8 +41,12 @@ closure() {
           if (!(name in installed)) name = provider[name]
           if (name == "" || name in kept || name ~ unneeded) continue
           kept[name] = 1; print name
-          count = split(needs[name], list, /[,|]/)
-          for (i = 1; i <= count; i++) queue[++size] = list[i]
+          # Of alternatives the first that is there: the base has the packages of the builder, too.
+          count = split(needs[name], list, ",")
+          for (i = 1; i <= count; i++) {
+            ways = split(list[i], way, "|")
+            for (j = 1; j <= ways; j++) if ((way[j] in installed) || (way[j] in provider)) { queue[++size] = way[j]; break }
+          }
         }
       }'
 }

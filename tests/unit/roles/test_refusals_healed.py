@@ -21,6 +21,8 @@ WAIVER = {"id": "OCH-CTR-06", "reason": "a plugin writes there"}
 REPOSITORY = {"engine_source": "repository", "engine_repository_uri": "https://packages.example.org/debian"}
 REGISTRY = {"image_transport": "registry", "image_registry": "registry.example.org/openclaw"}
 STRONG = hashlib.sha256(b"token").hexdigest()
+PROXY = "http://proxy.example:3128"
+CA = str(Path(__file__).parents[1] / "recorded/ca.pem")
 DIGEST = f"debian@sha256:{'4' * 64}"
 # The option (without openclaw_): what is refused, what heals it, and what else is set in both.
 TRIALS: list[tuple[str, Any, Any, dict[str, Any]]] = [
@@ -40,6 +42,21 @@ TRIALS: list[tuple[str, Any, Any, dict[str, Any]]] = [
     ("image_builder_pip_conf", "pip.conf", "/etc/pip.conf", {}),
     ("image_base_max_age_days", 0, 30, {}),
     ("image_build_timeout", 1, 3600, {}),
+    ("image_build_dir", "/proc/1", "/srv/build", {}),
+    ("image_proxy", "http://me:word@proxy.example:3128", PROXY, {}),
+    ("image_proxy", "proxy.example:3128", PROXY, {}),
+    ("image_proxy", "http://127.0.0.1:3128", PROXY, {}),
+    ("image_no_proxy", ["a,b"], [".example.org"], {}),
+    ("image_ca_file", "/no/such/file", "", {}),
+    ("image_ca_file", __file__, CA, {}),
+    ("gateway_proxy", "http://me:word@proxy.example:3128", PROXY, {}),
+    ("gateway_no_proxy", ["a b"], [".example.org", "192.0.2.0/24"], {}),
+    ("gateway_ca_file", "/no/such/file", "", {}),
+    ("gateway_ca_file", __file__, CA, {}),
+    # --- one for all roles ---
+    ("proxy", "socks5://proxy.example:1080", PROXY, {}),
+    ("no_proxy", ["-x"], ["db.example.org"], {}),
+    ("ca_file", __file__, CA, {}),
     ("image_build_host", "nowhere", "localhost", {}),
     ("image_transport", "floppy", "archive", {}),
     ("image_cache_dir", "cache", "/var/cache/openclaw", {}),
@@ -224,6 +241,10 @@ def test_one_message_names_every_option_that_is_wrong(output: dict[str, str]) ->
         "gateway_token_rotate",
         "image_registry_password_file",
         "image_registry_user",
+        # Taken over by roles that have no value of their own.
+        "ca_file",
+        "no_proxy",
+        "proxy",
     }
     missing = [option for option, *_rest in TRIALS if f"openclaw_{option}" not in message]
     assert sorted(set(missing) - alone) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._core import validate
@@ -234,3 +235,101 @@ def test_number_has_the_type_of_its_text(value, expected):
 def test_number_refuses(value):
     with pytest.raises(HardeningError, match=r"o: found .*, needed a number; set 'o'"):
         validate.number("o", value)
+
+
+CA = (Path(__file__).parents[3] / "recorded/ca.pem").read_text()
+EXPIRED = """-----BEGIN CERTIFICATE-----
+MIIBRTCB66ADAgECAgEBMAoGCCqGSM49BAMCMBIxEDAOBgNVBAMMB2V4cGlyZWQw
+HhcNMjAwMTAxMDAwMDAwWhcNMjEwMTAxMDAwMDAwWjASMRAwDgYDVQQDDAdleHBp
+cmVkMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEzlxR1eV3k9omTuWL8dybr7HO
+gbJNgDgVi3epnQYuD3gEOfxKTaw3Y1Uge7sLE6+pTDovzGIP1GDFcsDqHvZDS6My
+MDAwDwYDVR0TAQH/BAUwAwEB/zAdBgNVHQ4EFgQU6rFZVQ32l/ouFNL6798J3Jxk
+UBwwCgYIKoZIzj0EAwIDSQAwRgIhAKRtkN4WgPpl9BzZOHcRGF/WOcXx/gifU2TY
+VitEQW9+AiEAsN47zifvo+eazxWpCp/IBj8VTGcquOJ4qlMNXMVjsVs=
+-----END CERTIFICATE-----
+"""
+LEAF = """-----BEGIN CERTIFICATE-----
+MIIBdjCCARygAwIBAgIUUOSXvUSkbfAaeYFB8DsFa7CFH98wCgYIKoZIzj0EAwIw
+ETEPMA0GA1UEAwwGc2VydmVyMCAXDTI2MTEzMDAwMTMxNloYDzIxMjYxMTA2MDAx
+MzE2WjARMQ8wDQYDVQQDDAZzZXJ2ZXIwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AARrpYOOHqC60YPm4HHjfLc503KJb1MqK4eQPAUtN9LRBpkVd43GznhLyQqxxuKs
+A7jRWS/cyw+y5aom/w60r0vLo1AwTjAdBgNVHQ4EFgQUnUj71E64G57qgUhvTRcZ
+6lsyXcowHwYDVR0jBBgwFoAUnUj71E64G57qgUhvTRcZ6lsyXcowDAYDVR0TAQH/
+BAIwADAKBggqhkjOPQQDAgNIADBFAiEAsqk0TyejM5ZNjxMEq+145I9Zy/qbnUri
+Ofs6N5AUzpICIAtOdyNloOTkS3g1ydS6EH29/qWUNZibepevgt8ylspp
+-----END CERTIFICATE-----
+"""
+
+
+@pytest.mark.parametrize(
+    "url", ["http://proxy.example:3128", "https://proxy.example:443", "http://192.0.2.1:80", "http://[2001:db8::1]:8080"]
+)
+def test_proxies(url):
+    assert validate.proxy_url("proxy", url) == url
+    assert validate.proxy_url("proxy", f"{url}/") == url
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("proxy.example:3128", "http://HOST:PORT"),
+        ("socks5://proxy.example:1080", "http://HOST:PORT"),
+        ("http://proxy.example", "with the port"),
+        ("http://proxy.example:0", "with the port"),
+        ("http://proxy.example:99999", "http://HOST:PORT"),
+        ("http://proxy.example:3128/path", "http://HOST:PORT"),
+        ("http://proxy.example:3128?a", "http://HOST:PORT"),
+        ("http://:3128", "http://HOST:PORT"),
+        ("http://[::1", "http://HOST:PORT"),
+        ("http://127.0.0.1:3128", "each container's own"),
+        ("http://127.8.0.1:3128", "each container's own"),
+        ("http://localhost:3128", "each container's own"),
+        ("http://[::1]:3128", "each container's own"),
+        ("http://0.0.0.0:3128", "each container's own"),
+        ("http://$PROXY:3128", "text without any of"),
+        ("http://proxy example:3128", "spaces"),
+        (None, "text"),
+    ],
+)
+def test_what_is_no_proxy(url, reason):
+    with pytest.raises(HardeningError, match=reason):
+        validate.proxy_url("proxy", url)
+
+
+@pytest.mark.parametrize("url", ["http://me:canary@proxy.example:1", "http://canary@proxy.example:1", "me:$canary@x\n"])
+def test_a_login_of_a_proxy_is_refused_and_never_shown(url):
+    with pytest.raises(HardeningError, match="user name or password") as refused:
+        validate.proxy_url("proxy", url)
+    assert "canary" not in str(refused.value)
+
+
+def test_what_is_reached_without_a_proxy():
+    for name in ("*", "db.example.org", ".example.org", "*.example.org", "a:8080", "192.0.2.7", "192.0.2.0/24", "2001:db8::/32"):
+        assert validate.proxy_exception("no_proxy", name) == name
+    for name in ("", "a,b", "a b", "-x", "http://a", "$x", 1, "a\n"):
+        with pytest.raises(HardeningError, match="no_proxy"):
+            validate.proxy_exception("no_proxy", name)
+
+
+def test_certificates_of_a_ca():
+    for text in (CA, f"# ours\n{CA}\n{CA}", EXPIRED + CA, LEAF + CA):
+        assert validate.ca_certificates("ca", text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no certificate"),
+        ("-----BEGIN CERTIFICATE-----", "no certificate"),
+        (CA.replace("M", "N", 1), "broken"),
+        (CA + "-----BEGIN EC PRIVATE KEY-----\ncanary\n", "private key"),
+        (LEAF, "of servers only"),
+        (EXPIRED, "expired"),
+        (CA * 1000, "500 KiB"),
+        (None, "no text"),
+    ],
+)
+def test_what_is_no_ca(text, reason):
+    with pytest.raises(HardeningError, match=reason) as refused:
+        validate.ca_certificates("ca", text)
+    assert "canary" not in str(refused.value)
