@@ -18,7 +18,7 @@ CONFIG = "/etc/docker/daemon.json"
 AGAIN = "systemctl reset-failed docker.service docker.socket; systemctl restart docker.service"
 ADDRESS = "198.51.100.7"  # of documentation (RFC 5737)
 PORT = 18999
-LOGIN = "operator"
+LOGIN = "fault-admin"
 HINTS = {"processors": "openclaw_gateway_cpus", "addresses": "openclaw_gateway_bind"}
 
 
@@ -119,7 +119,7 @@ def test_an_account_that_becomes_root_by_a_password_can_deploy(
     who = "root" if method == "su" else LOGIN
     host.write("/root/passwords", f"{who}:{password}\n")
     host.check(
-        f"useradd --create-home --shell /bin/bash {LOGIN}; chpasswd < /root/passwords; rm /root/passwords\n"
+        f"cp -p /etc/shadow /root/shadow; useradd --create-home --shell /bin/bash {LOGIN}; chpasswd < /root/passwords; rm /root/passwords\n"
         f"echo '{LOGIN} ALL=(ALL) ALL' > /etc/sudoers.d/{LOGIN}\n"
         f"install -D -o {LOGIN} -m 0600 /root/.ssh/authorized_keys /home/{LOGIN}/.ssh/authorized_keys\n"
         f"chown -R {LOGIN} /home/{LOGIN}/.ssh"
@@ -133,4 +133,4 @@ def test_an_account_that_becomes_root_by_a_password_can_deploy(
         assert re.search(r"changed=0 .* failed=0", done.stdout), done.stdout[-1000:]
         assert password not in done.stdout + done.stderr
     finally:
-        host.check(f"passwd --lock root >/dev/null; userdel --remove --force {LOGIN}; rm -f /etc/sudoers.d/{LOGIN}")
+        host.check(f"userdel --remove --force {LOGIN}; mv /root/shadow /etc/shadow; rm -f /etc/sudoers.d/{LOGIN}")
