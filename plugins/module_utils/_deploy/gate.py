@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import posixpath
 import re
 from collections.abc import Collection, Iterable
@@ -124,7 +125,7 @@ def check(
 def _with_profiles(settings: Settings, directory: str) -> Settings:
     """Return the settings with the content of each seccomp profile that they name, as Compose hands it to the daemon.
 
-    One that cannot be read stays a name, which no rule lets pass.
+    One that cannot be read, or that is no profile, stays a name, which no rule lets pass.
     """
     options = []
     for option in settings.security_opt:
@@ -136,10 +137,12 @@ def _with_profiles(settings: Settings, directory: str) -> Settings:
 
 
 def _content(path: str) -> str:
+    """Return a profile; nothing when it is none, because what is no profile may be a secret."""
     try:
         with open(path, encoding="utf-8") as file:
-            return file.read(_LONGEST_PROFILE)
-    except (OSError, ValueError):
+            text = file.read(_LONGEST_PROFILE)
+        return text if isinstance(json.loads(text), dict) else ""
+    except (OSError, ValueError, RecursionError):
         return ""
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,7 +38,7 @@ _DANGEROUS_NAMES = (
 _DANGEROUS = frozenset(_DANGEROUS_NAMES.split())
 _PROFILES = ("docker-default",)
 # Profiles of engines, as the kernel names them.
-_ENFORCED = ("docker-default (enforce)", "cri-containerd.apparmor.d (enforce)")
+_ENFORCED = re.compile(r"(?:docker-default|cri-containerd\.apparmor\.d|containers-default-[\w.]+) \(enforce\)")
 _TYPES = ("container_t", "svirt_lxc_net_t", "container_init_t", "container_kvm_t")
 _LABELS = frozenset(
     {
@@ -139,7 +140,7 @@ def confined_effective(kernel: Kernel, _allowed: Baseline) -> Result:
         if kernel.security_module == "selinux":
             known = process.label.partition(" ")[0].split(":")[2:3]
             return process.label if free or loose or not set(known) & set(_TYPES) else ""
-        return process.label if free or loose or process.label not in _ENFORCED else ""
+        return process.label if free or loose or not _ENFORCED.fullmatch(process.label) else ""
 
     good = f"{kernel.security_module} confines every process"
     return each_process(kernel, lambda process: process.label, fault, good, "attr/current")

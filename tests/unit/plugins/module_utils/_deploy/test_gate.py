@@ -170,12 +170,15 @@ def test_a_seccomp_profile_is_read_from_its_file(tmp_path):
         compose = SimpleNamespace(resolve=lambda text: copy.deepcopy(config), directory=str(tmp_path))
         deployment = SimpleNamespace(definition=SimpleNamespace(content=b""), container="openclaw-gateway")
         findings = deploy_gate.check(gate(), compose, THERE, deployment, predicting=False, today=TODAY)
-        return {(finding.rule.id, finding.status) for finding in findings if finding.bad}
+        return {(finding.rule.id, finding.status, finding.actual) for finding in findings if finding.bad}
 
     for name in ("good.json", str(tmp_path / "good.json")):
         assert found(name) == set()
-    assert found("bad.json") == {("OCH-CTR-07", "fail")}
-    assert found("none.json") == {("OCH-CTR-07", "error")}
+    ((rule, status, _actual),) = found("bad.json")
+    assert (rule, status) == ("OCH-CTR-07", "fail")
+    (tmp_path / "secret").write_text("canary-0001")
+    for name in ("none.json", "secret"):
+        assert found(name) == {("OCH-CTR-07", "error", f"the seccomp profile {name} could not be read")}
 
 
 def test_a_waiver_may_be_about_one_mount():
