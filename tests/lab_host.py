@@ -244,8 +244,11 @@ class LabHost:
         for program in programs:
             self.write(f"{folder}/{program.name}", program.read_text())
 
-    def close(self) -> None:
-        """End what answers on the host, and the connection."""
-        self.modules.close()
+    def close(self, patience: float = 10) -> None:
+        """End what answers on the host, and the connection.
+
+        :param patience: how many seconds they have; none with a host that is gone.
+        """
+        self.modules.close(patience)
         with suppress(subprocess.SubprocessError):  # one to a host that is gone leads nowhere
             subprocess.run([*self.ssh, "-O", "exit"], capture_output=True, check=False, timeout=10)

@@ -49,8 +49,10 @@ class Line:
 
     def __init__(self, host: LabHost, command: str) -> None:
         self.command = command
+        # A connection of its own: one has room for ten sessions, and what finds none makes a new one each time.
+        ssh = [host.ssh[0], "-o", "ControlMaster=no", "-o", "ControlPath=none", *host.ssh[1:]]
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._process = subprocess.Popen([*host.ssh, f"exec {command}"], text=True, bufsize=1, **pipes)
+        self._process = subprocess.Popen([*ssh, f"exec {command}"], text=True, bufsize=1, **pipes)
 
     @property
     def runs(self) -> bool:
@@ -67,12 +69,12 @@ class Line:
             raise AssertionError(f"{self.command.rstrip('-')}: it ended with {self._process.wait(30)}")
         return json.loads(line)
 
-    def close(self) -> None:
+    def close(self, patience: float) -> None:
         """End it; its host may be gone by now."""
         with suppress(BrokenPipeError):
             self._process.stdin.close()  # type: ignore[union-attr]
         try:
-            self._process.wait(10)
+            self._process.wait(patience)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -120,10 +122,10 @@ class ModuleRunner:
                   "_ansible_tracebacks_for": tracebacks}  # fmt: skip
         return json.dumps({"ANSIBLE_MODULE_ARGS": {**options, **common}})
 
-    def close(self) -> None:
+    def close(self, patience: float) -> None:
         """End the servers."""
         while self._servers:
-            self._servers.popitem()[1].close()
+            self._servers.popitem()[1].close(patience)
 
     @staticmethod
     def _qualified(name: str) -> str:

@@ -213,7 +213,7 @@ class FaultHost(LabHost):
     def lose_power(self) -> None:
         """End every process of the host at once, from outside."""
         subprocess.run(["docker", "kill", self.container], check=True, capture_output=True)
-        self.close()
+        self.close(patience=0)
 
     def boot(self) -> float:
         """Start the host again; return how many seconds it took until Docker answered."""

@@ -55,10 +55,10 @@ class HostileHost(LabHost):
             self._watch.answer()  # that it has looked
         return self._watch
 
-    def close(self) -> None:
+    def close(self, patience: float = 10) -> None:
         if self._watch is not None:
-            self._watch.close()
-        super().close()
+            self._watch.close(patience)
+        super().close(patience)
 
 
 class Module:
