@@ -240,10 +240,10 @@ report:
   returned: when O(state=present)
   type: dict
   sample:
-    builder: {bytes: 1136664209, packages: 97}
-    production: {bytes: 634543567, packages: 34}
-    saved_bytes: 502120642
-    saved_packages_percent: 64.9
+    builder: {bytes: 1328878784, packages: 171}
+    production: {bytes: 635047664, packages: 34}
+    saved_bytes: 693831120
+    saved_packages_percent: 80.1
 """
 
 from typing import Any

@@ -211,16 +211,24 @@ def proxy_url(option: str, value: object) -> str:
     if isinstance(value, str) and "@" in value:
         # It would be in the environment of a container and in its image's build: for every user of Docker to see.
         found = "a URL with a user name or password (not shown)"
-        raise HardeningError(option, found, f"{needed} without one, of a proxy that knows its clients by address", option)
+        raise HardeningError(
+            option, found, f"{needed} without one, of a proxy that knows its clients by address", option
+        )
     text = word(option, value)
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         _refuse(option, value, needed)
-    if parts.scheme not in ("http", "https") or not host or parts.path not in ("", "/") or parts.query or parts.fragment:
+    if (
+        parts.scheme not in ("http", "https")
+        or not host
+        or parts.path not in ("", "/")
+        or parts.query
+        or parts.fragment
+    ):
         _refuse(option, value, needed)
-    if port is None or not 0 < port:
+    if port is None or not port > 0:
         _refuse(option, value, f"{needed}, with the port")
     if _is_loopback(host):
         _refuse(option, value, "an address that containers reach, too: this one is each container's own")
@@ -244,7 +252,9 @@ def ca_certificates(option: str, value: object) -> str:
     """The certificates of one or more CAs as PEM text, and nothing secret beside them."""
     needed = "certificates of a CA in PEM (-----BEGIN CERTIFICATE-----)"
     if not isinstance(value, str) or "PRIVATE KEY" in value:
-        raise HardeningError(option, "a private key (not shown)" if isinstance(value, str) else "no text", needed, option)
+        raise HardeningError(
+            option, "a private key (not shown)" if isinstance(value, str) else "no text", needed, option
+        )
     certificates = _CERTIFICATE.findall(value)
     if not certificates or len(value) > 500 * 1024:
         found = f"{len(value)} characters" if certificates else "no certificate"

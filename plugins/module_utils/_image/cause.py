@@ -55,7 +55,8 @@ _CASES: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
         ),
         (
             r"Temporary failure resolving '(?P<it>[^']+)'|Could not resolve '(?P<it1>[^']+)'"
-            r"|(?:ENOTFOUND|EAI_AGAIN) (?P<it2>[\w.-]+)|lookup (?P<it3>[\w.-]+)[^\n]*(?:no such host|misbehaving|timeout)"
+            r"|(?:ENOTFOUND|EAI_AGAIN) (?P<it2>[\w.-]+)"
+            r"|lookup (?P<it3>[\w.-]+)[^\n]*(?:no such host|misbehaving|timeout)"
             r"|Temporary failure in name resolution|Name or service not known|nodename nor servname",
             "a name that cannot be resolved",
             _WAY,
@@ -102,13 +103,18 @@ _CASES: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
         ),
     )
 )
+# BuildKit writes the steps mixed, each line with its step's number.
+_FAILED_STEP = re.compile(r"^#(\d+) ERROR: ", re.MULTILINE)
 # The step of lifecycle scripts is without a network on purpose.
 _SCRIPTS = re.compile(r"process \"[^\n]*app-(?:scripts|build)\.sh[^\n]*did not complete")
 _NETWORK = ("a name that cannot be resolved", "a server that is not reached")
 
 
 def of(output: str) -> Cause | None:
-    """Return the cause that an output shows, or nothing."""
+    """Return the cause that an output shows, or nothing; of a build what its failed step wrote."""
+    step = _FAILED_STEP.search(output)
+    if step:
+        output = "\n".join(line for line in output.splitlines() if line.startswith(f"#{step[1]} "))
     for pattern, found, needed in _CASES:
         match = pattern.search(output)
         if match is None:
@@ -129,4 +135,6 @@ def named(error: HardeningError, output: str) -> HardeningError:
     cause = of(output)
     if cause is None:
         return error
-    return HardeningError(error.what, f"{cause.found}: {error.found}", cause.needed, **error.details)
+    named_error = HardeningError(error.what, f"{cause.found}: {error.found}", cause.needed)
+    named_error.details = error.details
+    return named_error

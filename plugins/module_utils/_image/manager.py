@@ -15,9 +15,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import managed, safe_path
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.regular import pieces, regular
-from ansible_collections.openclaw.hardening.plugins.module_utils._image import apt
+from ansible_collections.openclaw.hardening.plugins.module_utils._image import apt, build, cleanup, verify
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import base as image_base
-from ansible_collections.openclaw.hardening.plugins.module_utils._image import build, cleanup, verify
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import place as image_place
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import recipe as image_recipe
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import record as image_record

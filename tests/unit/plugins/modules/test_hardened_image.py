@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import subprocess
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("without_docker")
 
 NAME = "openclaw:hardened"
 REF = "registry.example/debian@sha256:" + "1" * 64
+CA = (Path(__file__).parents[2] / "recorded/ca.pem").read_text()
 NPMRC = "//registry.example/:_authToken=npm_canary0123456789\n"
 
 
@@ -80,6 +83,37 @@ def test_the_build_gets_base_labels_and_secrets_but_no_content_of_them(image, da
     assert f"--label {BASE_LABEL}={REF} --label {CONTENT_LABEL}={made['content_hash']}" in line
     assert f"--secret id=npmrc,src={tmp_path}/npmrc" in line
     assert "canary" not in line
+
+
+def test_proxy_and_ca_reach_the_builder_and_are_no_part_of_the_content(image, daemon, tmp_path, as_root):
+    plain = image()
+    way = {"proxy": "http://proxy.example:3128", "no_proxy": [".example.org"], "ca": CA}
+    assert image(**way)["changed"] is False
+    made = image(**way, build_args={"A": "b"})
+    assert made["content_hash"] == image(build_args={"A": "b"})["content_hash"] != plain["content_hash"]
+    line = " ".join(daemon.builds[-1])
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        assert f"--build-arg {name}=http://proxy.example:3128 " in line
+    assert "--build-arg no_proxy=localhost,127.0.0.1,::1,.example.org " in line
+    assert re.search(rf"--secret id=ca,src={tmp_path}/records/openclaw-build-\w+/\.openclaw-ca\.pem ", line)
+    # A file of the build host goes before it.
+    (tmp_path / "ca").write_text("other")
+    image(**way, build_args={"A": "c"}, secrets={"ca": f"{tmp_path}/ca"})
+    assert " ".join(daemon.builds[-1]).count("--secret id=ca") == 1
+    assert f"--secret id=ca,src={tmp_path}/ca " in " ".join(daemon.builds[-1])
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("proxy", "http://me:canary@proxy.example:1"), ("ca", "canary"), ("no_proxy", ["-x"]), ("build_dir", "canary/x")],
+)
+def test_a_way_out_that_is_none_is_refused_before_anything(image, daemon, tmp_path, as_root, option, value):
+    refused = image(**{option: value}, hints={option: f"openclaw_{option}"})
+    assert refused["msg"].startswith(f"{option}: found ")
+    assert refused["msg"].endswith(f"; set '{option}' (openclaw_{option})")
+    assert "me:" not in refused["msg"]
+    assert daemon.builds == []
+    assert not (tmp_path / "records").exists()
 
 
 def test_a_new_content_keeps_one_image_for_the_rollback(image, daemon, as_root):

@@ -262,7 +262,8 @@ Ofs6N5AUzpICIAtOdyNloOTkS3g1ydS6EH29/qWUNZibepevgt8ylspp
 
 
 @pytest.mark.parametrize(
-    "url", ["http://proxy.example:3128", "https://proxy.example:443", "http://192.0.2.1:80", "http://[2001:db8::1]:8080"]
+    "url",
+    ["http://proxy.example:3128", "https://proxy.example:443", "http://192.0.2.1:80", "http://[2001:db8::1]:8080"],
 )
 def test_proxies(url):
     assert validate.proxy_url("proxy", url) == url
@@ -304,7 +305,16 @@ def test_a_login_of_a_proxy_is_refused_and_never_shown(url):
 
 
 def test_what_is_reached_without_a_proxy():
-    for name in ("*", "db.example.org", ".example.org", "*.example.org", "a:8080", "192.0.2.7", "192.0.2.0/24", "2001:db8::/32"):
+    for name in (
+        "*",
+        "db.example.org",
+        ".example.org",
+        "*.example.org",
+        "a:8080",
+        "192.0.2.7",
+        "192.0.2.0/24",
+        "2001:db8::/32",
+    ):
         assert validate.proxy_exception("no_proxy", name) == name
     for name in ("", "a,b", "a b", "-x", "http://a", "$x", 1, "a\n"):
         with pytest.raises(HardeningError, match="no_proxy"):

@@ -12,6 +12,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client 
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import apt, base
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import network as network_module
 
+
 def test_the_distribution_is_read(tmp_path):
     path = tmp_path / "os-release"
     path.write_text('ID=debian\nVERSION_CODENAME="trixie"\nNAME="Debian GNU/Linux"\n')
@@ -69,6 +70,7 @@ def test_age():
 
 PROXY = "http://proxy.example:3128"
 LOGIN = "canary-password"
+PLAIN = network_module.Network()
 
 
 class Module:
@@ -96,7 +98,7 @@ class Module:
             if self.fails:
                 raise HardeningError("unshare --mount", "exit code 25", "exit code 0", stderr=self.fails, stdout="")
 
-    def make(self, tmp_path, network=network_module.Network(), sources=SOURCES):
+    def make(self, tmp_path, network=PLAIN, sources=SOURCES):
         host = base.Distribution("debian", "trixie", "x86_64")
         order = base.Order(host, ("ca-certificates",), sources, network, str(tmp_path), "openclaw-base-x-", 60)
         base.make(self, None, "unix:///x", order)

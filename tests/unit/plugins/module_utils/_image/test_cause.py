@@ -7,7 +7,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import cause
 
 CASES = {
-    "E: Failed to fetch http://m.example/x  407  Proxy Authentication Required [IP: 192.0.2.1 3128]": "asks for a login",
+    "E: Failed to fetch http://m.example/x  407  Proxy Authentication Required [IP: 192.0.2.1]": "asks for a login",
     "npm error code E407\nnpm error 407 Proxy Authentication Required - GET https://m.example/x": "asks for a login",
     "pip._vendor.urllib3: ProxyError('Cannot connect to proxy.', OSError('407'))": "does not let it pass",
     "  Unable to connect to 192.0.2.1:3128:": "does not let it pass",
@@ -40,10 +40,18 @@ def test_the_cause_is_read_from_the_output(output):
 
 
 def test_a_lifecycle_script_that_wants_the_network_is_named():
-    output = """#14 npm error RequestError: getaddrinfo EAI_AGAIN m.example
-ERROR: failed to solve: process "/bin/sh -eu -c sh /context/app-scripts.sh" did not complete successfully: exit code: 1"""
+    output = (
+        "#14 npm error RequestError: getaddrinfo EAI_AGAIN m.example\n"
+        '#14 ERROR: process "/bin/sh -eu -c sh /context/app-scripts.sh" did not complete successfully: exit code: 1'
+    )
     assert cause.of(output).found == "a lifecycle script that wants the network"
     assert "name that cannot be resolved" in cause.of(output.replace("app-scripts", "app-package")).found
+
+
+def test_what_another_step_had_in_its_way_is_not_the_cause():
+    output = '#7 WARNING: Connection reset by peer\n#9 tar: No space left on device\n#9 ERROR: process "x" did not\n'
+    assert "full" in cause.of(output).found
+    assert cause.of(output.replace("#9 tar", "#8 tar")) is None
 
 
 def test_an_error_keeps_its_details_and_gets_the_cause():

@@ -1,4 +1,4 @@
-"""Where a base is made: the first place that will do, or the one that was chosen, or a refusal that has every reason."""
+"""Where a base is made: the first place that will do, the one that was chosen, or a refusal with every reason."""
 
 from __future__ import annotations
 
@@ -41,7 +41,12 @@ def test_the_first_usual_place_that_will_do(systems):
     systems["/var/lib"].update(MOUNTED["10 inodes free"])
     with pytest.raises(HardeningError) as refused:
         place.chosen("")
-    for reason in ("/var/tmp, which is mounted noexec", "/var/cache, which is mounted nodev", "10 inodes", "'build_dir'"):
+    for reason in (
+        "/var/tmp, which is mounted noexec",
+        "/var/cache, which is mounted nodev",
+        "10 inodes",
+        "'build_dir'",
+    ):
         assert reason in str(refused.value)
 
 
