@@ -119,7 +119,8 @@ def test_an_account_that_becomes_root_by_a_password_can_deploy(
     who = "root" if method == "su" else LOGIN
     host.write("/root/passwords", f"{who}:{password}\n")
     host.check(
-        f"cp -p /etc/shadow /root/shadow; useradd --create-home --shell /bin/bash {LOGIN}; chpasswd < /root/passwords; rm /root/passwords\n"
+        f"cp -p /etc/shadow /root/shadow; useradd --create-home --shell /bin/bash {LOGIN}\n"
+        "chpasswd < /root/passwords; rm /root/passwords\n"
         f"echo '{LOGIN} ALL=(ALL) ALL' > /etc/sudoers.d/{LOGIN}\n"
         f"install -D -o {LOGIN} -m 0600 /root/.ssh/authorized_keys /home/{LOGIN}/.ssh/authorized_keys\n"
         f"chown -R {LOGIN} /home/{LOGIN}/.ssh"
