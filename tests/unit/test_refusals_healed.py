@@ -218,6 +218,7 @@ OPTIONS = [
     gate("waivers", [{**WAIVER, "id": "CIS-5.1"}], [WAIVER]),
     gate("waivers", [{**WAIVER, "reason": "?"}], [WAIVER]),
     gate("waivers", [{**WAIVER, "expires": "soon"}], [WAIVER]),
+    gate("waivers", [{**WAIVER, "id": "OCH-CTR-03", "expires": ""}], [{**WAIVER, "id": "OCH-CTR-03"}]),
     ("units", lambda: audit._exposure("a.service", "much"), lambda: audit._exposure("a.service", "2.5")),
     value(archive.image_id, "image", "openclaw:hardened", IMAGE),
     ("base.packages", lambda: base.packages(["-x"]), lambda: base.packages(["git"])),

@@ -24,6 +24,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker.contain
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec_parse import capabilities
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.regular import read_text
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import (
     WAIVER_ARGUMENTS,
     Finding,
@@ -49,7 +50,6 @@ POLICY_ARGUMENTS: dict[str, Any] = {
     **WAIVER_ARGUMENTS,
 }
 
-_LONGEST_PROFILE = 1 << 20
 _CAPABILITY = re.compile(r"[A-Z][A-Z_]{2,39}")
 # What a definition may leave to its image, and the rule that then cannot be checked without that.
 _FROM_IMAGE = {
@@ -139,8 +139,7 @@ def _with_profiles(settings: Settings, directory: str) -> Settings:
 def _content(path: str) -> str:
     """Return a profile; nothing when it is none, because what is no profile may be a secret."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(_LONGEST_PROFILE)
+        text = read_text(path)
         return text if isinstance(json.loads(text), dict) else ""
     except (OSError, ValueError, RecursionError):
         return ""

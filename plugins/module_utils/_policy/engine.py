@@ -130,8 +130,12 @@ def waivers_from(option: str, items: Iterable[Mapping[str, str]]) -> tuple[Waive
             raise HardeningError(f"{place}.reason", shown(reason), "why this rule need not hold here", option)
         expires = _day(place, option, item.get("expires") or "")
         if expires is None and BY_ID[item["id"]].severity == "critical":
-            needed = f"the last day of the waiver, because {item['id']} is critical, such as 2027-01-31"
-            raise HardeningError(f"{place}.expires", "nothing", needed, option)
+            raise HardeningError(
+                f"{place}.expires",
+                "nothing for a critical rule",
+                "the last day of the waiver, such as 2027-01-31",
+                option,
+            )
         value = printable(f"{place}.value", item.get("value") or "", max_length=500)
         found.append(Waiver(item["id"], reason, expires, item.get("target") or "", value))
     return tuple(found)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
@@ -35,13 +36,19 @@ _IDLE = frozenset({"true", ":", "echo", "printf", "sleep", "date", "logger", "ca
 _SPLIT = re.compile(r"(\|\||&&|;;?|\n|\|&?|(?<![<>&])&(?!>))")
 _EXIT = re.compile(r"\s*(?:exit|return)(?:\s+(\S+))?\s*\Z")
 _FAILS = re.compile(r"exit\s+[1-9]|\bfalse\b|\bkill\b|exit\s+\$\?")
+# What is quoted, substituted or in brackets is one word here.
+_HIDDEN = r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|\$?\([^()]*\)|\{\s[^{}]*\}"
+_TRAPPED = re.compile(r"\btrap\s+\S*\s*[\"']?\s*(?:exit\s+0|true|:)")
 _CURL_FAILS = re.compile(r"\s(?:--fail(?:-with-body)?\b|-[A-Za-z]*f)")
 _WRITES_OUT = re.compile(r"%\{(?:http_code|response_code)\}")
 _DECIDES = re.compile(
     r"\s*(?:grep|egrep|fgrep|zgrep)\s|\s*jq\s.*(?:-[a-z]*e|--exit-status)|\s*(?:test|\[)\s|\s*awk\s.*exit"
 )
-_THEN = re.compile(r"\bfetch\(.*\.then\(", re.DOTALL)
-_LOOKS = re.compile(r"\bok\b|\bstatus(?:Code)?\b")
+# Programs that take any answer for a good one, and how they look at it.
+_ANY_ANSWER = re.compile(
+    r"\bfetch\(.*\.then\(|\brequests\.(?:get|head|post)\(|\bhttps?\.(?:get|request)\(|\bHTTPS?Connection\(", re.DOTALL
+)
+_LOOKS = re.compile(r"\bok\b|status")
 
 
 def health_declared(settings: Settings, _allowed: Baseline) -> Result:
@@ -111,7 +118,13 @@ def _faults_of_script(script: str) -> list[str]:
     if not asking:
         return [_WHATEVER] if all(_idle(command) for command in commands) else []
     last = asking[-1]
-    faults = _faults_of_program(commands[last])
+    inside = _inner_script(commands[last].strip(" (){}!"))
+    faults = _faults_of_program(commands[last]) if inside is None else _faults_of_script(inside)
+    # What ends the line before the question, or in its place.
+    before = list(zip(commands[:last], joints[:last]))
+    ends = any(_EXIT.match(command) and joint in (";", "\n") for command, joint in before)
+    if ends or any(_idle(command) and joint == "||" for command, joint in before) or _TRAPPED.search(text):
+        faults.append(_WHATEVER)
     if commands[last].lstrip().startswith("!"):
         faults.append(_WHATEVER)
     for joint, command in zip(joints[last:], commands[last + 1 :]):
@@ -130,7 +143,7 @@ def _keeps(joint: str, command: str, script: str) -> bool:
     if joint.startswith("|"):
         return "pipefail" in script or bool(_DECIDES.match(command))
     if joint in (";", "\n"):
-        return bool(_FAILS.search(command)) or bool(_DECIDES.match(command))
+        return bool(_FAILS.search(command)) or (bool(_DECIDES.match(command)) and "$" in command)
     return False
 
 
@@ -151,7 +164,7 @@ def _unquoted_parts(text: str) -> list[str]:
         hidden.append(match[0])
         return f"\0{len(hidden) - 1}\0"
 
-    masked = re.sub(r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|\$\([^)]*\)", hide, text)
+    masked = re.sub(_HIDDEN, hide, text)
     show = re.compile("\0([0-9]+)\0")
     return [show.sub(lambda match: hidden[int(match[1])], part) for part in _SPLIT.split(masked)]
 
@@ -168,6 +181,15 @@ def _faults_of_program(command: str) -> list[str]:
         _CURL_FAILS.search(command) or _WRITES_OUT.search(command)
     ):
         return [f"{_WHATEVER}: curl without --fail"]
-    if _THEN.search(command) and not _LOOKS.search(command):
-        return [f"{_WHATEVER}: fetch without a look at its status"]
+    if _ANY_ANSWER.search(command) and not _LOOKS.search(command):
+        return [f"{_WHATEVER}: nothing looks at its status"]
     return []
+
+
+def _inner_script(command: str) -> str | None:
+    """Return what a shell within a shell line runs; None when it is none."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    return _script("CMD", tuple(words)) if words else None

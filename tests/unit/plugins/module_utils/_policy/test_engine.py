@@ -262,9 +262,8 @@ def test_a_waiver_about_a_value_does_not_cover_what_nobody_saw() -> None:
 
 def test_a_waiver_of_a_critical_rule_has_a_last_day() -> None:
     critical = next(row.id for row in RULES if row.severity == "critical")
-    with pytest.raises(HardeningError, match="the last day of the waiver") as refusal:
+    with pytest.raises(HardeningError, match="the last day of the waiver"):
         waiver(id=critical)
-    assert critical in str(refusal.value)
     assert waiver(id=critical, expires="2027-01-31")
 
 

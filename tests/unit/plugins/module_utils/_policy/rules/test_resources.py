@@ -156,6 +156,8 @@ def test_health_checks_that_do_not(test, output):
             "curl -f http://openclaw-gateway:18789/healthz",
             "nc -z 127.0.0.1 18789",
         ),
+        *("curl -f http://localhost:1/ || (echo down; exit 1)", "bash -c 'curl -f http://localhost:1/'"),
+        *("set +e; curl -f http://localhost:1/; exit $?", "exec curl -f http://localhost:1/"),
         *("curl -f http://localhost:1/;", "# asks\ncurl -f http://localhost:1/"),
     ],
 )
@@ -185,6 +187,14 @@ def test_shell_lines_that_can_fail(line):
             "curl -f http://example.org/",
             "curl -f http://192.0.2.9/",
         ),
+        *("curl -f http://localhost:1/ || (echo down; exit 0)", "sh -c 'curl -f http://localhost:1/ || true'"),
+        *(
+            "exit 0; curl -f http://localhost:1/",
+            "true || curl -f http://localhost:1/",
+            "bash -c 'curl http://localhost:1/'",
+        ),
+        *("trap 'exit 0' EXIT; curl -f http://localhost:1/", "curl -f http://localhost:1/; test 1 = 1"),
+        *("python3 -c \"import requests; requests.get('http://localhost:1/')\"",),
         *("if curl -f http://localhost:1/; then true; fi; exit 0", "curl -f http://localhost:1/ || exit 00"),
         *(
             "(curl -f http://localhost:1/ || :)",
