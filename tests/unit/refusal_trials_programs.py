@@ -125,6 +125,7 @@ def a_place_whose_mount_runs_nothing(folder: Path) -> Any:
         with (
             patch.object(image_place.os, "statvfs", lambda _path: SimpleNamespace(f_flag=flags, **room)),
             patch.object(image_place.os, "lstat", lambda _path: root),
+            patch.object(image_place, "_on_the_way", lambda _path: ""),
             patch.object(image_place.os.path, "ismount", lambda _path: True),
         ):
             image_place.chosen(str(path))

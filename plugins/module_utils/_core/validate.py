@@ -27,7 +27,7 @@ _DECIMAL = re.compile(r"-?[0-9]{1,20}")
 _NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
 _MODE = re.compile(r"0[0-7]{3}")
 _EXCEPTION = re.compile(r"\*|(\*?\.)?[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,252}(:[0-9]{1,5})?|[0-9a-fA-F:.]{2,45}(/[0-9]{1,3})?")
-_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----", re.ASCII)
 # Linux takes longer paths, but a refusal has to name them; 255 bytes a name is what file systems take.
 _LONGEST_PATH = 500
 _LONGEST_NAME = 255
@@ -255,6 +255,7 @@ def ca_certificates(option: str, value: object) -> str:
         raise HardeningError(
             option, "a private key (not shown)" if isinstance(value, str) else "no text", needed, option
         )
+    encoded(option, value)
     certificates = _CERTIFICATE.findall(value)
     if not certificates or len(value) > 500 * 1024:
         found = f"{len(value)} characters" if certificates else "no certificate"

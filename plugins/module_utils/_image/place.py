@@ -8,6 +8,7 @@ import os
 import stat
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import safe_path
 
 # Hardened hosts mount the first noexec and nodev (CIS), and mmdebstrap runs the new system's programs there.
 PLACES = ("/var/tmp", "/var/cache", "/var/lib")  # noqa: S108
@@ -22,7 +23,7 @@ def chosen(build_dir: str) -> str:
     :raises HardeningError: it will not do, or none does; every reason is named.
     """
     places = [build_dir] if build_dir else [place for place in PLACES if os.path.isdir(place)]
-    faults = {place: fault(place) for place in places}
+    faults = {place: (_on_the_way(place) if build_dir else "") or fault(place) for place in places}
     usable = [place for place, found in faults.items() if not found]
     if usable:
         return usable[0]
@@ -49,6 +50,18 @@ def fault(path: str) -> str:
         return f"{free} MiB free on {_mount(path)}"
     if system.f_files and system.f_favail < 50_000:
         return f"{system.f_favail} inodes free on {_mount(path)}"
+    return ""
+
+
+def _on_the_way(path: str) -> str:
+    """Return who could put another directory in its place, or a link on the way; nothing when nobody can."""
+    try:
+        with safe_path.parent(path, (0,)) as (folder, name):
+            safe_path.lstat(folder, name, path)
+    except HardeningError as error:
+        return f"{error.what} is {error.found}"
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
     return ""
 
 

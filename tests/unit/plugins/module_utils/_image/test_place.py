@@ -28,6 +28,7 @@ def systems(monkeypatch):
     root = SimpleNamespace(st_mode=stat.S_IFDIR | 0o755, st_uid=0)
     monkeypatch.setattr(place.os, "statvfs", lambda path: SimpleNamespace(**found[path]))
     monkeypatch.setattr(place.os, "lstat", lambda _path: root)
+    monkeypatch.setattr(place, "_on_the_way", lambda _path: "")
     monkeypatch.setattr(place.os.path, "isdir", lambda _path: True)
     monkeypatch.setattr(place.os.path, "ismount", lambda path: path in found)
     return found
@@ -72,3 +73,14 @@ def test_what_is_no_directory(tmp_path):
     assert place.fault(f"{tmp_path}/none") == "no such file or directory"
     (tmp_path / "link").symlink_to(tmp_path)
     assert place.fault(f"{tmp_path}/link") == "not a directory"
+
+
+def test_the_way_to_a_chosen_place_is_roots_and_has_no_link(tmp_path, as_root):
+    chosen = tmp_path / "a/b"
+    chosen.mkdir(parents=True)
+    assert place._on_the_way(str(chosen)) == ""
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert "is a symbolic link" in place._on_the_way(f"{tmp_path}/link/b")
+    (tmp_path / "a").chmod(0o777)
+    assert "mode 0777" in place._on_the_way(str(chosen))
+    assert place._on_the_way(f"{tmp_path}/none/b") == "no such file or directory"
