@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from harness import FaultHost, World, wait_until
-from lab_host import CHECKOUT, TIMER, playbook
+from lab_host import CHECKOUT, playbook
 
 CONFIG = "/etc/docker/daemon.json"
 # Docker starts three times a minute at most (StartLimitBurst).
@@ -128,8 +128,9 @@ def test_an_account_that_becomes_root_by_a_password_can_deploy(
     login = {"ansible_user": LOGIN, "ansible_become_method": method, "ansible_become_password": password}
     (tmp_path / "login.json").write_text(json.dumps(login))
     try:
-        deploy = CHECKOUT / "tests/deploy_stub_gateway.yml"
-        done = playbook(host.lab_name, deploy, "--check", "--extra-vars", f"@{tmp_path}/login.json", **TIMER)
+        image = {"openclaw_image_source": "checkout", "openclaw_image_checkout_path": "/root/checkout"}
+        options = ["--check", "--extra-vars", f"@{tmp_path}/login.json"]
+        done = playbook(host.lab_name, CHECKOUT / "playbooks/site.yml", *options, **image)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
         assert re.search(r"changed=0 .* failed=0", done.stdout), done.stdout[-1000:]
         assert password not in done.stdout + done.stderr
