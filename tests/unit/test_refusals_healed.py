@@ -20,6 +20,7 @@ from typing import Any
 
 import advice
 import pytest
+import yaml
 from ansible_collections.openclaw.hardening.plugins.filter import instance
 from ansible_collections.openclaw.hardening.plugins.module_utils._core import validate
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
@@ -38,6 +39,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import
 from ansible_collections.openclaw.hardening.plugins.modules import gateway_token, service_user, systemd_unit
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._report import model
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._rollout import plan as rollout_plan
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._settings import role as settings_role
 from unit.plugins.module_utils._system.test_accounts import WANTED, read, root, tool  # noqa: F401  # pylint: disable=unused-import  # (a fixture)
 
 from . import refusal_trials_programs  # noqa: F401  # pylint: disable=unused-import  # (adds to TRIALS)
@@ -189,6 +191,10 @@ def spend(limit: int) -> None:
     archive.Budget(limit).spend(2)
 
 
+def read_yaml(path: str) -> Any:
+    return yaml.safe_load(Path(path).read_text())
+
+
 # The option that the message has to name, what is refused, and the same with that option set.
 OPTIONS = [
     ("timeout", lambda: stream(0.05), lambda: stream(20)),
@@ -202,6 +208,8 @@ OPTIONS = [
     ("base", lambda: client.reference("base", "a:b", digest=True),
      lambda: client.reference("base", f"a@{IMAGE}", digest=True)),
     ("docker_host", lambda: client.docker_host("ssh://x"), lambda: client.docker_host("unix:///run/docker.sock")),
+    ("roles", lambda: settings_role.load("openclaw_gatewy", read_yaml),
+     lambda: settings_role.load("openclaw_user", read_yaml)),
     deployment("project", "openclaw_candidate"),
     deployment("service", "-x"),
     deployment("health", {**DEPLOYMENT["health"], "started": ""}),
