@@ -122,6 +122,7 @@ _HARMLESS = re.compile(r"|true|false|yes|no|on|off|none|null|undefined|[01]", re
 _REFERENCE = re.compile(r"\$|%\(|process\.env\b|os\.environ\b|secretref-|__env__:|\*+$|<[a-z_ -]+>$")
 _PATH = re.compile(r"(?:~|\.{1,2})?/(?:[\w.-]+/)+[\w.-]+")
 _ROOTS = re.compile(r"(?:~|\.{1,2}|/(?:app|data|etc|home|mnt|opt|root|run|secrets|srv|tmp|usr|var))/")
+# Every repetition is bounded, or begins where no other can: the text is anybody's, and may be long.
 SHAPE = re.compile(
     # Keys and tokens of providers.
     r"(?<![A-Za-z0-9_-])(?:sk-[A-Za-z0-9_-]{20,}|gh[opsru]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|xox[abeprs]-[A-Za-z0-9-]{10,}"
@@ -138,14 +139,15 @@ SHAPE = re.compile(
     r"|[?&](?i:access_token|auth_token|api_?key|token|key|sig|signature|secret|code)=(?![$*<])[^\s&#\"']{8,}"
     r"|hooks\.slack\.com/(?:services|workflows|triggers)/[\w/-]{10,}|discord(?:app)?\.com/api/webhooks/[0-9]+/[\w-]+"
     r"|api\.telegram\.org/(?:file/)?bot[0-9]+:[\w-]+|hooks\.zapier\.com/hooks/catch/[\w/-]+"
-    r"|[\w-]+\.webhook\.office\.com/[^\s\"']+|outlook\.office(?:365)?\.com/webhook/[^\s\"']+"
+    r"|(?<![\w-])[\w-]{1,63}\.webhook\.office\.com/[^\s\"']+|outlook\.office(?:365)?\.com/webhook/[^\s\"']+"
     r"|maker\.ifttt\.com/(?:trigger|use)/[^\s\"']+|open\.(?:feishu|larksuite)\.(?:cn|com)/open-apis/bot/v2/hook/[\w-]+"
-    r"|://[^\s\"']*/(?:hooks?|webhooks?)/(?=[\w-]*[0-9])[\w-]{20,}"
+    r"|://[^\s\"'/]{1,255}(?:/[\w.~%-]{1,64}){0,6}/(?:hooks?|webhooks?)/(?=[\w-]*[0-9])[\w-]{20,}"
 )
 _NAME = re.compile(r"[\w.-]{1,64}")
+_LONGEST_ADDRESS = 2048
 # An address with a part that nobody could guess; text with letters and digits and no blank.
 _WEBHOOK = re.compile(r"https?://[^/\s]+/(?:\S*[/=])?(?=[^/\s]*[0-9])[^/\s]{16,}(?:/\S*)?")
-_PAIR = re.compile(r"(?m)^[\s{,-]*[\"']?([A-Za-z][\w.-]{0,63})[\"']?\s*[:=]\s*[\"']?([^\s\"',]+)")
+_PAIR = re.compile(r"(?m)^[ \t{,-]{0,64}[\"']?([A-Za-z][\w.-]{0,63})[\"']?\s*[:=]\s*[\"']?([^\s\"',]+)")
 _RANDOM = re.compile(r"(?=\S*[0-9])(?=\S*[A-Za-z])\S{8,}")
 ASSIGNED = re.compile(r"(?:^|[\s;&'\"(])(--?[A-Za-z][\w-]*|[A-Z][A-Z0-9_]*)(=|\s+)[\"']?([^\s\"';&|)]+)")
 BEARER = re.compile(r"\b(?:Bearer|Basic)\s+[\"']?([^\s\"'$;&|)]{8,})")
@@ -197,7 +199,7 @@ def is_secret(name: str, value: str) -> bool:
     """Return whether a variable holds a secret, by its name or its shape."""
     if is_shaped(value) or (is_secret_name(name) and is_literal(value)):
         return True
-    if "webhook" in name.lower() and _WEBHOOK.fullmatch(value.strip()):
+    if "webhook" in name.lower() and _WEBHOOK.fullmatch(value.strip()[:_LONGEST_ADDRESS]):
         return True
     # A name that only begins so needs a value that looks like one.
     return begins_like_secret(name) and is_literal(value) and bool(_RANDOM.fullmatch(value.strip()))

@@ -18,6 +18,11 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence impor
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import verify
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.audit import Audit
 from ansible_collections.openclaw.hardening.plugins.module_utils._secrets import redact as secrets_redact
+from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.patterns import (
+    in_arguments,
+    in_environment,
+    in_text,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.redact import (
     LONG_HEX,
     LONG_WORD,
@@ -184,3 +189,17 @@ def test_a_log_event_shows_no_token():
 
 def test_masks_are_one_word():
     assert secrets_redact.MASK == MASK == "********"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["A", "a1", "://", "://a", "://a:", "\n", "eyJ", "/hooks/", "://a/hooks/", "a.webhook.", '"a":"', "Bearer ", "=a",
+     "-----BEGIN ", "https://a/=", "?key=", "password=", "--token ", "{,", "A ", "'"],
+)  # fmt: skip
+def test_long_hostile_text_is_read_in_time(piece: str) -> None:
+    """A log line or a label is anybody's: with a pattern that goes back over it, it would take minutes or hours."""
+    text = piece * ((1 << 19) // len(piece))
+    Redactor(["c0ffee" * 12], LONG_WORD)(text)
+    in_text(text)
+    in_environment({"WEBHOOK": text, "TOKEN_A": text})
+    in_arguments([text, f"x {text}"])
