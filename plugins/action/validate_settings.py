@@ -42,6 +42,13 @@ class Variables:
         self._all["ansible_search_path"] = [folder, *given.get("ansible_search_path", [])]
         self._templar = templar.copy_with_new_env(available_variables=self._all)
 
+    def value(self, option: str) -> Any:
+        """Return the value of an option; what cannot hold a template is that value itself, which saves much time."""
+        raw = self._all.get(option)
+        if isinstance(raw, (bool, int, float)) or raw in ([], {}) or (isinstance(raw, str) and "{" not in raw):
+            return raw
+        return self.expression(option, None)
+
     def expression(self, text: str, item: object) -> Any:
         """Return the value of an expression."""
         return self._templar.evaluate_expression(trust_as_template(text), local_variables={"item": item})
@@ -73,4 +80,4 @@ class ActionModule(ControllerAction):
         raise AnsibleActionFail(f"Refused {count}, nothing was changed:{lines}")
 
     def _read(self, path: str) -> Any:
-        return self._loader.load_from_file(path, trusted_as_template=True)
+        return self._loader.load_from_file(path, cache="none", trusted_as_template=True)

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deployment import Deployment
 from harness import FaultHost, World, wait_until
 from lab_host import CHECKOUT, playbook
 
 CONFIG = "/etc/docker/daemon.json"
 # Docker starts three times a minute at most (StartLimitBurst).
-AGAIN = "systemctl reset-failed docker.service docker.socket; systemctl restart docker.service"
+AGAIN = (
+    "systemctl reset-failed docker.service docker.socket openclaw-gateway.service; systemctl restart docker.service"
+    "; systemctl reset-failed openclaw-gateway.service"
+)
 ADDRESS = "198.51.100.7"  # of documentation (RFC 5737)
 PORT = 18999
 LOGIN = "fault-admin"
@@ -108,6 +112,17 @@ def test_an_address_that_comes_later_is_waited_for(host: FaultHost, before: Worl
         wait_until(lambda: host.run(answers).returncode == 0, "it does not serve at the address", 40)
     finally:
         host.run(f"systemctl stop {unit}; docker rm --force late-address; ip link del late0")
+
+
+def test_a_unit_that_was_started_too_often_is_no_obstacle(
+    host: FaultHost, before: World, deployment: Deployment
+) -> None:
+    """As after a night in which Docker was restarted again and again: systemd refuses the next start."""
+    often = "for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do systemctl restart openclaw-gateway.service || exit 0; done; exit 1"
+    host.check(f"{often}")
+    answer = deployment.run("v2")
+    assert answer.get("changed"), answer
+    assert host.check("systemctl is-active openclaw-gateway.service").strip() == "active"
 
 
 @pytest.mark.parametrize("method", ["sudo", "su"])

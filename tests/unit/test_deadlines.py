@@ -37,6 +37,7 @@ EXCEPTIONS = {
     ("_image/build.py", "_run", "subprocess.Popen"): "waited for by wait(timeout), then ended",
     ("_system/packet_filter.py", "kernel_takes_it", "socket.socket"): "netlink, with a timeout",
     ("_deploy/port.py", "_free", "socket.socket"): "bound, never connected",
+    ("_preflight/host.py", "_has_address", "socket.socket"): "bound, never connected",
     ("_docker/access.py", "_connect", "socket.socket"): "a timeout before connect(), nothing is read",
     ("_deploy/logins.py", "_merge", "subprocess.Popen"): "a timer kills it, and what it answers is bounded",
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from conftest import CONTAINER, wait_until
@@ -62,7 +63,9 @@ def test_a_root_process_beside_the_gateway_is_found_waived_and_gone(host, verify
         assert run.rc != 0
         assert "OCH-CTR-02" in findings(report)
         assert "OCH-CTR-02" in run.output
-        waivers = [{"id": identity, "reason": "planted by a test"} for identity in findings(report)]
+        # The waiver of a critical rule needs a last day.
+        ends = (datetime.now(timezone.utc) + timedelta(days=1)).date().isoformat()
+        waivers = [{"id": found, "reason": "planted by a test", "expires": ends} for found in findings(report)]
         run, report = verify(openclaw_verify_waivers=waivers)
         assert run.rc == 0, run.output
         waived = [check for check in report["hosts"][0]["checks"] if check["waiver"]]

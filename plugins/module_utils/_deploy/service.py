@@ -138,8 +138,9 @@ class Service:
             self._systemctl("stop", extra=grace(container) if container else 0)
 
     def start_unit(self) -> None:
-        """Let the unit keep the container again."""
-        self.reset_failed()
+        """Let the unit keep the container again, however often it was started lately (StartLimitBurst=)."""
+        if self.unit_state() != "active":
+            run(self.module, ["systemctl", "reset-failed", "--", self.unit], check=False)
         self._systemctl("start")
 
     def reset_failed(self) -> None:

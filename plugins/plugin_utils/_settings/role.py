@@ -88,7 +88,7 @@ def _faults_of(role: Role, option: str, spec: Mapping[str, Any], variables: rule
     broken: list[Fault] = []
     value: Any = None
     with _noting(broken, option, secret=secret):
-        value = variables.expression(option, None)
+        value = variables.value(option)
     if broken:
         yield from broken
         return

@@ -35,7 +35,10 @@ KEYS = frozenset({"option", "when", "each", "optional", "found", "needed", "reme
 
 
 class Variables(Protocol):
-    """What evaluates the templates of a rule."""
+    """What evaluates variables and the templates of a rule."""
+
+    def value(self, option: str) -> Any:
+        """Return the value of an option."""
 
     def expression(self, text: str, item: object) -> Any:
         """Return the value of an expression; ``item`` is the value that is checked."""

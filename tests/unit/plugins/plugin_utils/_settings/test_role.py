@@ -26,6 +26,9 @@ class Plain:
     def __init__(self, **values: object) -> None:
         self.values = values
 
+    def value(self, option: str) -> Any:
+        return self.values[option]
+
     def expression(self, text: str, _item: object) -> Any:
         return self.values[text]
 

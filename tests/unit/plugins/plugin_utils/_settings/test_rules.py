@@ -12,6 +12,9 @@ from ansible_collections.openclaw.hardening.plugins.plugin_utils._settings.rules
 class Python:
     """Evaluates an expression with ``item`` in it, and text with ``{item}`` in it."""
 
+    def value(self, option: str) -> Any:
+        raise NotImplementedError(option)
+
     def expression(self, text: str, item: object) -> Any:
         return eval(text, {"item": item})  # noqa: S307 - of this file
 
