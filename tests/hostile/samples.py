@@ -62,4 +62,13 @@ def controller_requests(audit: dict[str, Any], folder: str) -> dict[str, dict[st
             "skipped": ["other"],
             "directory": folder,
         },
+        "validate_settings": {
+            "roles": ["openclaw_user"],
+            "playbook": {
+                "name": "own",
+                "options": {"own_seconds": {"type": "int", "default": 60}},
+                "rules": [{"option": "own_seconds", "integer": [0, 600]}],
+                "results": ["own_result"],
+            },
+        },
     }

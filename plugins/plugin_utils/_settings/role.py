@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError, escaped
-from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless, listed
-from ansible_collections.openclaw.hardening.plugins.plugin_utils._settings import argument_spec, rules
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless, listed, shown
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._settings import argument_spec
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._settings import rules as settings_rules
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._settings.fault import Fault
+from ansible_collections.openclaw.hardening.plugins.plugin_utils._settings.rules import CHECKS, KEYS
 
 # Of the collection that this file belongs to.
 ROLES = Path(__file__).absolute().parents[3] / "roles"
 # In a default: the variables that it takes over.
 _TAKEN_OVER = re.compile(r"\b(\w+) \| default\(")
-_OPTION = re.compile(r"\w*")
+_OPTION = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,24 @@ def load(name: str, read: Callable[[str], Any]) -> Role:
 
 
 def playbook(name: str, options: dict[str, Any], rules: list[dict[str, Any]], results: list[str]) -> Role:
-    """Return the settings of a playbook as those of a role; its options hold their defaults themselves."""
+    """Return the settings of a playbook as those of a role; its options hold their defaults themselves.
+
+    :raises HardeningError: an option is no variable with its argument spec, or a rule is none.
+    """
+    for option, spec in options.items():
+        if not isinstance(option, str) or not _OPTION.fullmatch(option) or not isinstance(spec, Mapping):
+            needed = "names of variables, each with a dictionary: its argument spec"
+            raise HardeningError("playbook.options", f"the entry {shown(option)}", needed, "playbook")
+    for rule in rules:
+        checks = [key for key in rule if key in CHECKS]
+        if set(rule) - KEYS or rule.get("option") not in options or len(checks) != 1:
+            needed = f"one of these options and one check ({', '.join(CHECKS)})"
+            raise HardeningError("playbook.rules", shown(rule), needed, "playbook")
     defaults = {option: spec["default"] for option, spec in options.items() if "default" in spec}
     return Role(name, options, defaults, {}, rules, results)
 
 
-def faults(role: Role, given: Mapping[str, Any], variables: rules.Variables) -> Iterator[Fault]:
+def faults(role: Role, given: Mapping[str, Any], variables: settings_rules.Variables) -> Iterator[Fault]:
     """Yield every fault of the settings of a role, in the order of its options.
 
     :param given: every variable of the host, as it is written.
@@ -83,7 +97,9 @@ def faults(role: Role, given: Mapping[str, Any], variables: rules.Variables) -> 
             yield replace(fault, option=_origin(named, role, given) + fault.option[len(named) :])
 
 
-def _faults_of(role: Role, option: str, spec: Mapping[str, Any], variables: rules.Variables) -> Iterator[Fault]:
+def _faults_of(
+    role: Role, option: str, spec: Mapping[str, Any], variables: settings_rules.Variables
+) -> Iterator[Fault]:
     secret = bool(spec.get("no_log"))
     broken: list[Fault] = []
     value: Any = None
@@ -92,14 +108,16 @@ def _faults_of(role: Role, option: str, spec: Mapping[str, Any], variables: rule
     if broken:
         yield from broken
         return
-    wrong = list(argument_spec.faults(option, spec, value))
-    if argument_spec.is_of_another_kind(spec, value):
-        yield from wrong
-        return
+    wrong: list[Fault] = []
     refused: list[Fault] = []
+    with _noting(broken, option, secret=secret):
+        wrong += argument_spec.faults(option, spec, value)
+        if argument_spec.is_of_another_kind(spec, value):
+            yield from wrong
+            return
     for rule in (rule for rule in role.rules if rule["option"] == option):
         with _noting(broken, option, secret=secret):
-            refused += rules.faults(rule, value, variables, secret=secret)
+            refused += settings_rules.faults(rule, value, variables, secret=secret)
     # A rule knows more than the type (an integer from 1 to 65535), and may expect the type.
     yield from refused or wrong or broken
 

@@ -76,3 +76,26 @@ def test_a_playbook_has_options_of_its_own() -> None:
         ("own_secnds", "own_seconds, or another option of the role own"),
         ("own_seconds", "an integer from 0 to 9"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"a b": {}}, {}),
+        ({"{{ x }}": {}}, {}),
+        ({"own": "int"}, {}),
+        ({"own": {}}, {"option": "other", "that": "true"}),
+        ({"own": {}}, {"option": "own"}),
+        ({"own": {}}, {"option": "own", "that": "true", "integer": [0, 1]}),
+        ({"own": {}}, {"option": "own", "that": "true", "unknown": 1}),
+    ],
+)
+def test_options_and_rules_that_are_none_are_refused(options: dict[str, Any], rule: dict[str, Any]) -> None:
+    with pytest.raises(HardeningError, match="set 'playbook'"):
+        playbook("own", options, [rule] if rule else [], [])
+
+
+@pytest.mark.parametrize("spec", [{"type": ["int"]}, {"choices": 5}])
+def test_a_spec_that_is_none_is_named_and_does_not_raise(spec: dict[str, Any]) -> None:
+    made = playbook("own", {"own_list": spec}, [], [])
+    assert [fault.option for fault in faults(made, {}, Plain(own_list=[1]))] in (["own_list"], ["own_list[0]"])
