@@ -159,7 +159,9 @@ def test_a_deployment_is_refused_before_anything_changes(hostile, host, serve):
 # All that is allowed at the edges of what the preflight accepts, and text that Compose would fill in, if it saw it.
 EDGES: dict[str, Any] = {
     **LIGHT,
+    # No address of this host; its preflight, which would refuse it, is not what is tried here.
     "openclaw_gateway_bind": "2001:db8::1",
+    "openclaw_engine_addresses": [],
     "openclaw_gateway_port": 65535,
     "openclaw_gateway_read_only_tmpfs": [{"path": "/home/node/.a_b-c.d", "size": "7k"}],
     "openclaw_gateway_cap_add": ["NET_BIND_SERVICE"],

@@ -97,6 +97,8 @@ def _integer(limits: tuple[int, int], item: object) -> None:
 def _number(limits: tuple[float, float], item: object) -> None:
     needed = f"a number from {limits[0]} to {limits[1]}"
     try:
+        if isinstance(item, str) and item != item.strip():
+            raise Refused(needed=needed)
         if not limits[0] <= validate.number("", item) <= limits[1]:
             raise Refused(needed=needed)
     except HardeningError:

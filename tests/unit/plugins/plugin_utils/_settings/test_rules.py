@@ -31,6 +31,7 @@ CASES: list[tuple[dict[str, Any], Any, tuple[str, str] | None]] = [
     ({"integer": [1, 9]}, True, ("True", "an integer from 1 to 9")),
     ({"number": [0.5, 9]}, "0.5", None),
     ({"number": [0.5, 9]}, 0.4, ("0.4", "a number from 0.5 to 9")),
+    ({"number": [0.5, 9]}, "2\n", ("'2\\n'", "a number from 0.5 to 9")),
     ({"number": [0.5, 9]}, "x", ("'x'", "a number from 0.5 to 9")),
     ({"matches": "[a-z]+", "needed": "letters"}, "abc", None),
     ({"matches": "[a-z]+", "needed": "letters"}, "abc\n", ("'abc\\n'", "letters")),
