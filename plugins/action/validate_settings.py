@@ -20,15 +20,8 @@ from ansible_collections.openclaw.hardening.plugins.plugin_utils._settings.role 
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "roles": {"type": "list", "elements": "str", "default": []},
-    "playbook": {
-        "type": "dict",
-        "options": {
-            "name": {"type": "str", "required": True},
-            "options": {"type": "dict", "required": True},
-            "rules": {"type": "list", "elements": "dict", "default": []},
-            "results": {"type": "list", "elements": "str", "default": []},
-        },
-    },
+    # Its parts are checked by role.playbook: Ansible raises where the whole is no dictionary.
+    "playbook": {"type": "dict"},
 }
 
 
@@ -67,7 +60,7 @@ class ActionModule(ControllerAction):
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Validate."""
         roles = [load(name, self._read) for name in options["roles"]]
-        roles += [playbook(**options["playbook"])] if options["playbook"] else []
+        roles += [playbook(options["playbook"])] if options["playbook"] is not None else []
         found: list[Fault] = []
         for role in roles:
             found += faults(role, self.variables, Variables(self._templar, role, self.variables))

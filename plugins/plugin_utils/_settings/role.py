@@ -66,16 +66,25 @@ def load(name: str, read: Callable[[str], Any]) -> Role:
     )
 
 
-def playbook(name: str, options: dict[str, Any], rules: list[dict[str, Any]], results: list[str]) -> Role:
+def playbook(given: Mapping[str, Any]) -> Role:
     """Return the settings of a playbook as those of a role; its options hold their defaults themselves.
 
-    :raises HardeningError: an option is no variable with its argument spec, or a rule is none.
+    :param given: ``name``, ``options``, and, if there are any, ``rules`` and ``results``.
+    :raises HardeningError: it is something else, an option is no variable with its argument spec, or a rule is none.
     """
+    parts = {"name": "", "options": {}, "rules": [], "results": [], **given}
+    kinds = {"name": str, "options": Mapping, "rules": list, "results": list}
+    if set(parts) != set(kinds) or not all(isinstance(parts[key], kinds[key]) for key in kinds) or not parts["name"]:
+        needed = "a text name, a dictionary options and, if there are any, the lists rules and results"
+        raise HardeningError("playbook", shown(given), needed, "playbook")
+    name, options, rules, results = (parts[key] for key in kinds)
     for option, spec in options.items():
         if not isinstance(option, str) or not _OPTION.fullmatch(option) or not isinstance(spec, Mapping):
             needed = "names of variables, each with a dictionary: its argument spec"
             raise HardeningError("playbook.options", f"the entry {shown(option)}", needed, "playbook")
     for rule in rules:
+        if not isinstance(rule, Mapping):
+            raise HardeningError("playbook.rules", shown(rule), "dictionaries", "playbook")
         checks = [key for key in rule if key in CHECKS]
         if set(rule) - KEYS or rule.get("option") not in options or len(checks) != 1:
             needed = f"one of these options and one check ({', '.join(CHECKS)})"

@@ -68,7 +68,8 @@ def test_an_unknown_role_is_refused() -> None:
 
 def test_a_playbook_has_options_of_its_own() -> None:
     options = {"own_seconds": {"type": "int", "default": 60}, "own_name": {"type": "str"}}
-    made = playbook("own", options, [{"option": "own_seconds", "integer": [0, 9]}], ["own_result"])
+    rules = [{"option": "own_seconds", "integer": [0, 9]}]
+    made = playbook({"name": "own", "options": options, "rules": rules, "results": ["own_result"]})
     assert made.defaults == {"own_seconds": 60}
     given = {"own_seconds": 10, "own_result": 1, "own_secnds": 2, "other": 3}
     found = list(faults(made, given, Plain(own_seconds=10, own_name="x")))
@@ -92,10 +93,20 @@ def test_a_playbook_has_options_of_its_own() -> None:
 )
 def test_options_and_rules_that_are_none_are_refused(options: dict[str, Any], rule: dict[str, Any]) -> None:
     with pytest.raises(HardeningError, match="set 'playbook'"):
-        playbook("own", options, [rule] if rule else [], [])
+        playbook({"name": "own", "options": options, "rules": [rule] if rule else []})
 
 
 @pytest.mark.parametrize("spec", [{"type": ["int"]}, {"choices": 5}])
 def test_a_spec_that_is_none_is_named_and_does_not_raise(spec: dict[str, Any]) -> None:
-    made = playbook("own", {"own_list": spec}, [], [])
+    made = playbook({"name": "own", "options": {"own_list": spec}})
     assert [fault.option for fault in faults(made, {}, Plain(own_list=[1]))] in (["own_list"], ["own_list[0]"])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"name": "own", "options": 1}, {"name": "", "options": {}}, {"name": "own", "options": {}, "more": 1},
+     {"name": "own", "options": {}, "rules": ["x"]}],
+)  # fmt: skip
+def test_what_is_no_playbook_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(HardeningError, match="set 'playbook'"):
+        playbook(given)
