@@ -196,6 +196,13 @@ def read_yaml(path: str) -> Any:
 
 
 # The option that the message has to name, what is refused, and the same with that option set.
+PLAYBOOK = {"name": "own", "options": {"own": {}}, "rules": [{"option": "own", "that": "true"}]}
+
+
+def settings_of(_option: str, given: Any) -> Any:
+    return settings_role.playbook(given)
+
+
 OPTIONS = [
     ("timeout", lambda: stream(0.05), lambda: stream(20)),
     value(validate.printable, "text", "a\nb", "ab"),
@@ -210,6 +217,10 @@ OPTIONS = [
     ("docker_host", lambda: client.docker_host("ssh://x"), lambda: client.docker_host("unix:///run/docker.sock")),
     ("roles", lambda: settings_role.load("openclaw_gatewy", read_yaml),
      lambda: settings_role.load("openclaw_user", read_yaml)),
+    value(settings_of, "playbook", {**PLAYBOOK, "name": ""}, PLAYBOOK),
+    value(settings_of, "playbook", {**PLAYBOOK, "options": {"a b": {}}}, PLAYBOOK),
+    value(settings_of, "playbook", {**PLAYBOOK, "rules": ["own"]}, PLAYBOOK),
+    value(settings_of, "playbook", {**PLAYBOOK, "rules": [{"option": "other", "that": "true"}]}, PLAYBOOK),
     deployment("project", "openclaw_candidate"),
     deployment("service", "-x"),
     deployment("health", {**DEPLOYMENT["health"], "started": ""}),
