@@ -18,20 +18,13 @@ description:
   - What the hosts sent is never interpreted. It is escaped for every format, and characters that cannot be seen
     (terminal escapes, bidirectional overrides) are written as C(\x1b). Texts of more than 16000 characters are cut.
   - What is waived is shown as waived in every report, with its reason. An expired waiver changes nothing.
+extends_documentation_fragment:
+  - openclaw.hardening.controller_action
 attributes:
-  action:
-    description: Indicates this has a corresponding action plugin, so that parts of it run on the controller.
-    support: full
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
-    support: full
     details:
       - Prints the table and names the files, writes none.
-  diff_mode:
-    description: Returns details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-    support: none
   idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
     support: none
     details:
       - A report reports when it was made, so each run writes new files.

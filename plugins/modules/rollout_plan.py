@@ -12,19 +12,8 @@ author: OpenClaw Hardening maintainers (@openclaw)
 description:
   - Refuses a rollout as long as one host stands against it, with every host and reason in one message.
   - Puts the canaries first. Runs wholly on the controller and changes nothing.
-attributes:
-  action:
-    description: Indicates this has a corresponding action plugin, so that parts of it run on the controller.
-    support: full
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-    support: none
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
-    support: full
+extends_documentation_fragment:
+  - openclaw.hardening.controller_action
 options:
   hosts:
     description: The hosts of the inventory's order.

@@ -12,20 +12,13 @@ author: OpenClaw Hardening maintainers (@openclaw)
 description:
   - Prints a table of all hosts of a rollout and writes it as JSON. Runs wholly on the controller.
   - A host of which nothing is known is part of it, as V(not reached) or V(unreachable). It never counts as updated.
+extends_documentation_fragment:
+  - openclaw.hardening.controller_action
 attributes:
-  action:
-    description: Indicates this has a corresponding action plugin, so that parts of it run on the controller.
-    support: full
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
-    support: full
     details:
       - Prints the table and names the file, writes none.
-  diff_mode:
-    description: Returns details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-    support: none
   idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
     support: none
     details:
       - A report reports when it was made, so each run writes a new file.

@@ -18,19 +18,8 @@ description:
     dictionary it is refused.
   - A variable with the prefix of a role that the role does not have is refused, because it would be ignored.
   - Runs wholly on the controller, and needs no connection.
-attributes:
-  action:
-    description: Indicates this has a corresponding action plugin, so that parts of it run on the controller.
-    support: full
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-    support: none
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
-    support: full
+extends_documentation_fragment:
+  - openclaw.hardening.controller_action
 options:
   roles:
     description: The roles, such as V(openclaw_gateway), in the order of the message.

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 
 # Control, format (invisible, bidirectional), lone surrogate, line separator, paragraph separator.
 INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -18,6 +19,11 @@ def escaped(text: str, kept: str = "") -> str:
         else character
         for character in text
     )
+
+
+def hint(hints: Mapping[str, str], subject: str) -> str:
+    """Return in parentheses how a remediation is done where the caller comes from; nothing when that is not known."""
+    return f" ({hints[subject]})" if hints.get(subject) else ""
 
 
 class HardeningError(Exception):

@@ -16,6 +16,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import hint
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless, printable
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import Listener
 
@@ -121,8 +122,7 @@ class Diagnosis:
 
     def text(self, hints: Mapping[str, str]) -> str:
         """Put both in one line; a hint reports how the remediation is done where the caller comes from."""
-        hint = hints.get(self.subject, "")
-        fix = f"{harmless(self.fix, 600)}{f' ({hint})' if hint else ''}"
+        fix = f"{harmless(self.fix, 600)}{hint(hints, self.subject)}"
         return f"diagnosis: {harmless(self.cause, 900)}; remediation: {fix}"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import hint
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless, listed
 from ansible_collections.openclaw.hardening.plugins.module_utils._preflight.engine import SNAP, Engine
 from ansible_collections.openclaw.hardening.plugins.module_utils._preflight.host import PYTHON_PACKAGES, Host
@@ -46,10 +47,6 @@ class Desired:
     # How a remediation is done where the caller comes from: the variable to set, by subject.
     hints: Mapping[str, str] = field(default_factory=dict)
 
-    def hint(self, subject: str) -> str:
-        """Return the hint for a subject in parentheses, or nothing."""
-        return f" ({self.hints[subject]})" if self.hints.get(subject) else ""
-
 
 def problems(host: Host, wanted: Desired) -> list[str]:
     """Return why this host cannot be a target, worst first: found, needed, remediation. Empty: it can."""
@@ -79,12 +76,12 @@ def problems(host: Host, wanted: Desired) -> list[str]:
         limit = f"{wanted.processors:g}"
         found.append(
             f"processors: found {host.processors}, needed {limit} for the gateway's limit, which Docker refuses above "
-            f"that; enlarge the host, or lower processors{wanted.hint('processors')}"
+            f"that; enlarge the host, or lower processors{hint(wanted.hints, 'processors')}"
         )
     if host.absent_addresses:
         found.append(
             f"addresses: found none of this host that is {listed(host.absent_addresses)}, needed the address of an "
-            f"interface that is up; bring it up, or change addresses{wanted.hint('addresses')}"
+            f"interface that is up; bring it up, or change addresses{hint(wanted.hints, 'addresses')}"
         )
     found += _python_problems(host) + _engine_problems(host, wanted, system)
     return found + _daemon_problems(host.engine) + _filter_problems(host, wanted)

@@ -45,79 +45,13 @@ _OTHER_KEYS = frozenset(
     ]
 )
 # What a name is about when it begins with a secret's: the rest describes it.
-_ABOUT = frozenset(
-    [
-        *(
-            "file",
-            "files",
-            "path",
-            "dir",
-            "folder",
-            "name",
-            "id",
-            "type",
-            "mode",
-            "ttl",
-            "expiry",
-            "expires",
-            "timeout",
-        ),
-        *(
-            "length",
-            "size",
-            "count",
-            "limit",
-            "max",
-            "min",
-            "policy",
-            "provider",
-            "source",
-            "store",
-            "enabled",
-            "header",
-        ),
-        *(
-            "prefix",
-            "field",
-            "env",
-            "ref",
-            "endpoint",
-            "url",
-            "uri",
-            "algorithm",
-            "issuer",
-            "audience",
-            "hint",
-            "format",
-        ),
-        *(
-            "rotation",
-            "interval",
-            "days",
-            "hours",
-            "seconds",
-            "ms",
-            "budget",
-            "backend",
-            "manager",
-            "engine",
-            "required",
-        ),
-        *(
-            "scope",
-            "scopes",
-            "check",
-            "location",
-            "command",
-            "helper",
-            "bucket",
-            "usage",
-            "cost",
-            "estimate",
-            "strategy",
-        ),
-    ]
+_ABOUT_WORDS = (
+    "file files path dir folder name id type mode ttl expiry expires timeout length size count limit max "
+    "min policy provider source store enabled header prefix field env ref endpoint url uri algorithm "
+    "issuer audience hint format rotation interval days hours seconds ms budget backend manager engine "
+    "required scope scopes check location command helper bucket usage cost estimate strategy"
 )
+_ABOUT = frozenset(_ABOUT_WORDS.split())
 _HARMLESS = re.compile(r"|true|false|yes|no|on|off|none|null|undefined|[01]", re.IGNORECASE)
 _REFERENCE = re.compile(r"\$|%\(|process\.env\b|os\.environ\b|secretref-|__env__:|\*+$|<[a-z_ -]+>$")
 _PATH = re.compile(r"(?:~|\.{1,2})?/(?:[\w.-]+/)+[\w.-]+")

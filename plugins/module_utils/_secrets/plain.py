@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.patterns import (
     BEARER,
+    SHAPED,
     in_arguments,
     is_literal,
     is_secret,
@@ -17,7 +18,6 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.patter
 )
 
 NAMED = "a secret in plain text, by its name"
-SHAPED = "a value that is shaped like a secret"
 HEADER = "a header that logs in, in plain text"
 VARIABLE = "a variable that holds a secret in plain text"
 ARGUMENT = "a command line with a secret in plain text"

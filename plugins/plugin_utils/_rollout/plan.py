@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError, hint
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless, listed, shown
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._rollout.registered import part, text
 
@@ -52,12 +52,8 @@ def batches(values: Iterable[object], hints: Mapping[str, str]) -> None:
     """Refuse sizes that Ansible would read as something else."""
     found = list(values)
     if not found or not all(_BATCH.fullmatch(str(value)) for value in found):
-        needed = f'numbers of hosts and percentages, such as [1, "25%", "100%"]{_hint(hints, "batches")}'
+        needed = f'numbers of hosts and percentages, such as [1, "25%", "100%"]{hint(hints, "batches")}'
         raise HardeningError("batches", shown(found), needed, "batches")
-
-
-def _hint(hints: Mapping[str, str], subject: str) -> str:
-    return f" ({hints[subject]})" if hints.get(subject) else ""
 
 
 def plan(hosts: Iterable[Candidate], *, skip_unreachable: bool, same_uid: bool, hints: Mapping[str, str]) -> Plan:
@@ -71,7 +67,7 @@ def plan(hosts: Iterable[Candidate], *, skip_unreachable: bool, same_uid: bool, 
     if lost and not skip_unreachable:
         faults.append(
             f"- not reachable: {listed(lost)}; fix that, leave them out with --limit, "
-            f"or set 'unreachable' to skip{_hint(hints, 'unreachable')}"
+            f"or set 'unreachable' to skip{hint(hints, 'unreachable')}"
         )
     uids: dict[int, list[str]] = {}
     for host in known:
@@ -79,7 +75,7 @@ def plan(hosts: Iterable[Candidate], *, skip_unreachable: bool, same_uid: bool, 
             uids.setdefault(host.uid, []).append(host.name)
     if same_uid and len(uids) > 1:
         groups = ", ".join(f"{uid} on {listed(names, 3)}" for uid, names in sorted(uids.items()))
-        fix = f"give the account one number, or set 'same_uid' to false{_hint(hints, 'same_uid')}"
+        fix = f"give the account one number, or set 'same_uid' to false{hint(hints, 'same_uid')}"
         faults.append(f"- uid of the account: {groups}; {fix}")
     if faults:
         raise HardeningError(

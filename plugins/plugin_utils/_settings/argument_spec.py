@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core import validate
@@ -65,11 +65,11 @@ def _needed(kind: str, value: object) -> str:
     if kind == "raw":
         return ""
     if kind == "bool":
-        return _refused(validate.boolean, value)
+        return "" if _taken(validate.boolean, value) is not None else "true or false"
     if kind == "int":
-        return (_refused(validate.number, value) and "an integer") or _fraction(value)
+        return "" if isinstance(_taken(validate.number, value), int) else "an integer"
     if kind == "float":
-        return _refused(validate.number, value)
+        return "" if _taken(validate.number, value) is not None else "a number"
     if kind == "list":
         return "" if isinstance(value, list) else "a list"
     if kind == "dict":
@@ -77,13 +77,9 @@ def _needed(kind: str, value: object) -> str:
     return "" if isinstance(value, (str, int, float)) and not isinstance(value, bool) else "text"
 
 
-def _refused(check: Any, value: object) -> str:
+def _taken(check: Callable[[str, object], bool | float], value: object) -> bool | float | None:
+    """Return what a check makes of a value; None when it refuses it."""
     try:
-        check("", value)
+        return check("", value)
     except HardeningError:
-        return "true or false" if check is validate.boolean else "a number"
-    return ""
-
-
-def _fraction(value: object) -> str:
-    return "" if isinstance(validate.number("", value), int) else "an integer"
+        return None

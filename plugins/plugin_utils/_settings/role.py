@@ -119,12 +119,12 @@ def _faults_of(
         return
     wrong: list[Fault] = []
     refused: list[Fault] = []
+    rules = [rule for rule in role.rules if rule["option"] == option]
     with _noting(broken, option, secret=secret):
         wrong += argument_spec.faults(option, spec, value)
         if argument_spec.is_of_another_kind(spec, value):
-            yield from wrong
-            return
-    for rule in (rule for rule in role.rules if rule["option"] == option):
+            rules = []
+    for rule in rules:
         with _noting(broken, option, secret=secret):
             refused += settings_rules.faults(rule, value, variables, secret=secret)
     # A rule knows more than the type (an integer from 1 to 65535), and may expect the type.

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import listed
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_settings import Settings
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.baseline import Baseline
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.processes import Kernel, Process
@@ -95,8 +96,7 @@ def _faults_of_profile(content: Mapping[str, Any]) -> list[str]:
         if rule.get("action") in _PASSES and not rule.get("args") and not includes.get("caps"):
             allowed.update(map(str, rule.get("names") or [rule.get("name")]))
     dangerous = sorted(allowed & _DANGEROUS)
-    more = f" and {len(dangerous) - 5} more" if len(dangerous) > 5 else ""
-    return [f"the profile allows {', '.join(dangerous[:5])}{more}"] if dangerous else []
+    return [f"the profile allows {listed(dangerous, 5)}"] if dangerous else []
 
 
 def seccomp_effective(kernel: Kernel, _allowed: Baseline) -> Result:

@@ -91,7 +91,7 @@ def _is_own(path: str, parts: list[str]) -> bool:
 def leads_to_socket(path: str) -> bool:
     """Return whether a path of the host is the socket of an engine or the like, or a folder that holds one."""
     path = host_path(path)
-    if _SOCKET.fullmatch(posixpath.basename(path)):
+    if names_socket(path):
         return True
     return path in ("/", "/run", "/var", "/var/lib") or any(
         within(folder, [path]) or within(path, [folder]) for folder in _SOCKET_FOLDERS

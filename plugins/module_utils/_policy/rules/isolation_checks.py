@@ -77,23 +77,6 @@ def healthy(settings: Settings, _allowed: Baseline) -> Result:
     )
 
 
-def root_effective(kernel: Kernel, _allowed: Baseline) -> Result:
-    def ids(process: Process) -> str:
-        lists = (("Uid", process.uids), ("Gid", process.gids), ("Groups", process.groups))
-        return ", ".join(f"{name}: {' '.join(map(str, numbers)) or 'none'}" for name, numbers in lists)
-
-    def fault(process: Process) -> str:
-        faults = ["root's uid"] if 0 in process.uids else []
-        groups = {*process.gids, *process.groups}
-        if 0 in groups:
-            faults.append("root's group")
-        if kernel.engine_group and kernel.engine_group in groups:
-            faults.append(f"group {kernel.engine_group}, which may command Docker")
-        return " and ".join(faults)
-
-    return each_process(kernel, ids, fault, "no process has an id of root")
-
-
 def privileged_declared(settings: Settings, _allowed: Baseline) -> Result:
     observed = observed_in(settings, f"privileged: {str(settings.privileged).lower()}")
     return verdict(["privileged: true"] if settings.privileged else [], "privileged: false", observed)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_settings import Settings
 
@@ -14,11 +15,16 @@ KNOWN = frozenset({"no-new-privileges", "seccomp", "apparmor", "label", "systemp
 
 def options_of(settings: Settings, key: str) -> list[str]:
     """Return the values of one security option; Docker takes ``=`` and, from older days, ``:``."""
-    pairs = [re.split(r"[=:]", option, maxsplit=1) for option in settings.security_opt]
-    return ["true" if len(pair) == 1 else pair[1].strip() for pair in pairs if pair[0].strip() == key]
+    return [value for name, value in _pairs(settings) if name == key]
 
 
 def unknown_options(settings: Settings) -> list[str]:
     """Return the names of the options that no rule knows."""
-    names = [re.split(r"[=:]", option, maxsplit=1)[0].strip() for option in settings.security_opt]
-    return [name for name in names if name not in KNOWN]
+    return [name for name, _value in _pairs(settings) if name not in KNOWN]
+
+
+def _pairs(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield name and value of each option; one without a value is switched on."""
+    for option in settings.security_opt:
+        name, *value = re.split(r"[=:]", option, maxsplit=1)
+        yield name.strip(), value[0].strip() if value else "true"
