@@ -16,6 +16,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import candidate as deploy_candidate
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import history
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import journal as deploy_journal
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.contents import Comparison
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure import Explained, Explainer
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import (
     Health,
@@ -110,7 +111,9 @@ class Deployer:
         :raises HardeningError: it failed; ``details["outcome"]`` is unchanged, rolled_back or rollback_failed.
         """
         if plan.container in ("stop", "remove"):
-            self._take_down(plan)
+            self.warnings.extend(self.service.take_down(remove=plan.container == "remove"))
+            for path in plan.remove:
+                remove(path)
             return Health()
         if plan.container == "wait" and not plan.changed:
             return self._wait()
@@ -234,6 +237,8 @@ class Deployer:
         whole = deploy_candidate.definition(resolved, self.wanted.service, project, image_id, stand_ins, environment)
         token_file = stand_ins.get(self.wanted.probe.token_file, self.wanted.probe.token_file)
         probe = replace(self.wanted.probe, token_file=token_file)
+        comparison = self._comparison
+        before = comparison.before(self._scratch_dir) if comparison else None
         progress.step("trying the candidate beside the gateway")
         try:
             candidate.start(whole, files)
@@ -243,12 +248,25 @@ class Deployer:
             failure = self.explainer.of(candidate.container(), error, own, stand_ins)
             raise Explained(failure) from error
         candidate.remove()
+        if comparison:
+            comparison.after(before, self._scratch_dir, running=False)
         deploy_journal.drop(self.places, "candidate", "scratch")
+
+    @property
+    def _scratch_dir(self) -> str:
+        return f"{self.places.attempt}/scratch"
+
+    @property
+    def _comparison(self) -> Comparison | None:
+        """Return how to find out what an upgrade loses; nothing where another state comes on purpose."""
+        if not self._moves_state() or self.wanted.state_source:
+            return None
+        return Comparison(f"{self.places.record_dir}/comparison", self.wanted.accept_losses, self.warnings)
 
     def _scratch(self) -> str:
         """Copy the state for the candidate; what is excluded is there, empty."""
         progress.step("copying the state for the candidate")
-        source, target = self.wanted.state_source or self.wanted.state_dir, f"{self.places.attempt}/scratch"
+        source, target = self.wanted.state_source or self.wanted.state_dir, self._scratch_dir
         ensure_directory(target, 0o700, 0, 0)
         mirror = Mirror(source, target, self.wanted.state_excludes)
         container = self.found.container
@@ -292,6 +310,8 @@ class Deployer:
             if disturbing:
                 self._start(plan)
             health = self._prove() if plan.container else self.found.health
+            if mirror and (comparison := self._comparison):
+                comparison.after(comparison.before(mirror.target), self.wanted.state_dir, running=True)
             journal = deploy_journal.advance(self.places, replace(journal, phase=deploy_journal.COMMITTING))
         except Exception as error:
             raise self._undone(journal, error) from error
@@ -341,17 +361,6 @@ class Deployer:
             there = container.image_id if container else "no container"
             raise HardeningError(self.wanted.container, there, f"a container of {expected}")
         return replace(ask(probe, self._port), seconds=seconds)
-
-    def _take_down(self, plan: Plan) -> None:
-        self.service.stop_unit()
-        if plan.container == "remove":
-            left = self.service.remove()
-            self.warnings.extend(f"a network stays, because something else is on it: {network}" for network in left)
-        else:
-            self.service.stop()
-        self.service.remove_strays()
-        for path in plan.remove:
-            remove(path)
 
     def _without_a_copy(self, mirror: Mirror | None) -> str:
         """Return the option that does without the copies; a rollback always makes one."""

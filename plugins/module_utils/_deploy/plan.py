@@ -77,6 +77,8 @@ class Desired:
     # On the rollback on purpose: the state that matches the image, and the image is taken whatever its name means now.
     state_source: str = ""
     rolling_back: bool = False
+    # Whether an upgrade may lose a cron job, a login and the like.
+    accept_losses: bool = False
     # Whether the present logins stay when an older state comes back.
     keep_logins: bool = False
 
