@@ -163,7 +163,7 @@ class Settings:
     def names_openclaw(self) -> bool:
         """Return whether its image, its words, its variables, its labels or its mounts are OpenClaw's.
 
-        Its name and the labels of Compose are what somebody called it.
+        Its name and the labels of Compose are not looked at: another user may have chosen them.
         """
         labels = [key for key in self.labels if not key.startswith("com.docker.compose.")]
         texts = (self.image, *self.entrypoint, *self.command, *labels, *(mount.target for mount in self.mounts))
