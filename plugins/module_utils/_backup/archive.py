@@ -199,7 +199,7 @@ def unpack(file: IO[bytes], path: str, opened: Sequence[str], seconds: float) ->
                 if any((process.poll() or 0) > 0 for process in chain.processes):
                     _refuse_in_words(chain)
                 raise
-            chain.check()
+            _refuse_in_words(chain)
 
 
 def _refuse_in_words(chain: Chain) -> None:

@@ -109,12 +109,12 @@ class Collector:
             self.entries[path] = Entry(contents.LINK, mode, time, target=target)
         elif stat.S_ISREG(found.status.st_mode):
             handle = open_here(found.name, READ, found.folder)
-            with open(handle, "rb", buffering=0) as file:
+            with os.fdopen(handle, "rb", buffering=0) as file:
                 now = os.fstat(handle)
                 if stat.S_ISREG(now.st_mode):
                     self._regular(path, found, file, now)
 
-    def _regular(self, path: str, found: Visited, file: io.FileIO, now: os.stat_result) -> None:
+    def _regular(self, path: str, found: Visited, file: IO[bytes], now: os.stat_result) -> None:
         entry = Entry(contents.FILE, stat.S_IMODE(now.st_mode) & 0o777, now.st_mtime_ns)
         if self.copier and is_database(file.fileno()):
             try:
@@ -122,7 +122,7 @@ class Collector:
             except DamagedError as error:
                 self._problem(found.path, f"a database that was not copied: {error}")
                 return
-            with open(handle, "rb", buffering=0) as copy:
+            with os.fdopen(handle, "rb", buffering=0) as copy:
                 self._write(path, entry, os.fstat(handle).st_size, copy)
         elif now.st_size > _SPARSE and now.st_blocks * 512 < now.st_size // 2:
             self._problem(found.path, f"{now.st_size >> 20} MiB, mostly holes")
@@ -133,7 +133,7 @@ class Collector:
             content = settled(file)
             self._write(path, entry, len(content), io.BytesIO(content))
 
-    def _write(self, path: str, entry: Entry, size: int, file: io.RawIOBase | io.BytesIO) -> bool:
+    def _write(self, path: str, entry: Entry, size: int, file: IO[bytes]) -> bool:
         """Write one file of exactly this size; return whether there was as much of it."""
         self.stream.write(archive.member(path, size))
         total, left, whole = hashlib.sha256(), size, True
@@ -237,7 +237,7 @@ def measure(top: str, excluded: Collection[str]) -> Size:
     return size
 
 
-def settled(file: io.FileIO) -> bytes:
+def settled(file: IO[bytes]) -> bytes:
     """Read a small file; again when it was written meanwhile, at most a few times."""
     content = b""
     for _reading in range(_READINGS):

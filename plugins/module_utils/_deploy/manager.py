@@ -150,7 +150,7 @@ class DeployManager:
         compose = self._compose()
         claim = self._claim()
         if self.wanted.state_source and self.wanted.keep_logins and not (self.wanted.rolling_back or checking):
-            self._check_logins(self.wanted)
+            state_source.check_logins(self.wanted.state_dir, self.wanted.state_source, self.places.logins)
         found = find(self.wanted, api, compose, claim)
         wanted = self.wanted = with_image(self.wanted, found)
         self._refuse_in_the_way(api, compose, found, claim)
@@ -258,7 +258,7 @@ class DeployManager:
             return None
         back = back_to(self.wanted, self.places, deployment)
         if back.state_source and back.keep_logins:
-            self._check_logins(back)
+            state_source.check_logins(back.state_dir, back.state_source, self.places.logins)
         elif back.state_source:
             self.module.warn(
                 f"the state of {deployment.replaced_at} comes back, with the logins of then: refresh tokens that were "
@@ -266,12 +266,6 @@ class DeployManager:
                 "back; set 'keep_logins' to keep the present ones"
             )
         return back
-
-    def _check_logins(self, wanted: Desired) -> None:
-        """Refuse, before anything is changed, logins that cannot be kept."""
-        from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.logins import Logins
-
-        Logins(wanted.state_dir, wanted.state_source, self.places.logins).check()
 
     def _compose(self) -> Compose:
         path = self.wanted.definition.path

@@ -10,6 +10,17 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed 
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path import failures, open_directory
 
 
+def check_logins(state_dir: str, source: str, folder: str) -> None:
+    """Refuse, before anything is changed, present logins that cannot be kept in it.
+
+    :param folder: where to work.
+    """
+    # Only here: most runs exchange no state.
+    from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.logins import Logins
+
+    Logins(state_dir, source, folder).check()
+
+
 def adopt(source: str, state_dir: str) -> None:
     """Give it to the account of this host, whatever its owner was where it came from.
 
