@@ -1,9 +1,9 @@
-"""What a backup and a restore of the real OpenClaw take, for docs/lifecycle.md: bytes and seconds, by size of the state.
+"""What backup and restore of the real OpenClaw take, for docs/lifecycle.md: bytes and seconds, by size of the state.
 
 python tests/benchmarks/backup.py --lab NAME --host HOST --gib 0.1 1 5
 
-The host runs OpenClaw (tests/lifecycle keeps one with LIFECYCLE_KEEP=1). Half of the state is files of 1 MiB that cannot be
-compressed, half is one database.
+The host runs OpenClaw (tests/lifecycle keeps one with LIFECYCLE_KEEP=1). Half of what is added to the state is files of
+1 MiB that cannot be compressed, half is one database.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def measure(host: LabHost, lab: str, gib: float, public: str, key_file: Path) ->
     if made.get("failed") or made["problems"]:
         raise RuntimeError(json.dumps(made))
     began = time.monotonic()
-    read = host.module("gateway_backup", {**OPTIONS, "state": "verified", "archive": made["path"], "key": key_file.read_text()})
+    read = host.module(
+        "gateway_backup", {**OPTIONS, "state": "verified", "archive": made["path"], "key": key_file.read_text()}
+    )
     began_restore = time.monotonic()
     done = playbook(lab, TOP / "playbooks/restore.yml", "--limit", host.name, openclaw_restore_key_file=str(key_file))
     if done.returncode != 0:

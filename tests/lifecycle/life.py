@@ -121,7 +121,7 @@ def token_answers(host: FaultHost, token: str, port: int) -> str:
     """Return the HTTP code of a request with a token."""
     return host.check(
         f"curl --silent --output /dev/null --write-out '%{{http_code}}' -H 'Authorization: Bearer {token}' "
-        "-H 'Content-Type: application/json' --data '{\"tool\": \"sessions_list\", \"args\": {}}' "
+        '-H \'Content-Type: application/json\' --data \'{"tool": "sessions_list", "args": {}}\' '
         f"http://127.0.0.1:{port}/tools/invoke"
     )
 

@@ -45,15 +45,21 @@ def first(life: Life) -> dict[str, object]:
 def test_a_backup_under_load(life: Life, first: dict) -> None:
     made = first["made"]
     assert made["changed"], made
-    assert (made["problems"], made["left_out"][:1]) == ([], ["the files that lock the image's packages: none were given"])
+    assert (made["problems"], made["left_out"][:1]) == (
+        [],
+        ["the files that lock the image's packages: none were given"],
+    )
     assert first["failed"] == 0
     assert first["after"] > first["before"] > 20
     rows = life.alpha.check(f"ls -la {BACKUPS}; stat -c %a {BACKUPS} {made['path']}").splitlines()[-2:]
     assert rows == ["700", "600"]
     # The operator can read it without this collection.
-    names = life.alpha.check(f"cat > /run/key <<'K'\n{life.key_file.read_text()}\nK\n"
-                             f"age -d -i /run/key {made['path']} | zstd -d | tar t; rm /run/key").splitlines()  # fmt: skip
-    assert {"state/state/openclaw.sqlite", "secrets/gateway_token", "config/openclaw.json", "manifest.json"} <= set(names)
+    life.alpha.write("/run/key", life.key_file.read_text())
+    listed = life.alpha.check(f"age -d -i /run/key {made['path']} | zstd -d | tar t; rm /run/key")
+    names = listed.splitlines()
+    assert {"state/state/openclaw.sqlite", "secrets/gateway_token", "config/openclaw.json", "manifest.json"} <= set(
+        names
+    )
     assert not [name for name in names if name.endswith(("-wal", "-shm"))]
 
 
@@ -79,10 +85,11 @@ def test_another_host_uid_hostname_and_port(life: Life, first: dict) -> None:
 def test_a_run_that_is_killed_while_it_backs_up(life: Life, first: dict) -> None:
     host = life.alpha
     before = host.check(f"ls {BACKUPS}")
-    process = host.start("gateway_backup", {**OPTIONS, "recipient": life.public})
-    host.check(f"for _ in $(seq 400); do ls -A {BACKUPS} | grep -q hardening-tmp && break; sleep 0.02; done\n"
-               "pkill -KILL -f '[r]un_module.py.*gateway_backup'")  # fmt: skip
-    process.communicate(timeout=60)
+    host.write("/root/arguments", host.arguments("gateway_backup", {**OPTIONS, "recipient": life.public}))
+    ended = host.check(f"{' '.join(host.program('gateway_backup'))} < /root/arguments > /dev/null 2>&1 & pid=$!\n"
+                       f"for _ in $(seq 400); do ls -A {BACKUPS} | grep -q hardening-tmp && break; sleep 0.01; done\n"
+                       "kill -KILL $pid; wait $pid || echo $?")  # fmt: skip
+    assert ended == "137"
     assert host.check(f"ls {BACKUPS}") == before
     made = life.backup(host)
     assert made["changed"], made
@@ -100,7 +107,9 @@ def test_what_is_refused_changes_nothing(life: Life, first: dict) -> None:
     assert refused.returncode != 0
     assert "nothing was changed" in refused.stdout
     other = host.check("age-keygen 2>/dev/null")
-    wrong = host.module("gateway_backup", {**OPTIONS, "state": "verified", "key": other, "archive": first["made"]["path"]})
+    wrong = host.module(
+        "gateway_backup", {**OPTIONS, "state": "verified", "key": other, "archive": first["made"]["path"]}
+    )
     assert "age" in wrong["msg"]
     assert "AGE-SECRET" not in json.dumps(wrong)
     host.check(f"rm {bad}")

@@ -52,9 +52,7 @@ def backups_in_the_state(_folder: Path) -> Any:
 
 @trial("archive")
 def nothing_to_verify(_folder: Path) -> Any:
-    return two(
-        lambda path: options.wanted_from({**GIVEN, "state": "verified", "archive": path}), "", "/srv/x.tar.gz"
-    )
+    return two(lambda path: options.wanted_from({**GIVEN, "state": "verified", "archive": path}), "", "/srv/x.tar.gz")
 
 
 @trial("recipient")
@@ -176,5 +174,3 @@ def a_state_for_what_does_not_run(_folder: Path) -> Any:
 
     base = {**DEPLOYMENT, "state": "stopped"}
     return two(lambda path: deploy_options.wanted_from({**base, "state_source": path}), "/srv/state", "")
-
-

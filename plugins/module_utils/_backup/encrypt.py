@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import remove_tree
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path import open_directory
-from ansible_collections.openclaw.hardening.plugins.module_utils._system import command, lock
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import command, lock, proc
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.program import environment, find_program
 
 if TYPE_CHECKING:
@@ -107,13 +107,13 @@ def _without_the_word(kind: str) -> Iterator[None]:
 
 @contextmanager
 def _folder(project: str) -> Iterator[str]:
-    """Yield a folder of root in memory (tmpfs(5)), which is gone afterwards; that of a killed run goes first.
-
-    The caller has the lock of the project.
-    """
-    above, name = os.path.dirname(lock.host_wide("units")), f"key-{project}"
+    """Yield a folder of root in memory (tmpfs(5)), which is gone afterwards; those of killed runs go first."""
+    above, name = os.path.dirname(lock.host_wide("units")), f"key-{project}-{os.getpid()}"
     with open_directory(above) as handle:
-        remove_tree(handle, name)
+        for entry in os.listdir(handle):
+            owner = re.fullmatch(rf"key-{re.escape(project)}-([0-9]{{1,10}})", entry)
+            if owner and (entry == name or proc.started(int(owner[1])) is None):
+                remove_tree(handle, entry)
         os.mkdir(name, 0o700, dir_fd=handle)
         try:
             yield f"{above}/{name}"

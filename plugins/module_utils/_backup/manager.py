@@ -8,8 +8,8 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import IO, TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import journal as deploy_journal
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.journal import Places
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_copy import Size, need_space
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import remove_tree
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import (
     ManagedFile,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 _SECRETS = "secrets"
 _NO_KEY = "secrets and logins: the archive is not encrypted; set 'recipient'"
 _NO_SECRETS = "secrets and logins: 'secrets' is false"
+_VERSION_LABEL = "org.opencontainers.image.version"
 _RECORDS = ("deployed.json", "image.json")
 
 
@@ -174,21 +176,41 @@ class BackupManager:
         for name in _RECORDS:
             if os.path.isfile(f"{wanted.record_dir}/{name}"):
                 own.file(f"{contents.RECORDS}/{name}", read_bytes(f"{wanted.record_dir}/{name}"))
-        for name, text in wanted.lock_files.items():
+        lock_files, why = self._lock_files()
+        for name, text in lock_files.items():
             own.file(f"{contents.IMAGE}/{name}", text.encode())
-        about = self._about(collector)
+        about = self._about(collector, lock_files, why)
         content = contents.build(Manifest(about, collector.entries))
         stream.write(archive.member(contents.NAME, len(content)) + content + archive.finish(len(content)) + archive.END)
         files = sum(entry.kind == contents.FILE for entry in collector.entries.values())
         return {"about": about, "manifest_sha256": contents.digest(content), "files": files,
                 "state_bytes": sum(entry.size for entry in collector.entries.values())}  # fmt: skip
 
-    def _about(self, collector: collect.Collector) -> About:
+    def _lock_files(self) -> tuple[Mapping[str, str], str]:
+        """Return the files that lock the image's packages, unless they are of another version than what is deployed."""
+        wanted = self.wanted
+        locked, deployed = _locked_version(wanted.lock_files.get("package.json", "")), self._deployed_version()
+        if not wanted.lock_files:
+            return {}, "none were given"
+        if deployed and locked != deployed:
+            return {}, f"those that were given are of {shown(locked)}, deployed is {shown(deployed)}"
+        return wanted.lock_files, ""
+
+    def _deployed_version(self) -> str:
+        """Return which OpenClaw is in the image that was deployed; nothing when Docker cannot be asked."""
+        deployed = history.look_deployed(self.wanted.record_dir, self.wanted.project)[0]
+        with suppress(HardeningError, *client.daemon_errors()):
+            api = client.client_if_installed()
+            image = client.find_image(api, deployed.image_id) if api is not None and deployed else None
+            return image.labels.get(_VERSION_LABEL, "") if image else ""
+        return ""
+
+    def _about(self, collector: collect.Collector, lock_files: Mapping[str, str], why: str) -> About:
         wanted = self.wanted
         deployed = history.look_deployed(wanted.record_dir, wanted.project)[0]
         left_out = [] if wanted.with_secrets else [_NO_KEY if wanted.secrets else _NO_SECRETS]
         left_out += [] if wanted.workspace else ["the workspace: 'workspace' is false"]
-        left_out += [] if wanted.lock_files else ["the files that lock the image's packages: none were given"]
+        left_out += [] if lock_files else [f"the files that lock the image's packages: {why}"]
         more = [f"{collector.left - len(collector.problems)} more"] if collector.left > len(collector.problems) else []
         return About(
             made_at=history.now(),
@@ -196,7 +218,7 @@ class BackupManager:
             host=platform.node(),
             image_id=deployed.image_id if deployed else "",
             image_ref=deployed.image_ref if deployed else "",
-            version=_locked_version(wanted.lock_files.get("package.json", "")),
+            version=self._deployed_version() or _locked_version(lock_files.get("package.json", "")),
             secrets=wanted.with_secrets,
             workspace=wanted.workspace,
             left_out=tuple(left_out),

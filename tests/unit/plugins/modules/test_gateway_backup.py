@@ -21,7 +21,9 @@ TOKEN = "canary-token"
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Return the options of a deployment that was made up here."""
-    monkeypatch.setattr("ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path._vet", lambda *_: None)
+    monkeypatch.setattr(
+        "ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path._vet", lambda *_: None
+    )
     state = tmp_path / "home/state"
     for path in ("state", "workspace"):
         (state / path).mkdir(parents=True)
@@ -187,3 +189,9 @@ def test_no_state_is_refused(call: Any, options: dict[str, Any]) -> None:
     assert "deploy first" in call(state_dir=f"{options['state_dir']}-none")["msg"]
 
 
+def test_a_lock_of_another_version_is_left_out(call: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(manager.BackupManager, "_deployed_version", lambda _self: "2026.8.2")
+    made = call()
+    assert made["version"] == "2026.8.2"
+    assert "of '2026.9.6', deployed is '2026.8.2'" in made["left_out"][1]
+    assert call(state="unpacked")["lock_dir"] == ""

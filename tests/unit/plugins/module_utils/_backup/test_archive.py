@@ -54,10 +54,11 @@ def test_tar_reads_it_without_a_word(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     plain = [name for name in NAMES if "\udcff" not in name]
     argv = ["tar", "xzf", "x.tar.gz", "-C", "out", "--", *plain]
-    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
+    done = subprocess.run(
+        argv, cwd=tmp_path, capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C.UTF-8"}
+    )
     assert [line for line in done.stderr.splitlines() if "hdrcharset" not in line] == []
     assert all((tmp_path / "out" / name).read_bytes() == content(name) for name in plain)
-
 
 
 @pytest.mark.parametrize("cut", [0, 1, 100, -1, -30])
@@ -114,7 +115,7 @@ def test_a_full_disk_is_our_own_error() -> None:
 
 
 def test_a_program_that_fails_is_named(tmp_path: Path) -> None:
-    with (tmp_path / "x").open("wb") as file, pytest.raises(HardeningError, match="sh: found exit code 3 .canary"):
+    with (tmp_path / "x").open("wb") as file, pytest.raises(HardeningError, match=r"sh: found exit code 3 .canary"):
         archive.pack(file.fileno(), "x.tar.gz", ["sh", "-c", "cat >/dev/null; echo canary >&2; exit 3"], 60, fill)
 
 

@@ -16,7 +16,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._backup.databas
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root reads the files of another user")
 
 
-def collected(state: Path, *, secrets: bool = True, databases: bool = False, excluded: tuple[str, ...] = ()) -> Collector:
+def collected(
+    state: Path, *, secrets: bool = True, databases: bool = False, excluded: tuple[str, ...] = ()
+) -> Collector:
     stream = io.BytesIO()
     work = state.parent / "work"
     work.mkdir(mode=0o700, exist_ok=True)

@@ -10,7 +10,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils._backup.databases import Copier, DamagedError, is_database
+from ansible_collections.openclaw.hardening.plugins.module_utils._backup.databases import (
+    Copier,
+    DamagedError,
+    is_database,
+)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the copying program gives up root")
 OWNER = 12345
@@ -99,7 +103,9 @@ def test_a_trigger_is_not_run(state: Path) -> None:
     path = state / "openclaw.sqlite"
     with closing(database(path)) as live:
         live.execute("CREATE TABLE device_auth_tokens (token TEXT)")
-        live.execute("CREATE TRIGGER t AFTER DELETE ON device_auth_tokens BEGIN INSERT INTO notes (text) VALUES ('ran'); END")
+        live.execute(
+            "CREATE TRIGGER t AFTER DELETE ON device_auth_tokens BEGIN INSERT INTO notes (text) VALUES ('ran'); END"
+        )
         with pytest.raises(DamagedError, match="trigger"), copied(path, strip=True):
             pass
 

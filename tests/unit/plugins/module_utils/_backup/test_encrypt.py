@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -52,13 +53,15 @@ def test_no_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_killed_runs_key_goes_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encrypt, "find_program", lambda name: name)
-    (folder / "key-openclaw").mkdir()
-    (folder / "key-openclaw/key").write_text("old")
+    (folder / "key-openclaw-4999999").mkdir()  # above the highest number that the kernel gives
+    (folder / "key-openclaw-4999999/key").write_text("old")
+    (folder / f"key-openclaw-{os.getppid()}").mkdir()  # a run that is at work
+    (folder / "key-openclaw-acme-4999999").mkdir()  # another project's
     with encrypt.opening(MODULE, "age", "new", "openclaw") as argv:
         assert Path(argv[-1]).read_text() == "new\n"
         assert Path(argv[-1]).stat().st_mode & 0o777 == 0o600
         assert "new" not in argv
-    assert not (folder / "key-openclaw").exists()
+    assert sorted(os.listdir(folder)) == [f"key-openclaw-{os.getppid()}", "key-openclaw-acme-4999999"]
 
 
 @pytest.mark.skipif(not shutil.which("gpg"), reason="no gpg here")
@@ -76,7 +79,10 @@ def test_gpg_seals_and_opens(tmp_path: Path) -> None:
     assert b"text" not in sealed
     with encrypt.opening(MODULE, "gpg", secret, "openclaw") as argv:
         assert subprocess.run(argv, input=sealed, capture_output=True, check=True).stdout == b"text"
-    with pytest.raises(HardeningError, match="not shown") as caught, encrypt.opening(MODULE, "gpg", "canary", "openclaw"):
+    with (
+        pytest.raises(HardeningError, match="not shown") as caught,
+        encrypt.opening(MODULE, "gpg", "canary", "openclaw"),
+    ):
         pass
     assert "canary" not in str(caught.value)
-    assert not (tmp_path / "key-openclaw").exists()
+    assert [name for name in os.listdir(tmp_path) if name.startswith("key-")] == []

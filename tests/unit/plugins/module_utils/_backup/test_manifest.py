@@ -24,8 +24,8 @@ def test_what_is_written_is_read_again() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["", "x", "/etc/passwd", "state", "state/", "state//a", "state/../../etc/passwd", "state/./a", "other/a", "state/a\0b",
-     "manifest.json", f"state/{'x' * 256}", "state/" + "d/" * 40000 + "a"],
+    ["", "x", "/etc/passwd", "state", "state/", "state//a", "state/../../etc/passwd", "state/./a", "other/a",
+     "state/a\0b", "manifest.json", f"state/{'x' * 256}", "state/" + "d/" * 40000 + "a"],
 )  # fmt: skip
 def test_a_path_out_of_the_backup_is_refused(path: str) -> None:
     document = json.loads(contents.build(Manifest(ABOUT, {"state/a": FILE})))
@@ -36,10 +36,20 @@ def test_a_path_out_of_the_backup_is_refused(path: str) -> None:
 
 @pytest.mark.parametrize(
     "entry",
-    [{"kind": "device"}, {"kind": "file", "mode": 0o4755}, {"kind": "file", "mode": -1}, {"kind": "file", "sha256": "x"},
-     {"kind": "file", "size": -1}, {"kind": "link", "target": ""}, {"kind": "link", "target": "a\0b"}, {"more": 1}, [], None,
-     {"kind": "file", "mode": True}],
-)  # fmt: skip
+    [
+        {"kind": "device"},
+        {"kind": "file", "mode": 0o4755},
+        {"kind": "file", "mode": -1},
+        {"kind": "file", "mode": True},
+        {"kind": "file", "sha256": "x"},
+        {"kind": "file", "size": -1},
+        {"kind": "link", "target": ""},
+        {"kind": "link", "target": "a\0b"},
+        {"more": 1},
+        [],
+        None,
+    ],
+)
 def test_an_entry_that_no_backup_has_is_refused(entry: object) -> None:
     document = json.loads(contents.build(Manifest(ABOUT, {"state/a": FILE})))
     whole = {**document["entries"]["state/a"], **entry} if isinstance(entry, dict) else entry

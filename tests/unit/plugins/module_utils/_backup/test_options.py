@@ -33,7 +33,7 @@ def test_what_is_wanted() -> None:
      "/etc/openclaw/b", "/var/lib/openclaw-hardening/b"],
 )  # fmt: skip
 def test_a_directory_in_what_is_backed_up_is_refused(directory: str) -> None:
-    with pytest.raises(HardeningError, match="a directory apart from .*set 'directory'"):
+    with pytest.raises(HardeningError, match=r"a directory apart from .*set 'directory'"):
         wanted_from({**GIVEN, "directory": directory})
 
 

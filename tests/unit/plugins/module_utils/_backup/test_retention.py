@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.openclaw.hardening.plugins.module_utils._backup.retention import Backup, made_at, newest_good, superfluous
+from ansible_collections.openclaw.hardening.plugins.module_utils._backup.retention import (
+    Backup,
+    made_at,
+    newest_good,
+    superfluous,
+)
 
 
 def backups(*marks: str) -> list[Backup]:

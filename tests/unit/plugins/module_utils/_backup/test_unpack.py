@@ -32,7 +32,11 @@ ENTRIES = {
 def stream(files: dict[str, bytes] = FILES, entries: dict[str, Entry] = ENTRIES, *, behind: bytes = b"") -> io.BytesIO:
     parts = [archive.member(path, len(data)) + data + archive.finish(len(data)) for path, data in files.items()]
     written = contents.build(Manifest(ABOUT, entries))
-    parts += [archive.member("manifest.json", len(written)) + written + archive.finish(len(written)), behind, archive.END]
+    parts += [
+        archive.member("manifest.json", len(written)) + written + archive.finish(len(written)),
+        behind,
+        archive.END,
+    ]
     return io.BytesIO(b"".join(parts))
 
 

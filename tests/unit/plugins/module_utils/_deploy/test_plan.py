@@ -276,7 +276,9 @@ def test_the_verdict_of_openclaw():
 def test_a_state_from_elsewhere_makes_the_container_again(wanted):
     desired = dataclasses.replace(wanted, state_source="/var/lib/x/restore/state", image_id=IMAGE)
     assert desired.exchanges_state
-    found = Current({file.path: look(file.path) for file in desired.everything}, (), IMAGE, "hash", container(), (), (), (), WELL)
+    found = Current(
+        {file.path: look(file.path) for file in desired.everything}, (), IMAGE, "hash", container(), (), (), (), WELL
+    )
     plan = decide(desired, found)
     assert (plan.container, plan.reason, plan.replaces) == ("recreate", "another state", True)
     assert decide(desired, dataclasses.replace(found, container=None)).container == "create"
@@ -290,5 +292,7 @@ def test_the_tokens_file_is_never_foreign(wanted, tmp_path):
         write(dataclasses.replace(file, content=b"old"), trusted={UID})
     probe = dataclasses.replace(wanted.probe, token_file=token.path)
     desired = dataclasses.replace(wanted, files=(token, other), probe=probe)
-    found = Current({file.path: look(file.path) for file in desired.everything}, (), IMAGE, "hash", container(), (), (), (), WELL)
+    found = Current(
+        {file.path: look(file.path) for file in desired.everything}, (), IMAGE, "hash", container(), (), (), (), WELL
+    )
     assert [text.split()[1] for text in deploy_plan.foreign_files(desired, found, CLAIM)] == [other.path]
