@@ -49,6 +49,7 @@ def names(value: object, option: str) -> dict[str, object]:
         "shared_library": "/usr/local/lib/openclaw-hardening",
         "command": f"/usr/local/bin/{name}",
         "unit": f"{name}-gateway.service",
+        "start_unit": f"{name}-gateway-start.service",
         "firewall_unit": f"{name}-gateway-firewall.service",
         "auth_monitor_unit": f"{name}-auth-monitor.service",
         "auth_monitor_timer": f"{name}-auth-monitor.timer",
@@ -56,6 +57,7 @@ def names(value: object, option: str) -> dict[str, object]:
         # systemd 257 measures 0.2 for the auth monitor and 1.0 for its notifier; older versions measure a little more.
         "exposure_limits": {
             f"{name}-gateway.service": 2.0,
+            f"{name}-gateway-start.service": 2.0,
             f"{name}-gateway-firewall.service": 2.0,
             f"{name}-auth-monitor.service": 0.3,
             f"{name}-auth-notifier.service": 1.1,

@@ -90,28 +90,48 @@ def test_a_limit_above_the_processors_and_a_foreign_address_are_refused(host: Fa
     assert "openclaw_gateway_bind" in second
 
 
-def test_an_address_that_comes_later_is_waited_for(host: FaultHost, before: World) -> None:
-    """As after a reboot of a host whose VPN is up minutes later; the supervisor is the deployed one."""
-    unit, add = "late-address.service", f"ip address add {ADDRESS}/32 dev late0"
+@pytest.mark.parametrize("started", [True, False], ids=["started", "cannot-be-started"])
+def test_an_address_that_comes_later(host: FaultHost, before: World, started: bool) -> None:
+    """As after a reboot of a host whose VPN is up minutes later; the two programs are the deployed ones.
+
+    127.0.0.1 serves at once, and the other address when it is there. Where the first program cannot do so,
+    the supervisor waits, and does not fail.
+    """
+    unit, add = f"late-address-{secrets.token_hex(3)}.service", f"ip address add {ADDRESS}/32 dev late0"
     host.check(f"ip link add late0 type bridge && ip link set late0 up && {add}")
+    library, setting = "/usr/local/lib/openclaw-hardening", "/proc/sys/net/ipv4/ip_nonlocal_bind"
+    sandbox = "ProtectKernelTunables=yes ReadWritePaths=-/proc/sys/net/ipv4/ip_nonlocal_bind"
+    sandbox += " ReadWritePaths=-/proc/sys/net/ipv6/ip_nonlocal_bind RuntimeDirectory=openclaw-gateway-start"
     try:
-        host.check(f"docker create --name late-address --publish {ADDRESS}:{PORT}:18789 openclaw:hardened")
+        host.check(f"docker create --name late-address --publish {ADDRESS}:{PORT}:18789 "
+                   f"--publish 127.0.0.1:{PORT}:18789 openclaw:hardened")  # fmt: skip
         host.check(f"ip address del {ADDRESS}/32 dev late0")
-        supervisor = "/usr/local/lib/openclaw-hardening/gateway-supervisor late-address"
-        host.check(f"systemd-run --unit {unit} --property=Restart=on-failure --property=RestartSec=1 {supervisor}")
-        waits = f"journalctl --unit {unit} --no-pager | grep -c 'waiting for an address of this host'"
-        wait_until(lambda: host.run(waits).stdout.strip() == "1", "it does not tell that it waits", 30)
-        # More than two of its attempts later it has told so once, and did not fail.
-        host.check("sleep 8")
+        if started:
+            properties = " ".join(f"--property={setting}" for setting in sandbox.split())
+            host.check(f"systemd-run --wait {properties} {library}/gateway-start late-address")
+        host.check(f"systemd-run --unit {unit} --property=Restart=on-failure --property=RestartSec=1 "
+                   f"{library}/gateway-supervisor late-address")  # fmt: skip
+        if started:
+            wait_until(lambda: host.run(asked("127.0.0.1")).returncode == 0, "127.0.0.1 does not serve", 30)
+        else:
+            waits = f"journalctl --unit {unit} --no-pager | grep -c 'waiting for an address of this host'"
+            wait_until(lambda: host.run(waits).stdout.strip() == "1", "it does not tell that it waits", 30)
+            # More than two of its attempts later it has told so once, and did not fail.
+            host.check("sleep 8")
+            assert host.run(waits).stdout.strip() == "1"
+            assert host.check("docker inspect --format '{{.State.Running}}' late-address").strip() == "false"
         state = host.check(f"systemctl show --value --property=ActiveState,NRestarts {unit}").split()
         assert sorted(state) == ["0", "active"]
-        assert host.run(waits).stdout.strip() == "1"
-        assert host.check("docker inspect --format '{{.State.Running}}' late-address").strip() == "false"
+        assert host.check(f"cat {setting}").strip() == "0", "the kernel's setting is not as before"
         host.check(add)
-        answers = f"curl --silent --max-time 2 --output /dev/null http://{ADDRESS}:{PORT}/healthz"
-        wait_until(lambda: host.run(answers).returncode == 0, "it does not serve at the address", 40)
+        wait_until(lambda: host.run(asked(ADDRESS)).returncode == 0, "it does not serve at the address", 40)
     finally:
         host.run(f"systemctl stop {unit}; docker rm --force late-address; ip link del late0")
+
+
+def asked(address: str) -> str:
+    """Return the command that asks the gateway at an address."""
+    return f"curl --silent --max-time 2 --output /dev/null http://{address}:{PORT}/healthz"
 
 
 def test_a_unit_that_was_started_too_often_is_no_obstacle(

@@ -22,6 +22,16 @@ def _samples(host: HostileHost) -> dict[str, list[dict[str, Any]]]:
     login = {"repository": REGISTRY, "username": "someone", "password": "canary"}
     return {
         "deployment_info": [{**deployed, "image_ref": "openclaw:hardened"}],
+        "secret_rotation": [
+            {
+                **deployed,
+                "definition": "/etc/openclaw/docker-compose.hardened.yml",
+                "token_file": "/etc/openclaw/secrets/gateway_token",
+                "secrets": {"/etc/openclaw/secrets/gateway_token": "canary"},
+                "rotate_token": False,
+                "port": 18789,
+            }
+        ],
         "image_archive": [
             {"state": "exported", "image": image, "directory": "/srv/images"},
             {"state": "imported", **promised, "path": "/srv/images/x.tar", "layers": [image]},

@@ -30,6 +30,7 @@ SITE = "site"
 # The limits that the roles set.
 UNITS = {
     "openclaw-gateway.service": 2.0,
+    "openclaw-gateway-start.service": 2.0,
     "openclaw-gateway-firewall.service": 2.0,
     "openclaw-auth-monitor.service": 0.3,
     "openclaw-auth-notifier.service": 1.1,

@@ -25,7 +25,7 @@ from ansible_collections.openclaw.hardening.plugins.filter import instance
 from ansible_collections.openclaw.hardening.plugins.module_utils._core import validate
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import gate as deploy_gate
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import options
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import options, rotation_manager
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import plan as deploy_plan
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client, registry
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import managed, safe_path
@@ -298,6 +298,12 @@ OPTIONS = [
      lambda: service_user.refuse_homes(with_account(), "other", [])),
     ("rotate", lambda: gateway_token.decide(TOKEN_FILE, None, STRONG, True),
      lambda: gateway_token.decide(TOKEN_FILE, None, STRONG, False)),
+    ("token", lambda: rotation_manager.new_token("change-me", None), lambda: rotation_manager.new_token(STRONG, None)),
+    ("token", lambda: rotation_manager.new_token(STRONG, managed.FileState("file", STRONG.encode(), 0o400, 0, 0, 1)),
+     lambda: rotation_manager.new_token("", None)),
+    ("revoke_devices", lambda: rotation_manager.to_revoke(["none"], []),
+     lambda: rotation_manager.to_revoke(["all"], [])),
+    ("secrets", lambda: rotation_manager.secret_text("/a", ""), lambda: rotation_manager.secret_text("/a", "b")),
     ("directories", lambda: service_user.check_directories("/var/lib/x", [{**FOLDER, "path": "/etc"}]),
      lambda: service_user.check_directories("/var/lib/x", [{**FOLDER, "path": "/var/lib/x/y"}])),
 ]  # fmt: skip

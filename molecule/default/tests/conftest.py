@@ -28,7 +28,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(CHECKOUT / "tests")]
 
 # These begin with a deployment of their own and leave it: what the scenario deployed is not restored between them, for
 # each start of the real OpenClaw takes 20 s of a processor. They come last, in this order.
-OWN_DEPLOYMENT = ("test_secrets", "test_auth_monitor", "test_workflows")
+OWN_DEPLOYMENT = ("test_secrets", "test_auth_monitor", "test_workflows", "test_rotation")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -180,7 +180,7 @@ def find(wanted: Desired, api: DockerClient | None, compose: Compose, claim: Cla
         container=container,
         strays=strays,
         mounted=tuple(mounted),
-        stale=_stale(container, mounted),
+        stale=stale_mounts(container),
         health=health,
         taken=taken,
     )
@@ -216,8 +216,12 @@ def _mounted_files(container: Container | None) -> dict[str, str]:
     return {source: target for source, target in binds.items() if not os.path.isdir(source)}
 
 
-def _stale(container: Container | None, mounted: dict[str, str]) -> tuple[str, ...]:
+def stale_mounts(container: Container | None) -> tuple[str, ...]:
     """Return the mounted files of which the container still sees an earlier one: the mount keeps the old inode."""
+    return _stale(container, _mounted_files(container))
+
+
+def _stale(container: Container | None, mounted: dict[str, str]) -> tuple[str, ...]:
     pid = (container.attrs.get("State") or {}).get("Pid") if container and container.running else 0
     if not pid:
         return ()

@@ -167,6 +167,7 @@ def test_what_is_not_given_is_what_the_instance_has(run_module, monkeypatch, ins
             "auth-monitor.timer",
             "auth-notifier.service",
             "gateway-firewall.service",
+            "gateway-start.service",
             "gateway.service",
         )
     )
