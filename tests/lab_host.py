@@ -65,8 +65,19 @@ def playbook(lab_name: str, path: Path, *options: str, **variables: Any) -> subp
 LOCKS = "/run/openclaw-hardening"
 
 
+STUB = CHECKOUT / "tests/deploy_stub_gateway.yml"
+
+
 def deploy_stub_gateway(lab_name: str, *hosts: str, **variables: Any) -> None:
     """Boot the hosts of a lab with the stub gateway on them, or bring those that were kept up to date.
+
+    :raises RuntimeError: the deployment failed.
+    """
+    deploy_gateway(lab_name, STUB, *hosts, **variables)
+
+
+def deploy_gateway(lab_name: str, play: Path, *hosts: str, **variables: Any) -> None:
+    """Boot the hosts of a lab as a playbook deploys them, or bring those that were kept up to date.
 
     What was deployed from the same checkout with the same variables is copied (tests/lab/snapshots.py).
 
@@ -74,10 +85,11 @@ def deploy_stub_gateway(lab_name: str, *hosts: str, **variables: Any) -> None:
     """
     if (CHECKOUT / "build" / lab_name / "inventory.yml").exists():
         lab("up", "--lab", lab_name, *hosts)
-        _deploy(lab_name, **variables)
+        _deploy(lab_name, play, **variables)
         return
-    deployed = json.dumps({**TIMER, **variables}, sort_keys=True)
-    _once("host", functools.partial(_keep_host, lab_name, hosts[0], deployed, variables), "--deployed", deployed)
+    deployed = json.dumps({**TIMER, **variables, **({} if play == STUB else {"play": play.name})}, sort_keys=True)
+    make = functools.partial(_keep_host, lab_name, play, hosts[0], deployed, variables)
+    _once("host", make, "--deployed", deployed)
     lab("up", "--lab", lab_name, "--copies", "--deployed", deployed, *hosts)
     for name in hosts:
         host = LabHost(lab_name, name)
@@ -113,13 +125,18 @@ def _keep_images() -> None:
         lab("down", "--lab", "images")
 
 
-def _keep_host(lab_name: str, name: str, deployed: str, variables: dict[str, Any]) -> None:
-    keep_stub_image()
-    lab("up", "--lab", lab_name, "--images", name, name)
-    record = _deploy(lab_name, **variables)
+def _keep_host(lab_name: str, play: Path, name: str, deployed: str, variables: dict[str, Any]) -> None:
+    if play == STUB:
+        keep_stub_image()
+        lab("up", "--lab", lab_name, "--images", name, name)
+    else:
+        lab("up", "--lab", lab_name, name)
+    record = _deploy(lab_name, play, **variables)
     host = LabHost(lab_name, name)
+    if play == STUB:
+        host.check(f"docker image rm {STUB_IMAGE}")
     # The tests need no build cache: without it a copy takes seconds less.
-    host.check(f"docker image rm {STUB_IMAGE}; docker builder prune --all --force >/dev/null")
+    host.check("docker builder prune --all --force >/dev/null")
     host.write(RECORD_ON_HOST, record.read_text())
     lab("keep", "--lab", lab_name, "--kind", "host", "--deployed", deployed, name)
 
@@ -130,9 +147,9 @@ def _play(lab_name: str, path: Path, **variables: Any) -> None:
         raise RuntimeError(f"the good deployment failed:\n{done.stdout[-6000:]}{done.stderr}")
 
 
-def _deploy(lab_name: str, **variables: Any) -> Path:
-    """Deploy the stub gateway; return the record of the run."""
-    _play(lab_name, CHECKOUT / "tests/deploy_stub_gateway.yml", **variables)
+def _deploy(lab_name: str, play: Path, **variables: Any) -> Path:
+    """Deploy a gateway; return the record of the run."""
+    _play(lab_name, play, **variables)
     return max((CHECKOUT / "build" / lab_name / "records").glob("*-run.json"))
 
 

@@ -43,6 +43,7 @@ def names(value: object, option: str) -> dict[str, object]:
         "state_dir": f"{home}/.openclaw",
         "record_dir": f"{home}-hardening",
         "image_record": f"{home}-hardening/image.json",
+        "backup_dir": f"/var/backups/{name}",
         "build_record_dir": f"{home}-hardening-build",
         "library": f"/usr/local/lib/{name}-hardening",
         "shared_library": "/usr/local/lib/openclaw-hardening",

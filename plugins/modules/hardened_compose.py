@@ -257,6 +257,43 @@ options:
         warning that names it, and is left alone when the state comes back.
     type: str
     default: ""
+  state_source:
+    description:
+      - With O(state=present), a directory of root whose content takes the place of that of O(state_dir), such as the
+        state of a backup (M(openclaw.hardening.gateway_backup)). It is given to the owner of O(state_dir).
+      - The candidate runs on a copy of it. Then the service stops, its state is copied and exchanged, and the new
+        container has to prove itself as after any change; when it fails, the state of before comes back.
+      - The container is always made again. O(image_id) is taken whatever the name O(image_ref) means now, so that an
+        older version comes with its state.
+      - With O(keep_logins), the present logins stay.
+      - O(state=previous) undoes it.
+    type: str
+    default: ""
+  secret_sources:
+    description:
+      - Secrets that are on the host already, in a directory of root, such as those of a backup.
+      - Each is written like one of O(secrets) when the container is exchanged, and the one of before comes back on a
+        failure. One whose source is missing is left out.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Where the secret goes.
+        type: str
+        required: true
+      source:
+        description: Where it is.
+        type: str
+        required: true
+      uid:
+        description: Owner.
+        type: int
+        required: true
+      gid:
+        description: Group.
+        type: int
+        required: true
   state_excludes:
     description: Entries of O(state_dir) that are neither copied nor brought back, such as the agent's workspace.
     type: list
@@ -273,9 +310,9 @@ options:
     default: true
   keep_logins:
     description:
-      - With O(state=previous), keep the present logins where the state of before comes back. Refresh tokens that were
-        renewed and channel sessions that went on since are spent in the older state; a device that was removed since
-        would be back.
+      - With O(state=previous) or O(state_source), keep the present logins where the state of before comes back. Refresh
+        tokens that were renewed and channel sessions that went on since are spent in the older state; a device that was
+        removed since would be back.
       - Kept are the login profiles, the tokens of MCP servers and the paired devices in OpenClaw's databases, row by
         row, an older C(auth-profiles.json), and each account below C(credentials/). It is refused before anything
         changes when the two versions do not keep them in the same form.

@@ -308,7 +308,7 @@ def no_image_to_push(_folder: Path) -> Any:
 @trial("image_ref")
 def no_image_to_deploy(_folder: Path) -> Any:
     def run(name: str) -> None:
-        wanted = SimpleNamespace(rolling_back=False, image_ref=name)
+        wanted = SimpleNamespace(rolling_back=False, exchanges_state=False, image_ref=name)
         apply.Deployer._need_image(SimpleNamespace(wanted=wanted, _api=None))  # type: ignore[arg-type]
 
     return has_image(run)
@@ -343,7 +343,7 @@ def full(inodes: bool, rolling_back: bool = False) -> Callable[[Any], None]:
     def attempt(copies: tuple[bool, bool]) -> None:
         with_mirror, with_candidate = copies
         mirror: Any = object() if with_mirror else None
-        rollout: Any = SimpleNamespace(wanted=SimpleNamespace(rolling_back=rolling_back))
+        rollout: Any = SimpleNamespace(wanted=SimpleNamespace(exchanges_state=rolling_back))
         if mirror or with_candidate:
             option = apply.Deployer._without_a_copy(rollout, mirror)
             with patch.object(state_copy.os, "statvfs", lambda _path: room):

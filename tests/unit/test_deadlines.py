@@ -39,6 +39,8 @@ EXCEPTIONS = {
     ("_deploy/port.py", "_free", "socket.socket"): "bound, never connected",
     ("_preflight/host.py", "_has_address", "socket.socket"): "bound, never connected",
     ("_docker/access.py", "_connect", "socket.socket"): "a timeout before connect(), nothing is read",
+    ("_backup/archive.py", "run", "subprocess.Popen"): "a timer ends all of them, and each wait has a limit",
+    ("_backup/databases.py", "_ask", "subprocess.Popen"): "a timer kills it, and what it answers is bounded",
     ("_deploy/logins.py", "_merge", "subprocess.Popen"): "a timer kills it, and what it answers is bounded",
     (
         "_docker/client.py",

@@ -193,8 +193,8 @@ class Deployer:
 
     @property
     def _copies_state(self) -> bool:
-        """Return whether the state may be copied; a rollback always does it."""
-        return bool(self.wanted.state_dir) and (self.wanted.copy_state or self.wanted.rolling_back)
+        """Return whether the state may be copied; what exchanges it always does."""
+        return bool(self.wanted.state_dir) and (self.wanted.copy_state or self.wanted.exchanges_state)
 
     def _snapshot(self) -> Mirror:
         target, earlier = self.places.state(self.places.attempt), self.places.state(self.places.previous)
@@ -336,7 +336,7 @@ class Deployer:
             if self.wanted.keep_logins:
                 logins.bring(target)
                 self.warnings.append(logins.report())
-        if self.wanted.rolling_back:
+        if self.wanted.exchanges_state:
             self._restorer.name_image(self.wanted.image_id, self.wanted.image_ref)
         progress.step("starting the gateway")
         up = partial(self._compose.up, self.wanted.service, recreate=plan.container == "recreate")
@@ -363,14 +363,14 @@ class Deployer:
         return replace(ask(probe, self._port), seconds=seconds)
 
     def _without_a_copy(self, mirror: Mirror | None) -> str:
-        """Return the option that does without the copies; a rollback always makes one."""
+        """Return the option that does without the copies; what exchanges the state always makes one."""
         if not mirror:
             return "candidate"
-        return "" if self.wanted.rolling_back else "copy_state"
+        return "" if self.wanted.exchanges_state else "copy_state"
 
     def _need_image(self) -> None:
         back = self.wanted.rolling_back
-        name = self.wanted.image_id if back else self.wanted.image_ref
+        name = self.wanted.image_id if self.wanted.exchanges_state and self.wanted.image_id else self.wanted.image_ref
         if find_image(self._api, name) is None:
             needed, option = "the hardened image; build it first", "image_ref"
             if back:

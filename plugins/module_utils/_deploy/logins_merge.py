@@ -60,7 +60,7 @@ class RefusedError(Exception):
     """The two databases do not keep their logins in the same way."""
 
 
-def confine(uid: int, gid: int) -> None:
+def confine(uid: int, gid: int, seconds: int = _SECONDS, largest: int = _FILE) -> None:
     """Give up everything but the present directory."""
     os.chroot(".")
     os.chdir("/")
@@ -69,8 +69,8 @@ def confine(uid: int, gid: int) -> None:
     os.setuid(uid)
     for limit, value in (
         (resource.RLIMIT_AS, _MEMORY),
-        (resource.RLIMIT_CPU, _SECONDS),
-        (resource.RLIMIT_FSIZE, _FILE),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_FSIZE, largest),
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_CORE, 0),
     ):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import integer, own_path
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import claim as deploy_claim
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import gate, history, ownership
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import gate, history, ownership, state_source
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import journal as deploy_journal
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.config_check import validate
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure_cases import hints_from
@@ -149,6 +149,8 @@ class DeployManager:
             self.wanted = back
         compose = self._compose()
         claim = self._claim()
+        if self.wanted.state_source and self.wanted.keep_logins and not (self.wanted.rolling_back or checking):
+            state_source.check_logins(self.wanted.state_dir, self.wanted.state_source, self.places.logins)
         found = find(self.wanted, api, compose, claim)
         wanted = self.wanted = with_image(self.wanted, found)
         self._refuse_in_the_way(api, compose, found, claim)
@@ -179,6 +181,8 @@ class DeployManager:
 
                 if wanted.state == "present":
                     deploy_claim.write(self.places, wanted.project)
+                if wanted.state_source and not wanted.rolling_back:
+                    state_source.adopt(wanted.state_source, wanted.state_dir)
                 service = self._service(api)
                 explainer = Explainer(service, wanted.probe, self.hints, wanted.secrets)
                 deployer = Deployer(service, self.places, wanted, found, explainer)
@@ -254,9 +258,7 @@ class DeployManager:
             return None
         back = back_to(self.wanted, self.places, deployment)
         if back.state_source and back.keep_logins:
-            from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.logins import Logins
-
-            Logins(back.state_dir, back.state_source, self.places.logins).check()
+            state_source.check_logins(back.state_dir, back.state_source, self.places.logins)
         elif back.state_source:
             self.module.warn(
                 f"the state of {deployment.replaced_at} comes back, with the logins of then: refresh tokens that were "

@@ -23,8 +23,14 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.journal
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.ownership import SUFFIX
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.plan import Desired, Validation
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import reference
-from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import ManagedFile, look
-from ansible_collections.openclaw.hardening.plugins.module_utils._files.options import FILE, PATH, SECRET, managed_files
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import ManagedFile, look, vet_parents
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.options import (
+    FILE,
+    PATH,
+    SECRET,
+    managed_files,
+    owner,
+)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _UNIT = re.compile(r"[a-z0-9][a-z0-9_.-]{0,200}\.service")
@@ -34,6 +40,13 @@ _IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 # The container's account, not root, reads these: nobody can guess which one that is.
 _OWNED_SECRET: dict[str, Any] = {
     **SECRET,
+    "uid": {"type": "int", "required": True},
+    "gid": {"type": "int", "required": True},
+}
+# A secret that is on the host already, in a directory of root: only its path is handed over.
+_SOURCE: dict[str, Any] = {
+    "path": PATH,
+    "source": PATH,
     "uid": {"type": "int", "required": True},
     "gid": {"type": "int", "required": True},
 }
@@ -77,6 +90,8 @@ DEPLOY_ARGUMENTS: dict[str, Any] = {
     "health": {"type": "dict", "options": HEALTH},
     "unit": {"type": "str", "default": ""},
     "state_dir": {"type": "str", "default": ""},
+    "state_source": {"type": "str", "default": ""},
+    "secret_sources": {"type": "list", "elements": "dict", "default": [], "no_log": False, "options": _SOURCE},
     "state_excludes": {"type": "list", "elements": "str", "default": []},
     "copy_state": {"type": "bool", "default": True},
     "keep_logins": {"type": "bool", "default": False},
@@ -164,7 +179,10 @@ def wanted_from(params: dict[str, Any]) -> Desired:
         raise HardeningError("unit", repr(params["unit"][:80]), "the name of a service unit", "unit")
     directory = absolute_path("directory", params["directory"])
     name = plain("definition_name", params["definition_name"])
-    files = managed_files(params)
+    files = (*managed_files(params), *_from_host(params["secret_sources"]))
+    if params["state_source"] and (params["state"] != "present" or not params["state_dir"]):
+        needed = "'state' present and a 'state_dir', whose place it takes"
+        raise HardeningError("state_source", "a state to bring", needed, "state_source")
     return Desired(
         state=params["state"],
         project=_name("project", params["project"]),
@@ -182,6 +200,7 @@ def wanted_from(params: dict[str, Any]) -> Desired:
         unit=params["unit"],
         remove_files=params["remove_files"],
         state_dir=own_path("state_dir", params["state_dir"]) if params["state_dir"] else "",
+        state_source=own_path("state_source", params["state_source"]) if params["state_source"] else "",
         state_excludes=tuple(_entry("state_excludes", name) for name in params["state_excludes"]),
         candidate=params["candidate"],
         copy_state=params["copy_state"],
@@ -189,6 +208,19 @@ def wanted_from(params: dict[str, Any]) -> Desired:
         accept_losses=params["accept_losses"],
         candidate_environment=_environment("candidate_environment", params["candidate_environment"]),
     )
+
+
+def _from_host(sources: list[dict[str, Any]]) -> tuple[ManagedFile, ...]:
+    """Read secrets that are on the host; in check mode they are not there yet."""
+    files = []
+    for item in sources:
+        source = own_path("secret_sources.source", item["source"])
+        vet_parents(source)
+        found = look(source)
+        if found is not None and found.type == "file":
+            path = own_path("secret_sources.path", item["path"])
+            files.append(ManagedFile(path, found.content, 0o400, *owner("secret_sources", item), secret=True))
+    return tuple(files)
 
 
 def back_to(wanted: Desired, places: Places, deployment: Deployment) -> Desired:

@@ -74,13 +74,18 @@ class Desired:
     candidate: str = "auto"
     # What keeps one from acting elsewhere: variables of its environment alone.
     candidate_environment: Mapping[str, str] = field(default_factory=dict)
-    # On the rollback on purpose: the state that matches the image, and the image is taken whatever its name means now.
+    # A state that takes the place of the present one: on the rollback on purpose, or from a backup.
     state_source: str = ""
     rolling_back: bool = False
     # Whether an upgrade may lose a cron job, a login and the like.
     accept_losses: bool = False
     # Whether the present logins stay when an older state comes back.
     keep_logins: bool = False
+
+    @property
+    def exchanges_state(self) -> bool:
+        """Return whether image and state come together, so that the image is taken whatever its name means now."""
+        return self.rolling_back or bool(self.state_source)
 
     @property
     def everything(self) -> tuple[ManagedFile, ...]:
@@ -152,7 +157,7 @@ def find(wanted: Desired, api: DockerClient | None, compose: Compose, claim: Cla
     strays: tuple[Container, ...] = ()
     image_id = config_hash = ""
     if api is not None:
-        name = wanted.image_id if wanted.rolling_back else wanted.image_ref
+        name = wanted.image_id if wanted.exchanges_state and wanted.image_id else wanted.image_ref
         image = find_image(api, name) if name else None
         image_id = image.id if image else ""
         container, strays = look_service(api, wanted.project, wanted.service, wanted.container, claim.made_here)
@@ -239,6 +244,8 @@ def foreign_files(wanted: Desired, found: Current, claim: Claim) -> list[str]:
         there = found.files[file.path]
         if there is None or there.type != "file" or (there.content == file.content and wanted.state == "present"):
             continue
+        if file.path == wanted.probe.token_file:  # what makes it (gateway_token) keeps no record of it
+            continue
         if not claim.wrote(file.path, there.content):
             result.append(f"file {file.path} of uid {there.uid}, which this collection did not write")
     return result
@@ -282,6 +289,8 @@ def _container_step(wanted: Desired, found: Current, written: set[str]) -> tuple
         return "recreate", "another image"
     if container.labels.get(LABEL_HASH) != found.config_hash:
         return "recreate", "another definition"
+    if wanted.state_source:
+        return "recreate", "another state"
     exchanged = [path for path in found.mounted if path in written or path in found.stale]
     if exchanged:
         return "recreate", f"exchanged {', '.join(exchanged)}"

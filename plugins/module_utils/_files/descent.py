@@ -195,6 +195,22 @@ def remove_tree(folder: int, name: str) -> None:
                 # The emptied directory is still the last of the names: removed by the next round.
 
 
+def chown_tree(top: int, uid: int, gid: int) -> None:
+    """Give a directory and everything in it to one account; of a link the link itself."""
+    os.fchown(top, uid, gid)
+    with Descent([top]) as descent:
+        descent.here.names = os.listdir(top)
+        while descent.deep or descent.here.names:
+            if not descent.here.names:
+                descent.up()
+                continue
+            name, folder = descent.here.names.pop(), descent.here.handles[0]
+            os.chown(name, uid, gid, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISDIR(look(name, folder).st_mode):
+                inner = open_here(name, DIRECTORY, folder)
+                descent.down(name, [inner]).names = os.listdir(inner)
+
+
 def _descend(descent: Descent, name: str) -> None:
     """Take ``name`` away when it is empty by now, else go into it and remove what is no directory."""
     here = descent.here

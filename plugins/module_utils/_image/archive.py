@@ -115,13 +115,13 @@ def manifest(identity: str, layers: Sequence[str]) -> bytes:
     return json.dumps([entry]).encode()
 
 
-def header(name: str, size: int) -> bytes:
-    """Write the one form of a tar header (ustar, a regular file) that is also accepted."""
+def header(name: str, size: int, kind: bytes = b"0") -> bytes:
+    """Write the one form of a tar header (ustar, by default of a regular file) that is also accepted."""
     fields = [
         name.encode().ljust(100, b"\0"),
         b"0000644\0" + b"0000000\0" * 2,
         b"%011o\0" % size,
-        b"00000000000\0" + b" " * 8 + b"0" + bytes(100),
+        b"00000000000\0" + b" " * 8 + kind + bytes(100),
         b"ustar\00000" + bytes(64) + b"0000000\0" * 2 + bytes(167),
     ]
     block = b"".join(fields)

@@ -268,3 +268,31 @@ def test_the_verdict_of_openclaw():
     assert read_verdict('{"valid": true, "warnings": [{"path": "p", "message": "m"}]}') == ([], ["p: m"])
     assert read_verdict("node: not found") == ([], [])
     assert read_verdict("[1]") == ([], [])
+
+
+# --- a state from elsewhere ---------------------------------------------------------------------------------------
+
+
+def test_a_state_from_elsewhere_makes_the_container_again(wanted):
+    desired = dataclasses.replace(wanted, state_source="/var/lib/x/restore/state", image_id=IMAGE)
+    assert desired.exchanges_state
+    found = Current(
+        {file.path: look(file.path) for file in desired.everything}, (), IMAGE, "hash", container(), (), (), (), WELL
+    )
+    plan = decide(desired, found)
+    assert (plan.container, plan.reason, plan.replaces) == ("recreate", "another state", True)
+    assert decide(desired, dataclasses.replace(found, container=None)).container == "create"
+
+
+def test_the_tokens_file_is_never_foreign(wanted, tmp_path):
+    """What makes it keeps no record; a restore writes it together with the state."""
+    token = ManagedFile(str(tmp_path / "token"), b"new", 0o400, UID, GID, True)
+    other = ManagedFile(str(tmp_path / "provider_x"), b"new", 0o400, UID, GID, True)
+    for file in (token, other):
+        write(dataclasses.replace(file, content=b"old"), trusted={UID})
+    probe = dataclasses.replace(wanted.probe, token_file=token.path)
+    desired = dataclasses.replace(wanted, files=(token, other), probe=probe)
+    found = Current(
+        {file.path: look(file.path) for file in desired.everything}, (), IMAGE, "hash", container(), (), (), (), WELL
+    )
+    assert [text.split()[1] for text in deploy_plan.foreign_files(desired, found, CLAIM)] == [other.path]
