@@ -29,7 +29,6 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.journal
     Deployment,
     Journal,
     Places,
-    SavedFile,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.liveness import Watch
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.logins import Logins
@@ -159,7 +158,7 @@ class Deployer:
             served=container is not None and container.status in ALIVE,
             supervised=self.service.unit_state() == "active",
             probe=self._probe_before(container),
-            files=tuple(self._saved(path, path in secret) for path in paths),
+            files=tuple(deploy_journal.saved(path, self._state_of(path), path in secret) for path in paths),
             state_dir=self.wanted.state_dir,
             state_excludes=self.wanted.state_excludes,
             state_saved=self._moves_state(),
@@ -172,12 +171,6 @@ class Deployer:
         port = published_port(container, self.wanted.probe.port)
         probe = replace(self.wanted.probe, port=port, stabilize=0, essential=(), require_dependencies=False)
         return probe.without(self.found.health.unknown)
-
-    def _saved(self, path: str, secret: bool) -> SavedFile:
-        state = self._state_of(path)
-        if state is None:
-            return SavedFile(path, False, secret=secret)
-        return SavedFile(path, True, state.mode, state.uid, state.gid, secret)
 
     def _state_of(self, path: str) -> FileState | None:
         return self.found.files[path] if path in self.found.files else look(path)
@@ -238,7 +231,7 @@ class Deployer:
         token_file = stand_ins.get(self.wanted.probe.token_file, self.wanted.probe.token_file)
         probe = replace(self.wanted.probe, token_file=token_file)
         comparison = self._comparison
-        before = comparison.before(self._scratch_dir) if comparison else None
+        before = comparison.before(self.places.scratch) if comparison else None
         progress.step("trying the candidate beside the gateway")
         try:
             candidate.start(whole, files)
@@ -249,12 +242,11 @@ class Deployer:
             raise Explained(failure) from error
         candidate.remove()
         if comparison:
-            comparison.after(before, self._scratch_dir, running=False)
+            try:
+                comparison.after(before, self.places.scratch, running=False)
+            except HardeningError as error:
+                raise Explained(self.explainer.plain(error)) from error
         deploy_journal.drop(self.places, "candidate", "scratch")
-
-    @property
-    def _scratch_dir(self) -> str:
-        return f"{self.places.attempt}/scratch"
 
     @property
     def _comparison(self) -> Comparison | None:
@@ -266,7 +258,7 @@ class Deployer:
     def _scratch(self) -> str:
         """Copy the state for the candidate; what is excluded is there, empty."""
         progress.step("copying the state for the candidate")
-        source, target = self.wanted.state_source or self.wanted.state_dir, self._scratch_dir
+        source, target = self.wanted.state_source or self.wanted.state_dir, self.places.scratch
         ensure_directory(target, 0o700, 0, 0)
         mirror = Mirror(source, target, self.wanted.state_excludes)
         container = self.found.container
