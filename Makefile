@@ -3,7 +3,7 @@ SCENARIO ?= default
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools sandbox test test-long lint unit sanity browser molecule rollout seeded-faults faults hostile transfer benchmark benchmark-state benchmark-no-change docs pins relock clean
+.PHONY: help tools sandbox test test-long lint unit sanity browser molecule rollout seeded-faults faults hostile transfer lifecycle benchmark benchmark-state benchmark-no-change docs pins relock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,14 +16,15 @@ sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 
 # What deploys mostly waits, so two lanes share the machine. Two runs of Molecule must not overlap.
 test: tools ## every gate below but the benchmark, with a summary
-	@tests/run lint unit browser -- "molecule rollout" faults seeded-faults hostile transfer sanity
+	@tests/run lint unit browser -- "molecule rollout" faults seeded-faults hostile transfer lifecycle sanity
 
 test-long: export FAULTS := long
 test-long: export HOSTILE := long
 test-long: export SEEDED_FAULTS := long
 test-long: export ROLLOUT := long
+test-long: export LIFECYCLE := long
 test-long: tools ## the long forms of the gates that have one, with a summary: before a release
-	@tests/run -- faults seeded-faults hostile rollout
+	@tests/run -- faults seeded-faults hostile rollout lifecycle
 
 lint: tools ## every linter; ARGS="ruff mypy" for some of them
 	@python tests/lint/run.py $(ARGS)
@@ -54,6 +55,9 @@ hostile: tools ## hostile input for every module, planted links, injection, a ca
 
 transfer: tools ## images built once and moved, as archives and through a real registry; ARGS=tests/transfer/test_x.py for some
 	@pytest -p no:cacheprovider $(or $(ARGS),tests/transfer)
+
+lifecycle: tools ## upgrades, backups and restores of the real OpenClaw; LIFECYCLE=long for two versions of it
+	@pytest -p no:cacheprovider $(or $(ARGS),tests/lifecycle)
 
 benchmark: tools ## how a rollout scales, for docs/scaling.md; ARGS="--hosts 1 2 4"
 	@python tests/benchmarks/scale.py $(ARGS)
