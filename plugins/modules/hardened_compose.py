@@ -319,6 +319,15 @@ options:
       - Without it, a warning reports so, also in check mode.
     type: bool
     default: false
+  accept_losses:
+    description:
+      - Before and after another image has migrated O(state_dir), what was set up in it is compared by key. Compared are
+        cron jobs, logins, paired devices, allowed senders, agents, accounts of channels, stored secrets, users and
+        preferences.
+      - When something of it is gone or turned off, the deployment fails. That of the candidate's copy is seen before
+        anything is touched. With V(true) it is a warning.
+    type: bool
+    default: false
   candidate_environment:
     description:
       - Variables of the environment of a candidate alone, such as those that turn channels and schedules off.

@@ -206,7 +206,7 @@ checks:
       elements: str
       sample: ["CIS Docker Benchmark v1.6.0, 5.26"]
     waiver:
-      description: The waiver that covers it, or null.
+      description: The waiver that covers it, or null; several that cover it together are shown as one.
       type: dict
       contains:
         reason:
@@ -221,6 +221,10 @@ checks:
           description: Whether that day is over.
           type: bool
           sample: false
+        value:
+          description: The one path or value that it is about, several with commas between them, or an empty string.
+          type: str
+          sample: /app/cache
 summary:
   description: How many checks have which status; each check has one.
   returned: success

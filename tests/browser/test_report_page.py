@@ -177,11 +177,11 @@ def test_an_address_with_an_anchor_leads_into_what_is_folded(show):
 
 
 def test_waivers_are_reported(show):
-    old = check("image", 1, "fail", waiver={"reason": "old excuse", "expires": "2026-01-31", "expired": True})
-    page = show([{"name": "web1", "result": result(waived(), old)}])
+    ended = {"reason": "old excuse", "expires": "2026-01-31", "expired": True, "value": "/srv/x"}
+    page = show([{"name": "web1", "result": result(waived(), check("image", 1, "fail", waiver=ended))}])
     page.click("[data-toggle-all]")
     assert page.texts(".findings .waiver") == [
-        "Waiver expired (its last day was 2026-01-31): old excuse",
+        "Waiver expired (its last day was 2026-01-31): old excuse (only for /srv/x)",
         "Waived (until 2027-01-31): the plugin of the sales team writes to /app/cache",
     ]
 

@@ -32,6 +32,8 @@ BENCH = (
 # A fault of the host is looked for by all of its sections, one of a container by the two about those.
 OF_THE_HOST = ("account", "systemd", "daemon")
 OF_CONTAINERS = "-c container_images,container_runtime"
+# Below it is what compare_definitions.py writes.
+HALF = "\n<!-- weakened definitions -->\n"
 CHECK = re.compile(r"\[\w+\] +(\d[\d.]*) ")
 
 INTRODUCTION = """\
@@ -92,8 +94,13 @@ def compare(bench: Path, names: list[str], areas: list[str]) -> dict:
     found: list[dict] = []
     with ThreadPoolExecutor() as pool:
         good = list(pool.map(lambda name: work(name, bench, tasks, found), names))
+    return {"version": version_of(bench), "good": good[0], "faults": found}
+
+
+def version_of(bench: Path) -> str:
+    """Return the version of a checkout of docker-bench."""
     version = re.search(r"version='([\d.]+)'", (bench / "docker-bench-security.sh").read_text())
-    return {"version": version[1] if version else "", "good": good[0], "faults": found}
+    return version[1] if version else ""
 
 
 def work(name: str, bench: Path, tasks: queue.Queue, found: list[dict]) -> dict:
@@ -172,8 +179,19 @@ def write(results: dict) -> None:
         for row in of_area:
             mine = f"{row['id']} ({row['severity']})" if row["ours"] else "—"
             text += f"| {row['name']} | {mine} | {', '.join(row['theirs']) or '—'} |\n"
-    DOCUMENT.write_text(text)
+    replace_half(text, half()[1])
     print(f"wrote {DOCUMENT.relative_to(CHECKOUT)}: {ours} and {theirs} of {len(rows)}")
+
+
+def half() -> tuple[str, str]:
+    """Return what this wrote, and what compare_definitions.py wrote below it."""
+    mine, _marker, below = DOCUMENT.read_text().partition(HALF)
+    return mine, below
+
+
+def replace_half(mine: str, below: str) -> None:
+    """Write both halves."""
+    DOCUMENT.write_text(f"{mine}{HALF}{below}")
 
 
 if __name__ == "__main__":

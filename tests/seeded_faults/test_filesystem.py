@@ -107,6 +107,17 @@ SEEDED_FAULTS = (
         values={"TARGET": "/host"},
     ),
     SeededFault(
+        "/etc of the host in a volume made by hand, not started", "OCH-CTR-12",
+        "[ \"$(docker volume inspect --format '{{.Options.device}}' elsewhere)\" = /etc ] && "
+        "container '{{json .Mounts}}' | grep -q '\"elsewhere\"'",
+        lambda d: (
+            d.gateway["volumes"].append({"type": "volume", "source": "host", "target": "/host", "read_only": True}),
+            d.whole.update(volumes={"host": {"external": True, "name": "elsewhere"}}),
+        ),
+        before="docker volume create --opt type=none --opt o=bind --opt device=/etc elsewhere >/dev/null",
+        start=False, values={"TARGET": "/host"},
+    ),
+    SeededFault(
         "/etc of the host, read-only", "OCH-CTR-12", "[ -e /proc/$(pid)/root/host/shadow ]",
         lambda d: d.mount("/etc", "/host", read_only=True),
         values={"TARGET": "/host"},

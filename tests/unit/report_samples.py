@@ -15,7 +15,12 @@ AREAS = {
     "upkeep": "UPK",
 }
 SEVERITIES = ("critical", "high", "medium", "low")
-WAIVER = {"reason": "the plugin of the sales team writes to /app/cache", "expires": "2027-01-31", "expired": False}
+WAIVER = {
+    "reason": "the plugin of the sales team writes to /app/cache",
+    "expires": "2027-01-31",
+    "expired": False,
+    "value": "",
+}
 HOSTILE = {
     "html": "<b>bold</b><img src=x onerror=alert(1)>",
     "script": "</script><script>document.title='owned'</script>",
@@ -124,7 +129,7 @@ def hostile() -> list[dict[str, Any]]:
                 evidence=[{"source": text[:300], "text": text}],
                 remediation=text,
                 refs=[text[:300]],
-                waiver={"reason": text, "expires": text[:20], "expired": True},
+                waiver={"reason": text, "expires": text[:20], "expired": True, "value": text},
             )
         )
     return [

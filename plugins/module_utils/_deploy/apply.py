@@ -16,6 +16,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import candidate as deploy_candidate
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import history
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import journal as deploy_journal
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.contents import Comparison
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure import Explained, Explainer
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import (
     Health,
@@ -28,7 +29,6 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.journal
     Deployment,
     Journal,
     Places,
-    SavedFile,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.liveness import Watch
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.logins import Logins
@@ -110,7 +110,9 @@ class Deployer:
         :raises HardeningError: it failed; ``details["outcome"]`` is unchanged, rolled_back or rollback_failed.
         """
         if plan.container in ("stop", "remove"):
-            self._take_down(plan)
+            self.warnings.extend(self.service.take_down(remove=plan.container == "remove"))
+            for path in plan.remove:
+                remove(path)
             return Health()
         if plan.container == "wait" and not plan.changed:
             return self._wait()
@@ -156,7 +158,7 @@ class Deployer:
             served=container is not None and container.status in ALIVE,
             supervised=self.service.unit_state() == "active",
             probe=self._probe_before(container),
-            files=tuple(self._saved(path, path in secret) for path in paths),
+            files=tuple(deploy_journal.saved(path, self._state_of(path), path in secret) for path in paths),
             state_dir=self.wanted.state_dir,
             state_excludes=self.wanted.state_excludes,
             state_saved=self._moves_state(),
@@ -169,12 +171,6 @@ class Deployer:
         port = published_port(container, self.wanted.probe.port)
         probe = replace(self.wanted.probe, port=port, stabilize=0, essential=(), require_dependencies=False)
         return probe.without(self.found.health.unknown)
-
-    def _saved(self, path: str, secret: bool) -> SavedFile:
-        state = self._state_of(path)
-        if state is None:
-            return SavedFile(path, False, secret=secret)
-        return SavedFile(path, True, state.mode, state.uid, state.gid, secret)
 
     def _state_of(self, path: str) -> FileState | None:
         return self.found.files[path] if path in self.found.files else look(path)
@@ -234,6 +230,8 @@ class Deployer:
         whole = deploy_candidate.definition(resolved, self.wanted.service, project, image_id, stand_ins, environment)
         token_file = stand_ins.get(self.wanted.probe.token_file, self.wanted.probe.token_file)
         probe = replace(self.wanted.probe, token_file=token_file)
+        comparison = self._comparison
+        before = comparison.before(self.places.scratch) if comparison else None
         progress.step("trying the candidate beside the gateway")
         try:
             candidate.start(whole, files)
@@ -243,12 +241,24 @@ class Deployer:
             failure = self.explainer.of(candidate.container(), error, own, stand_ins)
             raise Explained(failure) from error
         candidate.remove()
+        if comparison:
+            try:
+                comparison.after(before, self.places.scratch, running=False)
+            except HardeningError as error:
+                raise Explained(self.explainer.plain(error)) from error
         deploy_journal.drop(self.places, "candidate", "scratch")
+
+    @property
+    def _comparison(self) -> Comparison | None:
+        """Return how to find out what an upgrade loses; nothing where another state comes on purpose."""
+        if not self._moves_state() or self.wanted.state_source:
+            return None
+        return Comparison(f"{self.places.record_dir}/comparison", self.wanted.accept_losses, self.warnings)
 
     def _scratch(self) -> str:
         """Copy the state for the candidate; what is excluded is there, empty."""
         progress.step("copying the state for the candidate")
-        source, target = self.wanted.state_source or self.wanted.state_dir, f"{self.places.attempt}/scratch"
+        source, target = self.wanted.state_source or self.wanted.state_dir, self.places.scratch
         ensure_directory(target, 0o700, 0, 0)
         mirror = Mirror(source, target, self.wanted.state_excludes)
         container = self.found.container
@@ -292,6 +302,8 @@ class Deployer:
             if disturbing:
                 self._start(plan)
             health = self._prove() if plan.container else self.found.health
+            if mirror and (comparison := self._comparison):
+                comparison.after(comparison.before(mirror.target), self.wanted.state_dir, running=True)
             journal = deploy_journal.advance(self.places, replace(journal, phase=deploy_journal.COMMITTING))
         except Exception as error:
             raise self._undone(journal, error) from error
@@ -341,17 +353,6 @@ class Deployer:
             there = container.image_id if container else "no container"
             raise HardeningError(self.wanted.container, there, f"a container of {expected}")
         return replace(ask(probe, self._port), seconds=seconds)
-
-    def _take_down(self, plan: Plan) -> None:
-        self.service.stop_unit()
-        if plan.container == "remove":
-            left = self.service.remove()
-            self.warnings.extend(f"a network stays, because something else is on it: {network}" for network in left)
-        else:
-            self.service.stop()
-        self.service.remove_strays()
-        for path in plan.remove:
-            remove(path)
 
     def _without_a_copy(self, mirror: Mirror | None) -> str:
         """Return the option that does without the copies; what exchanges the state always makes one."""

@@ -112,8 +112,9 @@ def check(
         image = find_image(api, settings.image) if api is not None and settings.image else None
         if image is None and predicting:
             guesses[settings.name] = settings
-        group = helpers if settings.helper else services
-        group.append(with_image(settings, image.config) if image else settings)
+        settings = with_image(settings, image.config) if image else settings
+        foreign = settings.name != wanted.container and not settings.names_openclaw
+        (helpers if settings.helper else services).append(replace(settings, foreign=foreign))
     wider = tuple(
         replace(waiver, target="") if waiver.target == wanted.container else waiver for waiver in gate.waivers
     )

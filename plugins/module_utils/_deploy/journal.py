@@ -109,9 +109,21 @@ class Places:
         for name in ("attempt", "previous", "retired", "logins"):
             object.__setattr__(self, name, f"{self.record_dir}/{name}")
 
+    @property
+    def scratch(self) -> str:
+        """Where the state of a candidate is."""
+        return f"{self.attempt}/scratch"
+
     def state(self, of: str) -> str:
-        """Return where the state of a deployment lies."""
+        """Return where the state of a deployment is."""
         return f"{of}/state"
+
+
+def saved(path: str, state: FileState | None, secret: bool) -> SavedFile:
+    """Return what has to come back at a path."""
+    if state is None:
+        return SavedFile(path, False, secret=secret)
+    return SavedFile(path, True, state.mode, state.uid, state.gid, secret)
 
 
 # --- the attempt --------------------------------------------------------------------------------------------------

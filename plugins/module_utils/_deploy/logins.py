@@ -9,22 +9,17 @@ databases that are logins (``_logins_merge``), an older ``auth-profiles.json``, 
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
-import stat
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import confined, state_files
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import state_entry as entry
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import (
-    DIRECTORY,
     READ,
     look,
     open_here,
@@ -32,16 +27,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent 
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path import open_directory
 
-_NOBODY = 65534
-_MOST_BYTES = 512 << 20
 _MOST_JSON = 16 << 20
-_ANSWER = 65536
-_SECONDS = 120
 _ATTEMPTS = 3
 _NAMED = 20
-_SHARED = "state/openclaw.sqlite"
-_AGENT = "openclaw-agent.sqlite"
-_STORE = "auth-profiles.json"
 _BESIDE = ("-wal", "-shm", "-journal")
 
 
@@ -82,8 +70,8 @@ class Logins:
         :raises HardeningError: the two states do not keep them in the same place.
         """
         with open_directory(self.present) as present, open_directory(self.older) as older:
-            found = _accounts(present)
-            for path in (*_stores(older), *_stores(present)):
+            found = state_files.accounts(present)
+            for path in (*state_files.stores(older), *state_files.stores(present)):
                 both = [_store_version(top, path) for top in (present, older)]
                 if both == [1, 1]:
                     found.append(path)
@@ -96,7 +84,7 @@ class Logins:
         with self._merged() as databases, open_directory(target) as top:
             for path, merged in databases.items():
                 with ExitStack() as stack:
-                    parent, name = _parent(stack, top, path)
+                    parent, name = state_files.parent(stack, top, path)
                     handle = os.open(merged, READ)
                     stack.callback(os.close, handle)
                     found = look(name, parent)
@@ -114,19 +102,19 @@ class Logins:
         try:
             done: dict[str, str] = {}
             with open_directory(self.present) as present, open_directory(self.older) as older:
-                for number, path in enumerate(_databases(older)):
+                for number, path in enumerate(state_files.databases(older)):
                     work = f"{self.folder}/{number}"
                     os.mkdir(work, 0o700)
                     there = _fetch(present, path, f"{work}/present.sqlite")
                     if there and _fetch(older, path, f"{work}/older.sqlite"):
-                        os.chown(work, _NOBODY, _NOBODY)
+                        os.chown(work, state_files.NOBODY, state_files.NOBODY)
                         rows = _merge(path, work)
                         self.kept += [f"{count} of {table} in {path!a}" for table, count in sorted(rows.items())]
                         done[path] = f"{work}/older.sqlite"
-                    elif not there and path == _SHARED:
+                    elif not there and path == state_files.SHARED:
                         raise _refused(path, "no database in the present state")
-                if _SHARED not in done and _is_file(present, _SHARED):
-                    raise _refused(_SHARED, "no database in the state that comes back")
+                if state_files.SHARED not in done and state_files.is_file(present, state_files.SHARED):
+                    raise _refused(state_files.SHARED, "no database in the state that comes back")
             yield done
         finally:
             _clear(self.folder)
@@ -142,60 +130,11 @@ def _as_before(content: os.stat_result, found: os.stat_result) -> os.stat_result
 # --- what is where ------------------------------------------------------------------------------------------------
 
 
-def _names(top: int, *path: str) -> list[str]:
-    """Return the entries of a directory; nothing when it is not there."""
-    try:
-        with ExitStack() as stack:
-            folder = top
-            for name in path:
-                folder = open_here(name, DIRECTORY, folder)
-                stack.callback(os.close, folder)
-            return sorted(os.listdir(folder))
-    except OSError:
-        return []
-
-
-def _parent(stack: ExitStack, top: int, path: str) -> tuple[int, str]:
-    """Open the directory of a path below ``top``."""
-    *folders, name = path.split("/")
-    folder = top
-    for part in folders:
-        folder = open_here(part, DIRECTORY, folder)
-        stack.callback(os.close, folder)
-    return folder, name
-
-
-def _databases(top: int) -> list[str]:
-    agents = [f"agents/{name}/agent/{_AGENT}" for name in _names(top, "agents")]
-    return [path for path in (_SHARED, *agents) if _is_file(top, path)]
-
-
-def _stores(top: int) -> list[str]:
-    agents = [f"agents/{name}/agent/{_STORE}" for name in _names(top, "agents")]
-    return [path for path in (_STORE, f"agent/{_STORE}", *agents) if _is_file(top, path)]
-
-
-def _accounts(top: int) -> list[str]:
-    """Return each account of each channel, and what is beside the channels."""
-    found: list[str] = []
-    for channel in _names(top, "credentials"):
-        accounts = _names(top, "credentials", channel)
-        found += [f"credentials/{channel}/{account}" for account in accounts] or [f"credentials/{channel}"]
-    return found
-
-
-def _is_file(top: int, path: str) -> bool:
-    with ExitStack() as stack, suppress(OSError):
-        folder, name = _parent(stack, top, path)
-        return stat.S_ISREG(look(name, folder).st_mode)
-    return False
-
-
 def _store_version(top: int, path: str) -> int:
     """Return the version of an older store; 0 without one, -1 for what is no store."""
     try:
         with ExitStack() as stack:
-            folder, name = _parent(stack, top, path)
+            folder, name = state_files.parent(stack, top, path)
             handle = open_here(name, READ, folder)
             stack.callback(os.close, handle)
             document = json.loads(os.pread(handle, _MOST_JSON, 0))
@@ -210,55 +149,19 @@ def _store_version(top: int, path: str) -> int:
 
 
 def _fetch(top: int, path: str, target: str) -> bool:
-    """Copy a database and its log to where nobody else is; return whether there is one."""
-    for suffix in ("", "-wal"):
-        with ExitStack() as stack:
-            try:
-                folder, name = _parent(stack, top, path)
-                handle = open_here(f"{name}{suffix}", READ, folder)
-            except FileNotFoundError:
-                if not suffix:
-                    return False
-                continue
-            except OSError as error:
-                raise _refused(path, error.strerror or "cannot be read") from error
-            stack.callback(os.close, handle)
-            found = os.fstat(handle)
-            if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
-                raise _refused(path, f"no file of at most {_MOST_BYTES >> 20} MiB")
-            copy = os.open(f"{target}{suffix}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            stack.callback(os.close, copy)
-            entry.copy_data(handle, copy)
-            os.fchown(copy, _NOBODY, _NOBODY)
-    return True
+    try:
+        return state_files.fetch(top, path, target)
+    except state_files.UnreadableError as error:
+        raise _refused(path, error.found) from error
 
 
 def _merge(path: str, work: str) -> dict[str, int]:
     """Let a program without any rights take the logins over; return how many rows of which table."""
-    try:  # a minimal Python has no sqlite3
-        from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import logins_merge
-    except ImportError as error:
-        raise _refused(path, f"no sqlite3 for {sys.executable}") from error
-    source = inspect.getsource(logins_merge)
-    argv = [sys.executable, "-I", "-c", source, str(_NOBODY), str(_NOBODY)]
-    with subprocess.Popen(
-        argv, cwd=work, env={}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        timer = threading.Timer(_SECONDS, process.kill)
-        timer.start()
-        try:
-            answer = process.stdout.read(_ANSWER) if process.stdout else b""
-        finally:
-            process.kill()
-            timer.cancel()
     try:
-        found = json.loads(answer)
-        if "refused" not in found:
-            return {str(table): int(count) for table, count in found["kept"].items()}
-        reason = str(found["refused"])[:300]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        reason = "it could not be read within the limits of memory and time"
-    raise _refused(path, ascii(reason)[1:-1])
+        kept = confined.answer(work, "merge")["kept"]
+        return {str(table): int(count) for table, count in kept.items()}
+    except confined.RefusedError as error:
+        raise _refused(path, str(error)) from error
 
 
 def _refused(path: str, why: str) -> HardeningError:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Take the logins of one OpenClaw database over into another one: a program of its own, run by ``_logins``.
+"""Take the logins of one OpenClaw database over into another one, or name what a database holds: a program of its own.
 
 Both databases were written by the service, which may be hostile: this program locks itself into the directory that it
 is started in (chroot), gives up root, and is limited in memory, time and file size before it opens either. It runs no
@@ -16,7 +16,7 @@ import resource
 import sqlite3
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 
 # Which rows are logins: table, the condition that chooses them, and the column with a document that has a version.
 # From OpenClaw 2026.9.6 (schema 18; the same in 2026.8.2, schema 15).
@@ -28,6 +28,21 @@ LOGINS = (
     ("device_auth_tokens", "1", ""),
     ("gateway_origin_device_tokens", "1", ""),
 )
+# What a person set up: kind, table, conditions by column (where the version has it), key, and what else matters of it.
+CONTENTS: tuple[tuple[str, str, dict[str, str], tuple[str, ...], tuple[str, ...]], ...] = (
+    ("cron job", "cron_jobs", {"declaration_key": "declaration_key IS NULL OR declaration_key = ''"},
+     ("job_id",), ("name", "enabled")),
+    ("paired device", "device_pairing_paired", {}, ("device_id",), ()),
+    ("allowed sender", "channel_pairing_allow_entries", {}, ("channel_key", "account_id", "entry"), ()),
+    ("MCP login", "mcp_oauth_stores", {}, ("store_key",), ()),
+    ("stored secret", "secret_store_entries", {"deleted_at_ms": "deleted_at_ms IS NULL"}, ("scope_kind", "name"), ()),
+    ("user", "user_profiles", {}, ("id",), ("role",)),
+    ("preference", "user_preferences", {}, ("profile_id", "pref_key"), ()),
+    ("approval of commands", "exec_approvals_config", {}, ("config_key",), ()),
+    ("agent", "agent_databases", {}, ("agent_id",), ()),
+)  # fmt: skip
+ONCE = "one-time cron job"
+_LONGEST = 200
 _VERSION = 1
 _MOST_ROWS = 10_000
 _MOST_BYTES = 16 << 20
@@ -135,10 +150,58 @@ def take_over(present: sqlite3.Connection, older: sqlite3.Connection) -> dict[st
     return kept
 
 
+def contents(database: sqlite3.Connection) -> dict[str, dict[str, str]]:
+    """Return by kind what must outlive an upgrade: a key for each thing, and how it is set."""
+    found: dict[str, dict[str, str]] = {}
+    for kind, table, where, keys, shown in CONTENTS:
+        names = {str(column[0]) for column in columns(database, table)}
+        if not names.issuperset(keys):
+            continue
+        condition = " AND ".join(f"({test})" for column, test in where.items() if column in names) or "1"
+        wanted = ", ".join([*keys, *(column for column in shown if column in names)])
+        chosen = database.execute(f"SELECT {wanted} FROM {table} WHERE {condition} LIMIT {_MOST_ROWS}")  # noqa: S608
+        for row in chosen:
+            key = "/".join(str(value)[:_LONGEST] for value in row[: len(keys)])
+            found.setdefault(kind, {})[key] = " ".join(str(value)[:_LONGEST] for value in row[len(keys) :])
+    for key in once(database):
+        if key in found.get("cron job", {}):
+            found.setdefault(ONCE, {})[key] = found["cron job"].pop(key)
+    for document in profiles(database):
+        found.setdefault("login", {}).update({str(name)[:_LONGEST]: "" for name in document})
+    return found
+
+
+def once(database: sqlite3.Connection) -> list[str]:
+    """Return the cron jobs that run at one time only, and are gone by themselves after it."""
+    if not {"job_id", "job_json"} <= {str(column[0]) for column in columns(database, "cron_jobs")}:
+        return []
+    found = []
+    for key, text in database.execute("SELECT job_id, job_json FROM cron_jobs LIMIT ?", (_MOST_ROWS,)):
+        with suppress(ValueError, RecursionError, AttributeError, KeyError, TypeError):
+            found += [str(key)[:_LONGEST]] if json.loads(text)["schedule"]["kind"] == "at" else []
+    return found
+
+
+def profiles(database: sqlite3.Connection) -> list[dict[str, object]]:
+    """Return the login profiles by name, of each place in which a version keeps them."""
+    found = []
+    for table, where, column in LOGINS[:2]:
+        for row in rows(database, table, where) if columns(database, table) else []:
+            names = [str(name[0]) for name in columns(database, table)]
+            with suppress(ValueError, RecursionError, AttributeError):
+                document = json.loads(str(row[names.index(column)])).get("profiles")
+                found += [document] if isinstance(document, dict) else []
+    return found
+
+
 def main() -> None:
-    """Work on present.sqlite and older.sqlite in the present directory; answer in one line."""
+    """Work on present.sqlite (and older.sqlite) in the present directory; answer in one line."""
     confine(int(sys.argv[1]), int(sys.argv[2]))
     try:
+        if sys.argv[3:] == ["contents"]:
+            with closing(opened("/present.sqlite")) as present:
+                sys.stdout.write(json.dumps({"contents": contents(present)}) + "\n")
+            return
         with closing(opened("/present.sqlite")) as present, closing(opened("/older.sqlite")) as older:
             answer: dict[str, object] = {"kept": take_over(present, older)}
             older.execute("PRAGMA wal_checkpoint(TRUNCATE)")

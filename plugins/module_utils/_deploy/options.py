@@ -95,6 +95,7 @@ DEPLOY_ARGUMENTS: dict[str, Any] = {
     "state_excludes": {"type": "list", "elements": "str", "default": []},
     "copy_state": {"type": "bool", "default": True},
     "keep_logins": {"type": "bool", "default": False},
+    "accept_losses": {"type": "bool", "default": False},
     "candidate_environment": {"type": "dict", "default": {}},
     "candidate": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
     "remove_files": {"type": "bool", "default": False},
@@ -204,6 +205,7 @@ def wanted_from(params: dict[str, Any]) -> Desired:
         candidate=params["candidate"],
         copy_state=params["copy_state"],
         keep_logins=params["keep_logins"],
+        accept_losses=params["accept_losses"],
         candidate_environment=_environment("candidate_environment", params["candidate_environment"]),
     )
 

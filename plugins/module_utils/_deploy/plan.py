@@ -77,6 +77,8 @@ class Desired:
     # A state that takes the place of the present one: on the rollback on purpose, or from a backup.
     state_source: str = ""
     rolling_back: bool = False
+    # Whether an upgrade may lose a cron job, a login and the like.
+    accept_losses: bool = False
     # Whether the present logins stay when an older state comes back.
     keep_logins: bool = False
 

@@ -95,6 +95,15 @@ class Service:
             self._docker("rm", "--force", "--", found.id)
         return remove_networks(self.api, self.compose.project, networks)
 
+    def take_down(self, *, remove: bool) -> list[str]:
+        """Stop the unit and the containers, or remove them; return a warning for each network of ours that stays."""
+        self.stop_unit()
+        left = self.remove() if remove else []
+        if not remove:
+            self.stop()
+        self.remove_strays()
+        return [f"a network stays, because something else is on it: {network}" for network in left]
+
     def remove_strays(self) -> None:
         """Remove what a killed recreate left."""
         for stray in self.look()[1]:

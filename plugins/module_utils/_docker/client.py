@@ -234,6 +234,15 @@ def containers_by_label(api: DockerClient, *labels: str, everything: bool = True
     return [found for found in (find_container(api, identity) for identity in ids) if found]
 
 
+def volume_options(api: DockerClient) -> dict[str, dict[str, str]]:
+    """Return the options of each volume by its name, as the daemon lists them."""
+    try:
+        found = api.api.volumes()["Volumes"] or []
+    except sdk().errors.APIError as error:
+        raise _answer("docker volume ls", error) from error
+    return {str(volume["Name"]): dict(volume.get("Options") or {}) for volume in found}
+
+
 def settings(api: DockerClient) -> dict[str, Any]:
     """Return what the daemon reports about itself (``docker info``)."""
     try:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a service of a definition mounts, and the volumes and networks behind it."""
+"""What a service of a definition mounts, and the volumes and networks behind it; what the options of a volume mean."""
 
 from __future__ import annotations
 
@@ -38,6 +38,23 @@ def mounts_of(name: str, config: Mapping[str, Any], observed: tuple[str, ...] = 
     for text in service.get("volumes_from") or ():
         found += _borrowed(str(text), config, (*observed, name))
     return tuple(found)
+
+
+def as_mounted(mount: Mount, options: Mapping[str, str]) -> Mount:
+    """Return the mount of a volume as what its options make of it: a directory of the host, or scratch space."""
+    flags = [flag.strip() for flag in options.get("o", "").split(",") if flag.strip()]
+    if {"bind", "rbind"}.intersection(flags):
+        # A directory of the host by another name.
+        return replace(
+            mount,
+            kind="bind",
+            source=options.get("device", ""),
+            read_only=mount.read_only or "ro" in flags,
+            propagation=next((flag for flag in flags if flag in _PROPAGATIONS), mount.propagation),
+        )
+    if options.get("type") == "tmpfs":
+        return replace(mount, kind="tmpfs", source="", options=tuple(flags))
+    return mount
 
 
 def volumes_of(name: str, config: Mapping[str, Any], observed: tuple[str, ...] = ()) -> tuple[Volume, ...]:
@@ -108,19 +125,11 @@ def _mount(mount: Mapping[str, Any], volumes: Mapping[str, Any]) -> Mount:
     propagation, options = str(bind.get("propagation") or ""), tuple(parse.words(bind.get("selinux")))
     if kind == "tmpfs":
         options = parse.tmpfs_options(mount.get("tmpfs"), ("size", "mode", "options"))
-    if kind == "volume" and source:
-        volume = volumes.get(source) or {}
-        source = str(volume.get("name") or source)
-        driver = parse.pairs(volume.get("driver_opts"))
-        flags = [flag.strip() for flag in driver.get("o", "").split(",") if flag.strip()]
-        if {"bind", "rbind"}.intersection(flags):
-            # A directory of the host by another name.
-            kind, source = "bind", driver.get("device", "")
-            read_only = read_only or "ro" in flags
-            propagation = next((flag for flag in flags if flag in _PROPAGATIONS), propagation)
-        elif driver.get("type") == "tmpfs":
-            kind, source, options = "tmpfs", "", tuple(flags)
-    return Mount(kind, source, target, read_only, propagation, options)
+    if kind != "volume" or not source:
+        return Mount(kind, source, target, read_only, propagation, options)
+    volume = volumes.get(source) or {}
+    named = Mount(kind, str(volume.get("name") or source), target, read_only, propagation, options)
+    return as_mounted(named, parse.pairs(volume.get("driver_opts")))
 
 
 def _borrowed(text: str, config: Mapping[str, Any], observed: tuple[str, ...]) -> list[Mount]:

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+_OPENCLAW = re.compile(r"(?:^|[/.:_-])openclaw", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Volume:
     target: str
     driver: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
-    # Made by another user: neither driver nor options are known.
+    # Neither driver nor options are known: another user made it, or the daemon does not list it.
     external: bool = False
 
 
@@ -150,6 +153,18 @@ class Settings:
     refused: tuple[str, ...] = ()
     # A service that `up` does not start (compose profiles), such as a command line beside the gateway.
     helper: bool = False
+    # Nothing in it is OpenClaw's: a database, a proxy or the like beside the gateway.
+    foreign: bool = False
     # Only known of an existing container: created, running, restarting, exited, …; healthy, unhealthy, starting.
     status: str = ""
     health: str = ""
+
+    @property
+    def names_openclaw(self) -> bool:
+        """Return whether its image, its words, its variables, its labels or its mounts are OpenClaw's.
+
+        Its name and the labels of Compose are not looked at: another user may have chosen them.
+        """
+        labels = [key for key in self.labels if not key.startswith("com.docker.compose.")]
+        texts = (self.image, *self.entrypoint, *self.command, *labels, *(mount.target for mount in self.mounts))
+        return any(map(_OPENCLAW.search, texts)) or any(name.startswith("OPENCLAW_") for name in self.environment)

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import container_spec_parse as parse
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose_keys import refused
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose_mounts import (
+    as_mounted,
     mounts_of,
     networks_of,
     volumes_of,
@@ -53,8 +54,11 @@ _CHOSEN: tuple[dict[str, Any], ...] = ({},)
 _ONE_OFF = "com.docker.compose.oneoff"
 
 
-def from_inspect(attrs: Mapping[str, Any]) -> Settings:
-    """Read the answer of ``docker inspect`` (the image's defaults are merged into it by the daemon)."""
+def from_inspect(attrs: Mapping[str, Any], volumes: Mapping[str, Mapping[str, str]] | None = None) -> Settings:
+    """Read the answer of ``docker inspect`` (the image's defaults are merged into it by the daemon).
+
+    :param volumes: the options of each volume of the daemon, by its name; None: it was not asked for them.
+    """
     config, host, state = (attrs.get(key) or {} for key in ("Config", "HostConfig", "State"))
     name = str(attrs.get("Name") or "").lstrip("/")
     memory = max(parse.size(host.get("Memory")), 0)
@@ -85,8 +89,8 @@ def from_inspect(attrs: Mapping[str, Any]) -> Settings:
         cgroup_mode=str(host.get("CgroupnsMode") or ""),
         runtime=str(host.get("Runtime") or ""),
         devices=_inspected_devices(host),
-        mounts=_inspected_mounts(attrs, host),
-        volumes=_inspected_volumes(attrs, host),
+        mounts=_inspected_mounts(attrs, host, volumes or {}),
+        volumes=_inspected_volumes(attrs, host, volumes),
         shm_size=max(parse.size(host.get("ShmSize")), 0),
         ports=_inspected_ports(attrs, host),
         publish_all=bool(host.get("PublishAllPorts")),
@@ -140,22 +144,25 @@ def _inspected_times(check: Mapping[str, Any]) -> HealthTimes:
     )
 
 
-def _inspected_volumes(attrs: Mapping[str, Any], host: Mapping[str, Any]) -> tuple[Volume, ...]:
-    """Return the volumes; options are there only where the container was made with them."""
+def _inspected_volumes(
+    attrs: Mapping[str, Any], host: Mapping[str, Any], known: Mapping[str, Mapping[str, str]] | None
+) -> tuple[Volume, ...]:
+    """Return the volumes; those of the container's own request are there where the daemon was not asked."""
     asked = {mount.get("Target"): mount.get("VolumeOptions") or {} for mount in host.get("Mounts") or ()}
-    return tuple(
-        Volume(
-            str(mount.get("Name") or ""),
-            str(mount.get("Destination") or ""),
-            str(mount.get("Driver") or ""),
-            parse.pairs(((asked.get(mount.get("Destination")) or {}).get("DriverConfig") or {}).get("Options")),
-        )
-        for mount in attrs.get("Mounts") or ()
-        if mount.get("Type") == "volume"
-    )
+    found = []
+    for mount in attrs.get("Mounts") or ():
+        if mount.get("Type") == "volume":
+            name, target = str(mount.get("Name") or ""), str(mount.get("Destination") or "")
+            requested = parse.pairs(((asked.get(target) or {}).get("DriverConfig") or {}).get("Options"))
+            options = {**requested, **(known or {}).get(name, {})}
+            unknown = known is not None and name not in known
+            found.append(Volume(name, target, str(mount.get("Driver") or ""), options, unknown))
+    return tuple(found)
 
 
-def _inspected_mounts(attrs: Mapping[str, Any], host: Mapping[str, Any]) -> tuple[Mount, ...]:
+def _inspected_mounts(
+    attrs: Mapping[str, Any], host: Mapping[str, Any], volumes: Mapping[str, Mapping[str, str]]
+) -> tuple[Mount, ...]:
     asked = {mount.get("Target"): mount for mount in host.get("Mounts") or ()}
     found = [
         Mount("tmpfs", "", target, False, "", options) for target, options in parse.tmpfs_entries(host.get("Tmpfs"))
@@ -170,7 +177,8 @@ def _inspected_mounts(attrs: Mapping[str, Any], host: Mapping[str, Any]) -> tupl
             given = (asked.get(target) or {}).get("TmpfsOptions")
             options = parse.tmpfs_options(given, ("SizeBytes", "Mode", "Options"))
         source = str((mount.get("Name") if kind == "volume" else "") or mount.get("Source") or "")
-        found.append(Mount(kind, source, target, not mount.get("RW"), str(mount.get("Propagation") or ""), options))
+        one = Mount(kind, source, target, not mount.get("RW"), str(mount.get("Propagation") or ""), options)
+        found.append(as_mounted(one, volumes.get(source, {})) if kind == "volume" else one)
     return tuple(found)
 
 

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import from_inspect
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import volume_options
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import Settings, from_inspect
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence import (
     account,
     daemon,
@@ -48,7 +50,7 @@ def look_at_container(
     attrs = container.attrs
     pid = (attrs.get("State") or {}).get("Pid") or 0
     parts: Parts = dict(host)
-    settings = parts["settings"] = _read("definition", from_inspect, attrs)
+    settings = parts["settings"] = _read("definition", _definition, api, attrs)
     running = pid or Unavailable(f"container {container.name} does not run, it is {container.status}")
     kernel = parts["kernel"] = _read("processes", evidence_processes.look, container.id, running)
     log = parts["log"] = _read("log", evidence_log.look, api, container.id)
@@ -66,6 +68,17 @@ def look_at_container(
     parts["packets"] = _read("packet filter", packet_filter.look, module, network, attrs, allowed)
     parts["forwarders"] = _read("other listeners", forwarders.look, module, api, network)
     return parts
+
+
+def _definition(api: DockerClient, attrs: Mapping[str, Any]) -> Settings:
+    """Read what a container was made of, its volumes too, whose options are no part of ``docker inspect``."""
+    volumes = None
+    if any(mount.get("Type") == "volume" for mount in attrs.get("Mounts") or ()):
+        # Volumes that cannot be asked for are unknown, which is no reason to know nothing else.
+        answer = _read("volumes", volume_options, api)
+        volumes = {} if isinstance(answer, Unavailable) else answer
+    settings = from_inspect(attrs, volumes)
+    return replace(settings, foreign=not settings.names_openclaw)
 
 
 def _account(kernel: evidence_processes.Kernel) -> object:

@@ -149,7 +149,7 @@ class Audit:
         return check_evidence(rules, target, parts, self.allowed, self.waivers, self.today)
 
     def _shown(self, finding: Finding) -> dict[str, Any]:
-        rule, waiver = finding.rule, finding.waiver
+        rule = finding.rule
         return {
             "id": rule.id,
             "title": rule.title,
@@ -163,17 +163,26 @@ class Audit:
             "evidence": [{"source": self._safe(source), "text": self._safe(text)} for source, text in finding.evidence],
             "remediation": rule.fix(rule.id in BY_SITE),
             "refs": list(rule.refs),
-            "waiver": waiver
-            and {
-                "reason": waiver.reason,
-                "expires": waiver.expires.isoformat() if waiver.expires else "",
-                "expired": finding.expired,
-            },
+            "waiver": _shown_waiver(finding),
         }
 
     def _safe(self, text: str) -> str:
         """Return text from the world without a secret, a control character or an end far away."""
         return harmless(self.redactor(text))
+
+
+def _shown_waiver(finding: Finding) -> dict[str, Any] | None:
+    """Show what sets a finding aside as one; several waivers may each be about another value."""
+    if finding.waiver is None:
+        return None
+    parts = [finding.waiver] if finding.expired else finding.waivers
+    days = [waiver.expires for waiver in parts if waiver.expires]
+    return {
+        "reason": "; ".join(dict.fromkeys(waiver.reason for waiver in parts)),
+        "expires": min(days).isoformat() if days else "",
+        "expired": finding.expired,
+        "value": ", ".join(waiver.value for waiver in parts) if all(waiver.value for waiver in parts) else "",
+    }
 
 
 def _try(ask: Callable[[], T]) -> T | Unavailable:

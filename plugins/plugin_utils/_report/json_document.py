@@ -44,7 +44,8 @@ def _check(check: Check) -> dict[str, Any]:
         "target": check.target,
         "status": check.status,
         "manual": check.manual,
-        "waiver": waiver and {"reason": waiver.reason, "expires": waiver.expires, "expired": waiver.expired},
+        "waiver": waiver
+        and {"reason": waiver.reason, "expires": waiver.expires, "expired": waiver.expired, "value": waiver.value},
         "expected": check.expected,
         "actual": check.actual,
         "evidence": [{"source": source, "text": text} for source, text in check.evidence],

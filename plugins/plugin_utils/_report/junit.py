@@ -50,7 +50,7 @@ def _outcome(case: ElementTree.Element, check: Check) -> None:
         outcome.text = details(check)
         return
     if check.status in _SKIPPED:
-        waived = f"waived: {check.waiver.reason}" if check.waiver and check.status == "waived" else check.actual
+        waived = f"waived: {check.waiver.text}" if check.waiver and check.status == "waived" else check.actual
         ElementTree.SubElement(case, "skipped", {"message": waived})
     ElementTree.SubElement(case, "system-out").text = details(check)
 
@@ -66,7 +66,7 @@ def details(check: Check) -> str:
     ]
     if check.waiver:
         until = f" (until {check.waiver.expires})" if check.waiver.expires else ""
-        lines.append(f"{'expired waiver' if check.waiver.expired else 'waiver'}: {check.waiver.reason}{until}")
+        lines.append(f"{'expired waiver' if check.waiver.expired else 'waiver'}: {check.waiver.text}{until}")
     if check.status != "pass" and check.remediation:
         lines.append(f"remediation: {check.remediation}")
     return "\n".join([*lines, *(f"see: {ref}" for ref in check.refs)])

@@ -29,11 +29,17 @@ _PLAIN = re.compile(r"[\n -~]*")
 
 @dataclass(frozen=True)
 class Waiver:
-    """Why a failing check need not pass, and until when (empty: no end)."""
+    """Why a failing check need not pass, until when (empty: no end), and for what alone (empty: all that is found)."""
 
     reason: str
     expires: str
     expired: bool
+    value: str = ""
+
+    @property
+    def text(self) -> str:
+        """The reason, and what it is for."""
+        return f"{self.reason} (only for {self.value})" if self.value else self.reason
 
 
 @dataclass(frozen=True)
@@ -274,7 +280,8 @@ def _waiver(raw: Any, where: str) -> Waiver | None:
         return None
     if not isinstance(raw, Mapping) or not isinstance(raw.get("expired"), bool):
         raise _MalformedError(f"{where}: found {_kind(raw)}, needed reason, expires and expired")
-    return Waiver(_line(raw, "reason", where), _line(raw, "expires", where), bool(raw["expired"]))
+    reason, expires = _line(raw, "reason", where), _line(raw, "expires", where)
+    return Waiver(reason, expires, bool(raw["expired"]), _line({"value": "", **raw}, "value", where))
 
 
 def _listed(raw: Mapping[str, Any], key: str, where: str) -> Sequence[Any]:

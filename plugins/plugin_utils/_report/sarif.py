@@ -114,7 +114,7 @@ def _result(check: Check, number: int) -> dict[str, Any]:
     }
     if check.waiver and check.status == "waived":
         until = f" (until {check.waiver.expires})" if check.waiver.expires else ""
-        waived = {"kind": "external", "status": "accepted", "justification": f"{check.waiver.reason}{until}"}
+        waived = {"kind": "external", "status": "accepted", "justification": f"{check.waiver.text}{until}"}
         result["suppressions"] = [waived]
     return result
 

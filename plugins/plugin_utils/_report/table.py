@@ -38,7 +38,7 @@ def lines(fleet: Fleet, width: int, everything: bool = False) -> Iterator[tuple[
 
 
 def _row(check: Check) -> tuple[str, ...]:
-    waived = f" (waived: {check.waiver.reason})" if check.waiver and check.status == "waived" else ""
+    waived = f" (waived: {check.waiver.text})" if check.waiver and check.status == "waived" else ""
     cells = (
         check.severity,
         check.status,

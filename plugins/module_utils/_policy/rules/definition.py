@@ -19,7 +19,7 @@ _SYSCTL = re.compile(
     r"kernel\.(?:msg|shm|sem)\w*|fs\.mqueue\.\w+|net\.core\.(?:somaxconn|optmem_max)"
     r"|net\.ipv4\.(?:tcp_\w+|udp_\w+|ip_local_port_range|ip_local_reserved_ports|ip_unprivileged_port_start"
     r"|ping_group_range|ip_default_ttl)"
-    r"|net\.ipv6\.conf\.\w+\.disable_ipv6|net\.ipv6\.bindv6only|net\.unix\.max_dgram_qlen"
+    r"|net\.ipv4\.conf\.\w+\.src_valid_mark|net\.ipv6\.conf\.\w+\.disable_ipv6|net\.ipv6\.bindv6only|net\.unix\.max_dgram_qlen"
 )
 _ANNOTATION = re.compile(r"run\.oci\..*|io\.containerd\..*|com\.docker\.(?!compose).*|io\.katacontainers\..*|cdi\..*")
 

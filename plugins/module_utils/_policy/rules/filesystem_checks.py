@@ -170,16 +170,26 @@ def _writable_faults(targets: dict[str, str]) -> list[str]:
     )
 
 
+def _own_data(settings: Settings) -> set[str]:
+    """Return where a container that is not OpenClaw's has its data: in volumes, which it shares with no host path."""
+    volumes = (mount for mount in settings.mounts if settings.foreign and mount.kind == "volume")
+    return {posixpath.normpath(mount.target) for mount in volumes}
+
+
 def writable_declared(settings: Settings, _allowed: Baseline) -> Result:
     """CIS 5.6: what is mounted for writing is what a break-in can change."""
-    mounts = [mount for mount in settings.mounts if mount.kind != "tmpfs" and not mount.read_only]
+    data = _own_data(settings)
+    writable = [mount for mount in settings.mounts if mount.kind != "tmpfs" and not mount.read_only]
+    mounts = [mount for mount in writable if posixpath.normpath(mount.target) not in data]
     faults = _writable_faults({posixpath.normpath(mount.target): _named(mount) for mount in mounts})
     return verdict(faults, _only(mount.target for mount in mounts), *_asked(settings, mounts))
 
 
-def writable_effective(kernel: Kernel, _allowed: Baseline) -> Result:
+def writable_effective(kernel: Kernel, settings: Settings, _allowed: Baseline) -> Result:
     """Every mount that the kernel lets the container write to."""
-    points = [point for point in _tables(kernel) if point.writable and not _is_dockers(point)]
+    data = _own_data(settings)
+    writable = [point for point in _tables(kernel) if point.writable and not _is_dockers(point)]
+    points = [point for point in writable if point.path not in data]
     faults = _writable_faults({point.path: f"{point.kind} at {point.path}" for point in points})
     return verdict(faults, _only(point.path for point in points), *_line(kernel, points))
 
@@ -256,7 +266,7 @@ def _volume_faults(volume: Volume) -> list[str]:
     A directory of the host is a mount of its own here, and checked as such.
     """
     if volume.external:
-        return ["is external: its driver and its options are not in this definition"]
+        return ["is external: its driver and its options are not known"]
     if volume.driver not in ("", "local"):
         return [f"is made by the driver {volume.driver}"]
     options = {name: value for name, value in volume.options.items() if name != "size" and value.strip()}

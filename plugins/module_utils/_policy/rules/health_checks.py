@@ -48,6 +48,9 @@ _DECIDES = re.compile(
 _ANY_ANSWER = re.compile(
     r"\bfetch\(.*\.then\(|\brequests\.(?:get|head|post)\(|\bhttps?\.(?:get|request)\(|\bHTTPS?Connection\(", re.DOTALL
 )
+# What a pipe does with an answer so that a page of an error is a failure, too.
+_FINDS = re.compile(r"\s*(?:grep|egrep|fgrep)\s.*\w{2}|\s*jq\s.*(?:-[a-z]*e|--exit-status)")
+_INVERTS = re.compile(r"\s-[A-Za-z]*[vL]|--(?:invert-match|files-without-match)")
 _LOOKS = re.compile(r"\bok\b|status")
 
 
@@ -60,9 +63,10 @@ def health_declared(settings: Settings, _allowed: Baseline) -> Result:
     if kind in ("", "NONE") or not line.strip():
         why = "switched off" if kind == "NONE" else "none"
         return failed(f"health check: {why}", (settings.source, f"health check: {why}"))
-    faults = _faults_of_command(kind, words)
+    faults = _faults_of_command(kind, words, settings.foreign)
     foreign = [host for host in _HOST.findall(line) if not _OWN_HOST.fullmatch(host)]
-    if not _ASKS.search(line) or foreign:
+    # How a database is asked, nobody but its own client knows.
+    if foreign or not (_ASKS.search(line) or settings.foreign):
         faults.append("the health check asks no address of the gateway")
     faults += _faults_of_times(settings.health_times)
     # Its words may hold a token.
@@ -80,14 +84,14 @@ def _faults_of_times(times: HealthTimes) -> list[str]:
     return faults
 
 
-def _faults_of_command(kind: str, words: tuple[str, ...]) -> list[str]:
+def _faults_of_command(kind: str, words: tuple[str, ...], any_client: bool) -> list[str]:
     line = " ".join(words)
     script = _script(kind, words)
     if _CAUGHT.search(line):
         return [_WHATEVER]
     if script is None:
         return _faults_of_program(line)
-    return _faults_of_script(script)
+    return _faults_of_script(script, any_client)
 
 
 def _script(kind: str, words: tuple[str, ...]) -> str | None:
@@ -101,8 +105,11 @@ def _script(kind: str, words: tuple[str, ...]) -> str | None:
     return None
 
 
-def _faults_of_script(script: str) -> list[str]:
-    """Follow a shell line: its last question has to decide how it ends."""
+def _faults_of_script(script: str, any_client: bool) -> list[str]:
+    """Follow a shell line: its last question has to decide how it ends.
+
+    :param any_client: each command that can fail is a question, not only one that names an address.
+    """
     text = re.sub(r"(?m)(?:^|\s)#.*$", "", script).strip()
     inner = text
     while inner[:1] in "({" and inner[-1:] in ")}" and inner:
@@ -114,12 +121,14 @@ def _faults_of_script(script: str) -> list[str]:
     while commands and not commands[-1].strip() and joints and joints[-1] != "&":
         commands.pop()
         joints.pop()
-    asking = [place for place, command in enumerate(commands) if _asks(command)]
+    asking = [place for place, command in enumerate(commands) if _asks(command, any_client)]
     if not asking:
         return [_WHATEVER] if all(_idle(command) for command in commands) else []
     last = asking[-1]
     inside = _inner_script(commands[last].strip(" (){}!"))
-    faults = _faults_of_program(commands[last]) if inside is None else _faults_of_script(inside)
+    looked_at = joints[last : last + 1] == ["|"] and _finds(commands[last + 1])
+    question = commands[last]
+    faults = _faults_of_program(question, looked_at) if inside is None else _faults_of_script(inside, any_client)
     # What ends the line before the question, or in its place.
     before = list(zip(commands[:last], joints[:last]))
     ends = any(_EXIT.match(command) and joint in (";", "\n") for command, joint in before)
@@ -147,8 +156,13 @@ def _keeps(joint: str, command: str, script: str) -> bool:
     return False
 
 
-def _asks(command: str) -> bool:
-    return bool(_ASKS.search(command)) and not _idle(command)
+def _asks(command: str, any_client: bool) -> bool:
+    return (any_client or bool(_ASKS.search(command))) and not _idle(command)
+
+
+def _finds(command: str) -> bool:
+    """Return whether a command fails unless the answer has what it looks for."""
+    return bool(_FINDS.match(command)) and not _INVERTS.search(command)
 
 
 def _idle(command: str) -> bool:
@@ -169,8 +183,11 @@ def _unquoted_parts(text: str) -> list[str]:
     return [show.sub(lambda match: hidden[int(match[1])], part) for part in _SPLIT.split(masked)]
 
 
-def _faults_of_program(command: str) -> list[str]:
-    """Check one program: it has to fail when the gateway answers with an error."""
+def _faults_of_program(command: str, looked_at: bool = False) -> list[str]:
+    """Check one program: it has to fail when the gateway answers with an error.
+
+    :param looked_at: what follows looks for something in the answer.
+    """
     words = command.strip(" ()!{}").split()
     if not words:
         return []
@@ -178,7 +195,7 @@ def _faults_of_program(command: str) -> list[str]:
     if _idle(command):
         return [_WHATEVER]
     if (program == "curl" or re.search(r"(?:^|\s)(?:\S*/)?curl\s", command)) and not (
-        _CURL_FAILS.search(command) or _WRITES_OUT.search(command)
+        looked_at or _CURL_FAILS.search(command) or _WRITES_OUT.search(command)
     ):
         return [f"{_WHATEVER}: curl without --fail"]
     if _ANY_ANSWER.search(command) and not _LOOKS.search(command):

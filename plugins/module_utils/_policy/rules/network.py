@@ -115,20 +115,23 @@ def published_effective(network: Network, allowed: Baseline) -> Result:
 def only_port_declared(settings: Settings, _allowed: Baseline) -> Result:
     """CIS 5.9: nothing is published but the gateway; nothing else listens in the container that would need it."""
     faults = ["publishes every exposed port on a random port of the host"] if settings.publish_all else []
-    return _only_port(faults, settings.ports, _ports(settings))
+    return _only_port(faults, settings.ports, _ports(settings), settings)
 
 
-def only_port_effective(network: Network, _allowed: Baseline) -> Result:
+def only_port_effective(network: Network, settings: Settings, _allowed: Baseline) -> Result:
     """The same of what the daemon has bound."""
     if network.mode == "container":
         return skipped(SHARED)
     outside = [port for port in network.published if network.mode != "host" or not loopback(port.address)]
     shown = some(f"{at(port.address, port.port)}->{port.target}/{port.protocol}" for port in outside)
-    return _only_port([], outside, ("docker inspect, NetworkSettings.Ports", shown or "none"))
+    return _only_port([], outside, ("docker inspect, NetworkSettings.Ports", shown or "none"), settings)
 
 
-def _only_port(faults: list[str], ports: Iterable[Publish], evidence: tuple[str, str]) -> Result:
+def _only_port(faults: list[str], ports: Iterable[Publish], evidence: tuple[str, str], settings: Settings) -> Result:
     targets = sorted({f"{port.target}/{port.protocol}" for port in ports})
+    # What is beside the gateway may serve on several; how far each reaches is OCH-NET-01's matter.
+    if settings.foreign:
+        return verdict(faults, f"publishes {some(targets) or 'no port'}", evidence)
     if len(targets) > 1:
         faults = [*faults, f"publishes {len(targets)} ports of the container: {some(targets)}"]
     return verdict(faults, f"publishes {targets[0]} alone" if targets else "publishes no port", evidence)
@@ -246,7 +249,7 @@ RULES: tuple[Rule, ...] = (
         expected="one published port of the container, and no publish_all",
         remediation='set `ports: ["127.0.0.1:18789:18789"]` in the service',
         refs=cis("5.9"),
-        needs=("network",),
+        needs=("network", "settings"),
         declared=only_port_declared,
         effective=only_port_effective,
     ),

@@ -40,6 +40,31 @@ def test_every_target_is_checked_by_every_rule(run_module) -> None:
         assert [found["id"] for found in result["checks"] if found["target"] == target] == [rule.id for rule in rules]
 
 
+def test_waivers_that_cover_a_finding_together_are_shown_as_one() -> None:
+    parts = tuple(
+        policy_audit.waivers_from(
+            "waivers",
+            [
+                {"id": "OCH-CTR-10", "reason": "recordings", "value": "/srv/a", "expires": "2027-03-31"},
+                {"id": "OCH-CTR-10", "reason": "backups", "value": "/srv/b", "expires": "2027-01-31"},
+            ],
+        )
+    )
+    (rule,) = (rule for rule in policy_audit.RULES if rule.id == "OCH-CTR-10")
+    found = policy_audit.Finding(rule, "gw", "waived", "x", (), parts[0], False, parts)
+    assert policy_audit._shown_waiver(found) == {
+        "reason": "recordings; backups",
+        "expires": "2027-01-31",
+        "expired": False,
+        "value": "/srv/a, /srv/b",
+    }
+    ended = policy_audit.Finding(rule, "gw", "fail", "x", (), parts[1], True, parts)
+    shown = policy_audit._shown_waiver(ended)
+    assert shown is not None
+    assert (shown["reason"], shown["value"], shown["expired"]) == ("backups", "/srv/b", True)
+    assert policy_audit._shown_waiver(policy_audit.Finding(rule, "gw", "fail", "x", ())) is None
+
+
 def test_a_waiver_that_covers_nothing_is_named(run_module) -> None:
     waivers = [{"id": "OCH-CTR-06", "reason": "plugins write", "target": "another"}]
     result = run_module(hardening_info, docker_host=NOWHERE, waivers=waivers)
@@ -52,7 +77,7 @@ def test_a_waived_check_has_that_status_and_reports_what_was_found(run_module) -
     result = run_module(hardening_info, docker_host=NOWHERE, waivers=waivers)
     (found,) = (found for found in result["checks"] if found["id"] == "OCH-CTR-06")
     assert found["status"] == "waived"
-    assert found["waiver"] == {"reason": "plugins write", "expires": "", "expired": False}
+    assert found["waiver"] == {"reason": "plugins write", "expires": "", "expired": False, "value": ""}
     assert "docker" in found["actual"].lower()
     assert result["summary"]["waived"] == 1
     assert sum(result["summary"].values()) == len(result["checks"])

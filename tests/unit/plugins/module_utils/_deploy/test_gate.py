@@ -110,6 +110,17 @@ def test_one_wrong_key_is_found(rule, keys):
     assert (rule, "openclaw-gateway") in broken(hardened(**keys))
 
 
+def test_what_is_beside_openclaw_is_checked_as_what_it_is():
+    config = hardened(volumes=[{"type": "volume", "source": "v", "target": "/data"}], image="mine:1", environment={})
+    config["services"]["db"] = {
+        "image": "postgres:17",
+        "volumes": [{"type": "volume", "source": "v", "target": "/data"}],
+    }
+    found = broken(config)
+    assert ("OCH-CTR-10", "db") not in found
+    assert ("OCH-CTR-10", "openclaw-gateway") in found  # it is what is deployed, whatever it is called inside
+
+
 def test_every_service_of_the_file_is_checked():
     config = hardened()
     config["services"]["openclaw-cli"]["privileged"] = True

@@ -241,6 +241,50 @@ def test_a_bad_container_of_docker_run():
     assert len(mounts["/anonymous"].source) == 64
 
 
+def bad_with(volumes: dict | None) -> Settings:
+    return from_inspect(json.loads((RECORDED / "inspect-bad.json").read_text()), volumes)
+
+
+def test_a_named_volume_is_what_its_options_make_of_it():
+    volumes = {
+        "sneaky": {"type": "none", "o": "bind,ro,rshared", "device": "/etc"},
+        "data": {"type": "tmpfs", "o": "size=1m"},
+    }
+    found = bad_with(volumes)
+    mounts = {mount.target: mount for mount in found.mounts}
+    assert mounts["/sneaky"] == Mount("bind", "/etc", "/sneaky", True, "rshared", ("z",))
+    assert (mounts["/data"].kind, mounts["/data"].options) == ("tmpfs", ("size=1m",))
+    assert {volume.name: volume.external for volume in found.volumes if len(volume.name) < 64} == {
+        "sneaky": False,
+        "data": False,
+    }
+    assert [volume.external for volume in found.volumes if len(volume.name) == 64] == [True]
+
+
+def test_volumes_that_nobody_asked_for_are_taken_as_they_are():
+    found = bad_with(None)
+    assert not any(volume.external for volume in found.volumes)
+    assert {mount.target: mount.kind for mount in found.mounts}["/sneaky"] == "volume"
+
+
+@pytest.mark.parametrize(
+    ("settings", "openclaws"),
+    [
+        ({"image": "ghcr.io/openclaw/openclaw:1"}, True),
+        ({"image": "registry.example/me/openclaw-gateway:1"}, True),
+        ({"environment": {"OPENCLAW_STATE_DIR": "/data"}}, True),
+        ({"command": ("node", "openclaw.mjs", "gateway")}, True),
+        ({"entrypoint": ("/app/openclaw",)}, True),
+        ({"labels": {"io.openclaw.hardening.base": "x"}}, True),
+        ({"mounts": (Mount("bind", "/srv/x", "/home/node/.openclaw"),)}, True),
+        ({"image": "postgres:17", "labels": {"com.docker.compose.project": "openclaw"}}, False),
+        ({"image": "redis", "environment": {"REDIS_HOST": "openclaw-redis"}}, False),
+    ],
+)
+def test_whose_container_it_is(settings, openclaws):
+    assert Settings("openclaw-x", "there", **settings).names_openclaw == openclaws
+
+
 def test_ports_that_the_daemon_chose():
     found = inspect("ports")
     assert found.publish_all

@@ -14,7 +14,7 @@ from ansible_collections.openclaw.hardening.plugins.plugin_utils._report import 
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._report.model import fleet
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.report_samples import HOSTILE, check, full, hostile, result, waived
+from unit.report_samples import HOSTILE, WAIVER, check, full, hostile, result, waived
 from unit.report_samples import fleet as samples
 
 TOP = Path(__file__).resolve().parents[5]
@@ -61,6 +61,16 @@ def test_json_has_all_of_a_check():
             {"source": "docker inspect openclaw-gateway", "text": "HostConfig.CapAdd: [] (image 6)"},
         ],
     }
+
+
+@pytest.mark.parametrize("name", [*RENDERERS, "table"])
+def test_a_waiver_about_one_value_is_shown_with_it(name):
+    made = make(check(status="waived", waiver={**WAIVER, "value": "/srv/recordings"}))
+    text = (
+        RENDERERS[name].render(made) if name != "table" else "".join(line for line, _colour in table.lines(made, 300))
+    )
+    assert "/srv/recordings" in text
+    assert "only for" not in json_document.render(make(waived())) + junit.render(make(waived()))
 
 
 @EVERY_FLEET

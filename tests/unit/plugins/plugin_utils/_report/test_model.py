@@ -102,6 +102,7 @@ def test_a_malformed_check_makes_its_host_an_error(key, value):
         {"waiver": "yes"},
         {"waiver": {**WAIVER, "expired": "no"}},
         {"waiver": {**WAIVER, "reason": None}},
+        {"waiver": {**WAIVER, "value": 7}},
         {"status": "waived"},
         {"status": "waived", "waiver": {**WAIVER, "expired": True}},
         {"evidence": [{"source": "x"}]},

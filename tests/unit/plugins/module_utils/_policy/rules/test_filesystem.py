@@ -33,14 +33,15 @@ def asked(rule: str, *mounts: Mount, **settings: object) -> Result:
 
 
 def effective(rule: str, *tables: tuple[MountPoint, ...]) -> Result:
-    return RULES[rule].effective(kernel(*tables), NOTHING)
+    parts = {"kernel": kernel(*tables), "settings": Settings("s", "there")}
+    return RULES[rule].effective(*(parts[name] for name in RULES[rule].needs), NOTHING)
 
 
 def point(path: str, kind: str = "ext4", root: str = "/srv/x", **more: object) -> MountPoint:
     return MountPoint(path, kind, "dev", root, more.get("options", ("rw",)), ("rw",), more.get("propagation", ()))
 
 
-WITH_KERNEL = [rule.id for rule in policy.RULES if rule.needs == ("kernel",)]
+WITH_KERNEL = [rule.id for rule in policy.RULES if rule.needs[0] == "kernel"]
 ASKED = [rule.id for rule in policy.RULES if rule.declared]
 
 
@@ -143,6 +144,18 @@ def test_one_place_for_the_state(targets, status):
     assert asked("OCH-CTR-10", *(replace(mount, read_only=True) for mount in mounts)).status == "pass"
     if "/" not in targets:
         assert effective("OCH-CTR-10", tuple(point(target.rstrip("/")) for target in targets)).status == status
+
+
+def test_a_container_that_is_not_openclaws_has_its_data_in_volumes():
+    rule = RULES["OCH-CTR-10"]
+    database = Settings("db", "there", mounts=(Mount("volume", "data", "/var/lib/db/"),), foreign=True)
+    table = kernel((point("/var/lib/db"),))
+    assert rule.declared(database, NOTHING).status == rule.effective(table, database, NOTHING).status == "pass"
+    for other in (
+        replace(database, foreign=False),
+        replace(database, mounts=(Mount("bind", "/srv/x", "/var/lib/db"),)),
+    ):
+        assert rule.declared(other, NOTHING).status == rule.effective(table, other, NOTHING).status == "fail"
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ PACKETS = PacketFilter(
     gateway="172.18.0.1",
 )
 NONE = nft_rules.parse(listing())
-PARTS = {"packets": PACKETS, "forwarders": Forwarders(asked=3)}
+PARTS = {"packets": PACKETS, "forwarders": Forwarders(asked=3), "settings": SETTINGS}
 EVERYWHERE = replace(
     GOOD,
     published=(Publish("0.0.0.0", 18789, 18789),),
@@ -380,6 +380,10 @@ def test_one_port_alone():
     twice = (*SETTINGS.ports, Publish("::1", 18789, 18789))
     assert asked("4", ports=twice).status == effective("4", replace(GOOD, published=twice)).status == "pass"
     assert asked("4", ports=()).status == "pass"
+    proxy = replace(SETTINGS, ports=both, foreign=True)
+    assert BY_ID["OCH-NET-04"].declared(proxy, NOBODY).status == "pass"
+    assert effective("4", replace(GOOD, published=both), settings=proxy).status == "pass"
+    assert BY_ID["OCH-NET-04"].declared(replace(proxy, publish_all=True), NOBODY).status == "fail"
     loopback = (Publish("127.0.0.1", 9229, 9229), *SETTINGS.ports)
     assert effective("4", replace(GOOD, mode="host", published=loopback)).status == "pass"
 

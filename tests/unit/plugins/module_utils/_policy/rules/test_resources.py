@@ -225,6 +225,46 @@ def test_how_long_a_failure_may_stay_unseen(times, status):
     assert asked("OCH-CTR-25", healthcheck=check, health_times=times).status == status
 
 
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("curl -s http://localhost:1/health | grep -q OK", "pass"),
+        ("curl -s --noproxy localhost localhost:1/health | grep -q 'OK' || exit 1", "pass"),
+        ("curl -s http://localhost:1/health | jq -e .ok", "pass"),
+        ("curl -s http://localhost:1/health | grep -v OK", "fail"),
+        ("curl -s http://localhost:1/health | grep -qv OK", "fail"),
+        ("curl -s http://localhost:1/health | grep .", "fail"),
+        ("curl -s http://localhost:1/health | grep -q OK || true", "fail"),
+        ("curl -s http://localhost:1/health || grep -q OK /etc/x", "fail"),
+        ("curl -s http://localhost:1/health | jq .ok", "fail"),
+    ],
+)
+def test_what_looks_for_a_word_in_the_answer_needs_no_fail(line, status):
+    assert asked("OCH-CTR-25", healthcheck=("CMD-SHELL", line)).status == status
+
+
+@pytest.mark.parametrize(
+    ("test", "status"),
+    [
+        (("CMD", "pg_isready", "-U", "postgres"), "pass"),
+        (("CMD", "redis-cli", "ping"), "pass"),
+        (("CMD", "healthcheck.sh", "--connect", "--innodb_initialized"), "pass"),
+        (("CMD-SHELL", "redis-cli ping || exit 1"), "pass"),
+        (("CMD-SHELL", "valkey-cli ping | grep PONG"), "pass"),
+        (("CMD-SHELL", "redis-cli ping || true"), "fail"),
+        (("CMD-SHELL", "pg_isready; exit 0"), "fail"),
+        (("CMD-SHELL", "pg_isready | cat"), "fail"),
+        (("CMD", "true"), "fail"),
+        (("CMD", "curl", "http://localhost"), "fail"),
+        (("CMD", "curl", "-f", "https://example.org"), "fail"),
+        (("NONE",), "fail"),
+    ],
+)
+def test_a_container_that_is_not_openclaws_is_asked_by_its_own_client(test, status):
+    assert asked("OCH-CTR-25", healthcheck=test, foreign=True).status == status
+    assert asked("OCH-CTR-25", healthcheck=test).status == "fail"
+
+
 def test_the_words_of_a_health_check_stay_out_of_the_report():
     found = asked("OCH-CTR-25", healthcheck=("CMD", "curl", "-H", "Authorization: Bearer canary", "http://127.0.0.1:1"))
     assert "canary" not in str(found)
