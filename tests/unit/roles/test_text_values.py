@@ -78,7 +78,7 @@ NEWER = {"openclaw.hardening.deployment_info": {"deployed": LATER["deployed"]},
 # Refusals that a switch itself decides.
 DECIDED = ("set 'openclaw_rollout_retry_rejected'", "set 'openclaw_verify_drift'")
 # What is tried of a role: the entries that playbooks use.
-ENTRIES = {"openclaw_gateway": ["main", "rollback"]}
+ENTRIES = {"openclaw_gateway": ["main", "rollback", "rotate"]}
 
 
 class Case(NamedTuple):
