@@ -22,6 +22,17 @@ def _samples(host: HostileHost) -> dict[str, list[dict[str, Any]]]:
     login = {"repository": REGISTRY, "username": "someone", "password": "canary"}
     return {
         "deployment_info": [{**deployed, "image_ref": "openclaw:hardened"}],
+        # What makes a backup needs programs that these hosts do not have; the options are checked all the same.
+        "gateway_backup": [
+            {
+                "state": "absent",
+                "project": "openclaw",
+                "directory": "/var/backups/openclaw",
+                "state_dir": "/var/lib/openclaw/.openclaw",
+                "config_dir": "/etc/openclaw",
+                "record_dir": "/var/lib/openclaw-hardening",
+            }
+        ],
         "secret_rotation": [
             {
                 **deployed,

@@ -25,7 +25,7 @@ from ansible_collections.openclaw.hardening.plugins.filter import instance
 from ansible_collections.openclaw.hardening.plugins.module_utils._core import validate
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import gate as deploy_gate
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import options, rotation_manager
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import contents, options, rotation_manager
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import plan as deploy_plan
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client, registry
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import managed, safe_path
@@ -196,6 +196,7 @@ def read_yaml(path: str) -> Any:
 
 
 # The option that the message has to name, what is refused, and the same with that option set.
+LOGIN = {"login": {"anthropic:manual": ""}}
 PLAYBOOK = {"name": "own", "options": {"own": {}}, "rules": [{"option": "own", "that": "true"}]}
 
 
@@ -303,6 +304,8 @@ OPTIONS = [
      lambda: rotation_manager.new_token("", None)),
     ("revoke_devices", lambda: rotation_manager.to_revoke(["none"], []),
      lambda: rotation_manager.to_revoke(["all"], [])),
+    ("accept_losses", lambda: contents.refuse_losses(LOGIN, {}, accept=False),
+     lambda: contents.refuse_losses(LOGIN, {}, accept=True)),
     ("secrets", lambda: rotation_manager.secret_text("/a", ""), lambda: rotation_manager.secret_text("/a", "b")),
     ("directories", lambda: service_user.check_directories("/var/lib/x", [{**FOLDER, "path": "/etc"}]),
      lambda: service_user.check_directories("/var/lib/x", [{**FOLDER, "path": "/var/lib/x/y"}])),
