@@ -24,8 +24,8 @@ import yaml
 from ansible_collections.openclaw.hardening.plugins.filter import instance
 from ansible_collections.openclaw.hardening.plugins.module_utils._core import validate
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import gate as deploy_gate
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import contents, options, rotation_manager
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import gate as deploy_gate
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import plan as deploy_plan
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client, registry
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import managed, safe_path

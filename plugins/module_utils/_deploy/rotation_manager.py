@@ -172,7 +172,8 @@ class RotationManager:
             paired = devices(ask_gateway("list"))
         except HardeningError as error:
             if self.revoke:
-                raise
+                found = f"no list of the paired devices ({error.what}: {error.found})"
+                raise HardeningError("revoke_devices", found, "a gateway that lists them, or no devices") from error
             self.module.warn(f"the paired devices could not be listed: {error}")
             return [], []
         revoked = to_revoke(self.revoke, paired)
