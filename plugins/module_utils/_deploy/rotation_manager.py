@@ -121,18 +121,22 @@ class RotationManager:
         actions: list[str] = []
         rotation = self._rotation(container) if container and container.running else None
         if rotation and rotation.pending:
-            actions.append("finish the rotation that was cut off")
             reason = "" if self.module.check_mode else rotation.finish()
-            if reason:
-                actions = []
+            actions += [] if reason else ["finish the rotation that was cut off"]
+        # Before a secret changes: a device that is not known is refused.
+        paired = self._devices(rotation) if rotation else []
+        revoked = to_revoke(self.revoke, paired)
         plan = self._plan(container)
         if plan.contents and not plan.needs_deployment and rotation:
             reason = "" if self.module.check_mode else rotation.apply(plan.contents)
             plan = Plan(plan.contents, reason)
         rotated = [] if plan.needs_deployment else list(plan.contents)
         actions += [f"replace the secret in {path}" for path in rotated]
-        paired, revoked = self._devices(rotation) if rotation else ([], [])
-        actions += [f"revoke the tokens of device {name}" for name in revoked]
+        if rotation and not self.module.check_mode:
+            for device in revoked:
+                for role in device["roles"]:
+                    self._ask(rotation, "revoke", f"--device={device['id']}", f"--role={role}")
+        actions += [f"revoke the tokens of device {device['id']}" for device in revoked]
         return {
             "changed": bool(actions),
             "rotated": rotated,
@@ -141,7 +145,7 @@ class RotationManager:
             "previous_fingerprint": before,
             "container_id": container.id if container else "",
             "devices": paired,
-            "revoked": revoked,
+            "revoked": [device["id"] for device in revoked],
             "actions": actions,
         }
 
@@ -161,27 +165,20 @@ class RotationManager:
             serves = "" if health.ok else f"the gateway does not serve ({health})"
         return decide(wanted, files, frozenset(stale_mounts(container)), serves)
 
-    def _devices(self, rotation: Rotation) -> tuple[list[dict[str, Any]], list[str]]:
-        """List the paired devices, and revoke the tokens of those that were asked for."""
-        token = read_bytes(self.token_file).decode().strip()
-
-        def ask_gateway(*argv: str) -> Any:  # noqa: ANN401 (JSON)
-            return rpc.command(self.module, self.docker_host, rotation.container.id, token, "devices", *argv)
-
+    def _devices(self, rotation: Rotation) -> list[dict[str, Any]]:
+        """List the paired devices; where that cannot be done it is a warning, unless some are to be revoked."""
         try:
-            paired = devices(ask_gateway("list"))
+            return devices(self._ask(rotation, "list"))
         except HardeningError as error:
             if self.revoke:
                 found = f"no list of the paired devices ({error.what}: {error.found})"
                 raise HardeningError("revoke_devices", found, "a gateway that lists them, or no devices") from error
             self.module.warn(f"the paired devices could not be listed: {error}")
-            return [], []
-        revoked = to_revoke(self.revoke, paired)
-        if not self.module.check_mode:
-            for device in revoked:
-                for role in device["roles"]:
-                    ask_gateway("revoke", f"--device={device['id']}", f"--role={role}")
-        return paired, [device["id"] for device in revoked]
+            return []
+
+    def _ask(self, rotation: Rotation, *argv: str) -> Any:  # noqa: ANN401 (JSON)
+        token = read_bytes(self.token_file).decode().strip()
+        return rpc.command(self.module, self.docker_host, rotation.container.id, token, "devices", *argv)
 
 
 # --- pure ---------------------------------------------------------------------------------------------------------
