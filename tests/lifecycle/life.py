@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,10 @@ from typing import Any
 from harness import FaultHost
 from lab_host import CHECKOUT, playbook
 from secret_surfaces import search
+from test_real_openclaw import OLDER, older_lock
 
 LAB = "lifecycle"
+NODE = CHECKOUT / "roles/openclaw_image/files/requirements-node.txt"
 STATE = "/var/lib/openclaw/.openclaw"
 BACKUPS = "/var/backups/openclaw"
 DATABASE = f"{STATE}/state/openclaw.sqlite"
@@ -92,6 +95,25 @@ class Life:
         with target.open("wb") as file:
             subprocess.run([*source.ssh, f"cat {archive}"], stdout=file, check=True)
         return target
+
+
+def version(host: FaultHost) -> str:
+    """Return which OpenClaw serves, by its own word."""
+    return re.findall(r"\d{4}\.\d+\.\d+", host.check("docker exec openclaw-gateway node openclaw.mjs --version"))[0]
+
+
+def deploy_older(life: Life, folder: Path) -> dict[str, str]:
+    """Deploy the older version with a state of its own; return its lock files, which are in the folder."""
+    host, lock = life.alpha, {**older_lock(folder), NODE.name: NODE.read_text()}
+    (folder / NODE.name).write_text(lock[NODE.name])
+    host.check(
+        "systemctl stop openclaw-gateway.service; docker stop openclaw-gateway >/dev/null\n"
+        f"find {STATE} -mindepth 1 -maxdepth 1 ! -name workspace -exec rm -rf {{}} +"
+    )
+    run = life.play("site.yml", host, openclaw_image_lock_dir=str(folder), openclaw_gateway_copy_state=False)
+    assert run.returncode == 0, run.stdout[-6000:]
+    assert version(host) == OLDER
+    return lock
 
 
 def look(host: FaultHost) -> dict[str, Any]:

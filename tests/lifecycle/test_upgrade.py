@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from life import DATABASE, PASTE, STATE, Life, deployed
-from test_real_openclaw import CONTAINER, OLDER, older_lock
+from life import DATABASE, PASTE, Life, deploy_older, deployed, version
+from test_real_openclaw import OLDER
 
 long = pytest.mark.skipif(os.environ.get("LIFECYCLE") != "long", reason="one more image: LIFECYCLE=long")
-NODE = Path(__file__).parents[2] / "roles/openclaw_image/files/requirements-node.txt"
 JOB = "canary-job"
 # What a defective version would do at its start: a job of a person's is gone.
 LOSE = f"""import {{ existsSync }} from "node:fs";
@@ -23,10 +20,6 @@ if (existsSync(path)) new DatabaseSync(path).exec("DELETE FROM cron_jobs WHERE n
 """
 ADD_JOB = f"openclaw cron add --name {JOB} --every 12h --message hello --session isolated --json </dev/null"
 RECORDS = "/var/lib/openclaw-hardening"
-
-
-def version(life: Life) -> str:
-    return re.findall(r"\d{4}\.\d+\.\d+", life.alpha.check(f"docker exec {CONTAINER} node openclaw.mjs --version"))[0]
 
 
 def look(life: Life) -> dict:
@@ -102,23 +95,15 @@ def test_upgrades_that_failed_again_and_again_are_refused(life: Life, loses: dic
 
 
 @pytest.fixture(scope="module")
-def older(life: Life, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
+def older(life: Life, tmp_path_factory: pytest.TempPathFactory) -> dict:
     """Deploy the older version with a state of its own: a login and a cron job."""
-    host, folder = life.alpha, tmp_path_factory.mktemp("older")
-    older_lock(folder)
-    (folder / NODE.name).write_text(NODE.read_text())
-    host.check(
-        f"systemctl stop openclaw-gateway.service; docker stop {CONTAINER} >/dev/null\n"
-        f"find {STATE} -mindepth 1 -maxdepth 1 ! -name workspace -exec rm -rf {{}} +"
-    )
-    run = life.play("site.yml", host, openclaw_image_lock_dir=str(folder), openclaw_gateway_copy_state=False)
-    assert run.returncode == 0, run.stdout[-6000:]
-    assert version(life) == OLDER
+    host = life.alpha
+    deploy_older(life, tmp_path_factory.mktemp("older"))
     host.check(PASTE)
     host.check(ADD_JOB)
     found = look(life)
     assert (found["jobs"], found["login"]) == (True, True)
-    yield found
+    return found
 
 
 @long
@@ -127,7 +112,7 @@ def test_an_upgrade_keeps_what_was_set_up(life: Life, older: dict) -> None:
     with host.probed() as probes:
         run = life.play("upgrade.yml", host)
     assert run.returncode == 0, run.stdout[-6000:]
-    assert version(life) != OLDER
+    assert version(host) != OLDER
     after = look(life)
     assert after["schema"] > older["schema"]
     assert (after["jobs"], after["login"]) == (True, True)
