@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -119,31 +120,42 @@ class Rotation:
         :raises HardeningError: the gateway does not do what it answered; what was there before is back.
         """
         self._keep(contents)
-        for path, content in contents.items():
-            overwrite(path, content)
+        try:
+            for path, content in contents.items():
+                overwrite(path, content)
+        except Exception:
+            self._put_back()
+            raise
         return self.finish()
 
     def finish(self) -> str:
         """Let the gateway read what the files hold, and see that it did; return as ``apply``."""
         progress.step("letting the gateway read its secrets again")
         try:
-            answer = rpc.call(self.module, self.docker_host, self.container.id, self._accepted(), "secrets.reload")
+            self._reload()
         except HardeningError as error:
-            self._put_back()
-            return f"{error.what}: {error.found}"
-        if isinstance(answer, dict) and answer.get("warningCount"):
-            self.module.warn("the gateway read its secrets again with warnings; see its log (docker logs)")
+            # It may have read them all the same, such as when its answer came too late.
+            if not (self._token_changed and self._asked(self.probe.token_file).ok):
+                self._put_back()
+                with suppress(HardeningError):
+                    self._reload()
+                return f"{error.what}: {error.found}"
         progress.step("asking the gateway with the new token and with the old one")
         new, old = self._asked(self.probe.token_file), self._asked(self._old(self.probe.token_file))
         if new.ok is not True or (self._token_changed and old.ok is True):
             found = f"new token: {new.text}; old token: {old.text}"
             token = self._accepted()
             self._put_back()
-            rpc.call(self.module, self.docker_host, self.container.id, token, "secrets.reload")
+            self._reload(token)
             raise HardeningError(self.probe.base, found, "the new token accepted and the old one refused")
         self._record()
         self._forget()
         return ""
+
+    def _reload(self, token: str = "") -> None:
+        answer = rpc.call(self.module, self.docker_host, self.container.id, token or self._accepted(), "secrets.reload")
+        if isinstance(answer, dict) and answer.get("warningCount"):
+            self.module.warn("the gateway read its secrets again with warnings; see its log (docker logs)")
 
     # --- which token it knows -------------------------------------------------------------------------------------
 
