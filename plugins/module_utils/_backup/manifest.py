@@ -136,10 +136,14 @@ def _compact(entry: Entry) -> dict[str, Any]:
     return {name: value for name, value in asdict(entry).items() if value or name in ("kind", "mode")}
 
 
+def _whole(number: object) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool)
+
+
 def _entry(found: dict[str, Any]) -> Entry:
     entry = Entry(**found)
     numbers = (entry.mode, entry.mtime_ns, entry.size)
-    if entry.kind not in (FILE, DIRECTORY, LINK) or any(type(number) is not int for number in numbers):
+    if entry.kind not in (FILE, DIRECTORY, LINK) or not all(_whole(number) for number in numbers):
         raise ValueError("an entry of no known kind")
     if not 0 <= entry.mode <= 0o777 or entry.size < 0 or abs(entry.mtime_ns) > 1 << 62:
         raise ValueError("an entry with impossible numbers")

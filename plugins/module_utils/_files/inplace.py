@@ -22,11 +22,7 @@ def overwrite(path: str, content: bytes) -> None:
 
     :raises HardeningError: it is no regular file with one name, or a link is on the way.
     """
-    with (
-        failures(path),
-        parent(path) as (folder, name),
-        opened(folder, name, path, os.O_RDWR | os.O_NONBLOCK) as handle,
-    ):
+    with failures(path), parent(path) as there, opened(*there, path, os.O_RDWR | os.O_NONBLOCK) as handle:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
             raise HardeningError(path, "something else than before", "a regular file with one name")

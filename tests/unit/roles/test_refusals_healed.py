@@ -113,6 +113,7 @@ TRIALS: list[tuple[str, Any, Any, dict[str, Any]]] = [
     ("gateway_waivers", [], [WAIVER], {"gateway_read_only": False}),
     ("gateway_read_only_tmpfs", [{"path": "x", "size": "1m"}], [{"path": "/x", "size": "1m"}], {}),
     ("gateway_read_only_tmpfs", [{"path": "/x", "size": "1"}], [{"path": "/x", "size": "1m"}], {}),
+    ("gateway_revoke_devices", ["a\nb"], ["all"], {}),
     ("gateway_allowed_origins", ["$x"], ["https://openclaw.example.org"], {}),
     ("gateway_token", "secret", STRONG, {}),
     ("gateway_token", STRONG, "", {"gateway_token_rotate": True}),

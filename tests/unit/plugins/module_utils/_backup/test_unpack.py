@@ -29,7 +29,10 @@ ENTRIES = {
 }
 
 
-def stream(files: dict[str, bytes] = FILES, entries: dict[str, Entry] = ENTRIES, *, behind: bytes = b"") -> io.BytesIO:
+def stream(
+    files: dict[str, bytes] | None = None, entries: dict[str, Entry] | None = None, *, behind: bytes = b""
+) -> io.BytesIO:
+    files, entries = FILES if files is None else files, ENTRIES if entries is None else entries
     parts = [archive.member(path, len(data)) + data + archive.finish(len(data)) for path, data in files.items()]
     written = contents.build(Manifest(ABOUT, entries))
     parts += [
