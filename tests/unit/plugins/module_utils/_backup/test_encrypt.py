@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -64,10 +65,17 @@ def test_a_killed_runs_key_goes_first(folder: Path, monkeypatch: pytest.MonkeyPa
     assert sorted(os.listdir(folder)) == [f"key-openclaw-{os.getppid()}", "key-openclaw-acme-4999999"]
 
 
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """Return a home of gpg; the agent that gpg starts for it is ended."""
+    folder = tmp_path / "h"
+    folder.mkdir(mode=0o700)
+    yield folder
+    subprocess.run(["gpgconf", "--homedir", str(folder), "--kill", "all"], check=True)
+
+
 @pytest.mark.skipif(not shutil.which("gpg"), reason="no gpg here")
-def test_gpg_seals_and_opens(tmp_path: Path) -> None:
-    home = tmp_path / "h"
-    home.mkdir(mode=0o700)
+def test_gpg_seals_and_opens(home: Path, tmp_path: Path) -> None:
     gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet"]
     subprocess.run([*gpg, "--passphrase", "", "--quick-gen-key", "backup", "default", "default"], check=True)
     public, secret = (
