@@ -40,8 +40,7 @@ EXCEPTIONS = {
     ("_preflight/host.py", "_has_address", "socket.socket"): "bound, never connected",
     ("_docker/access.py", "_connect", "socket.socket"): "a timeout before connect(), nothing is read",
     ("_backup/archive.py", "run", "subprocess.Popen"): "a timer ends all of them, and each wait has a limit",
-    ("_backup/databases.py", "_ask", "subprocess.Popen"): "a timer kills it, and what it answers is bounded",
-    ("_deploy/confined.py", "answer", "subprocess.Popen"): "a timer kills it, and what it answers is bounded",
+    ("_deploy/confined.py", "run", "subprocess.Popen"): "a timer kills it, and what it answers is bounded",
     (
         "_docker/client.py",
         "connect",

@@ -4,17 +4,16 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 import os
 import stat
-import subprocess
-import sys
-import threading
 from collections.abc import Collection
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import confined
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_files import NOBODY
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import (
     DIRECTORY,
     READ,
@@ -22,20 +21,11 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent 
     remove_tree,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path import open_directory
-from ansible_collections.openclaw.hardening.plugins.module_utils._system.program import environment
 
 HEADER = b"SQLite format 3\0"
 # What SQLite keeps beside a database; of no use, and a danger, beside a copy.
 BESIDE = ("-wal", "-shm", "-journal")
-_NOBODY = 65534
-_ANSWER = 65536
 _SECONDS = 3600.0
-_BOOT = """import json, sys, types
-for name, text in json.load(sys.stdin):
-    module = sys.modules[name] = types.ModuleType(name)
-    exec(text, module.__dict__)
-module.main()
-"""
 
 
 class DamagedError(Exception):
@@ -69,9 +59,9 @@ class Copier:
         try:
             self._ask("copy", str(folder), str(top), os.fsencode(name).hex(), str(uid), str(gid), largest,
                       given=(folder, top))  # fmt: skip
-            os.chown(target, _NOBODY, _NOBODY, follow_symlinks=False)
-            os.fchown(top, _NOBODY, _NOBODY)
-            answer = self._ask("check", str(_NOBODY), str(_NOBODY), largest, str(int(self.strip)))
+            os.chown(target, NOBODY, NOBODY, follow_symlinks=False)
+            os.fchown(top, NOBODY, NOBODY)
+            answer = self._ask("check", str(NOBODY), str(NOBODY), largest, str(int(self.strip)))
             if answer.get("integrity") != "ok":
                 raise DamagedError(f"integrity_check: {ascii(str(answer.get('integrity')))[:200]}")
             os.fchown(top, 0, 0)
@@ -90,31 +80,11 @@ class Copier:
             for name in os.listdir(top):
                 remove_tree(top, name)
 
-    def _ask(self, *arguments: str, given: Collection[int] = ()) -> dict[str, object]:
-        """Run the program; what it answers is bounded, and a timer ends it."""
-        argv = [sys.executable, "-I", "-c", _BOOT, *arguments]
-        with subprocess.Popen(argv, cwd=self.work, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, pass_fds=tuple(given)) as process:  # fmt: skip
-            timer = threading.Timer(_SECONDS, process.kill)
-            timer.start()
-            try:
-                if process.stdin and process.stdout:
-                    process.stdin.write(_program())
-                    process.stdin.close()
-                answer = process.stdout.read(_ANSWER) if process.stdout else b""
-            except BrokenPipeError:
-                answer = b""
-            finally:
-                process.kill()
-                timer.cancel()
+    def _ask(self, *arguments: str, given: Collection[int] = ()) -> dict[str, Any]:
         try:
-            read = json.loads(answer)
-            if "refused" not in read:
-                return dict(read)
-            reason = ascii(str(read["refused"]))[1:-1][:300]
-        except (ValueError, KeyError, TypeError):
-            reason = "it could not be read within the limits of memory and time"
-        raise DamagedError(reason)
+            return confined.run(self.work, _program(), *arguments, given=given, seconds=_SECONDS)
+        except confined.RefusedError as error:
+            raise DamagedError(str(error)) from error
 
 
 def is_database(handle: int) -> bool:
@@ -122,15 +92,12 @@ def is_database(handle: int) -> bool:
     return os.pread(handle, len(HEADER), 0) == HEADER
 
 
-def _program() -> bytes:
-    """Return the sources that the program is made of: it imports nothing of this collection by itself."""
-    try:  # a minimal Python has no sqlite3
+def _program() -> list[ModuleType]:
+    """Return the sources that the program is made of."""
+    try:
         from ansible_collections.openclaw.hardening.plugins.module_utils._backup import database_program
         from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import logins_merge
     except ImportError as error:
-        found = f"no sqlite3 for {sys.executable}"
-        raise HardeningError("python", found, "the package python3, or another ansible_python_interpreter") from error
-    parts = (logins_merge, database_program)
-    names = ("_deploy.logins_merge", "_backup.database_program")
-    prefix = "ansible_collections.openclaw.hardening.plugins.module_utils"
-    return json.dumps([(f"{prefix}.{name}", inspect.getsource(part)) for name, part in zip(names, parts)]).encode()
+        needed = "the package python3, or another ansible_python_interpreter"
+        raise HardeningError("python", confined.NO_SQLITE, needed) from error
+    return [logins_merge, database_program]

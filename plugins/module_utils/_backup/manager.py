@@ -33,7 +33,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.journal import Places
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_copy import Size, need_space
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
-from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import remove_tree
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import remove_path
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import (
     ManagedFile,
     ensure_directory,
@@ -44,7 +44,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed 
     write_large,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.regular import regular
-from ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path import failures, open_directory
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path import failures
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import progress
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.json_record import read_json
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.lock import lock
@@ -270,7 +270,7 @@ class BackupManager:
     def _unpack(self) -> dict[str, Any]:
         wanted, began = self.wanted, time.monotonic()
         path = self._archive()
-        self._remove_unpacked()
+        remove_path(wanted.unpacked)
         need_space(wanted.record_dir, Size(int(shelf.record(path).get("state_bytes", 0)), 0),
                    f"what {path} holds", "record_dir")  # fmt: skip
         try:
@@ -282,7 +282,7 @@ class BackupManager:
             source = json.dumps({"archive": path, "manifest_sha256": digest}).encode()
             write(ManagedFile(f"{wanted.unpacked}/{contents.NAME}", source, 0o600))
         except BaseException:
-            self._remove_unpacked()
+            remove_path(wanted.unpacked)
             raise
         return {"changed": True, "actions": [f"unpack {path}"], **self._unpacked_of(path, manifest, digest, began)}
 
@@ -323,13 +323,8 @@ class BackupManager:
             known = shelf.record(path)
             if known:
                 shelf.save_record(path, {**known, "verified_at": history.now()})
-        self._remove_unpacked()
+        remove_path(wanted.unpacked)
         return {"changed": True, "actions": [f"remove {wanted.unpacked}"], "config_changes": changes}
-
-    def _remove_unpacked(self) -> None:
-        above, _slash, name = self.wanted.unpacked.rpartition("/")
-        with open_directory(above) as folder:
-            remove_tree(folder, name)
 
 
 def backup(module: AnsibleModule, wanted: Request) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._backup.retention import Backup, made_at
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import remove_tree
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import remove_path, remove_tree
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import (
     ensure_directory,
     look_directory,
@@ -83,5 +83,4 @@ def work(directory: str) -> str:
 
 def clear_work(directory: str) -> None:
     """Remove that folder."""
-    with open_directory(directory) as folder:
-        remove_tree(folder, WORK)
+    remove_path(f"{directory}/{WORK}")

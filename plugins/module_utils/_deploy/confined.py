@@ -1,6 +1,10 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Run the program that opens databases of the service (``logins_merge``): without any right, and within limits."""
+"""Run a program that opens databases of the service: a process of its own, which gives up its rights by itself.
+
+It cannot import this collection, whose files root alone may be able to read: the sources that it is made of go in by
+standard input. What it answers is bounded, and a timer ends it.
+"""
 
 from __future__ import annotations
 
@@ -9,42 +13,64 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Collection, Sequence
+from types import ModuleType
 from typing import Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_files import NOBODY
-
-_ANSWER = 4 << 20
-_SECONDS = 120
+_BOOT = """import json, sys, types
+for name, text in json.load(sys.stdin):
+    module = sys.modules[name] = types.ModuleType(name)
+    exec(text, module.__dict__)
+module.main()
+"""
+# Bytes of an answer.
+ANSWER = 65536
+_SECONDS = 120.0
+# For a minimal Python, where importing one of the sources fails.
+NO_SQLITE = f"no sqlite3 for {sys.executable}"
 
 
 class RefusedError(Exception):
     """The program cannot do it; the message has nothing of what is in a database."""
 
 
-def answer(work: str, what: str) -> dict[str, Any]:
-    """Return what the program answers in the directory ``work``, which has to belong to the account without rights.
+def run(
+    work: str,
+    sources: Sequence[ModuleType],
+    *arguments: str,
+    given: Collection[int] = (),
+    seconds: float = _SECONDS,
+    largest: int = ANSWER,
+) -> dict[str, Any]:
+    """Return what the program answers.
 
-    :param what: ``merge`` or ``contents``.
+    :param work: the directory that it begins in.
+    :param sources: the modules that it is made of, what is imported first; the last one has its ``main``.
+    :param given: descriptors that it gets.
+    :param seconds: until it is ended.
+    :param largest: bytes of its answer.
+    :raises RefusedError: it refused, broke, or did not end in time.
     """
-    try:  # a minimal Python has no sqlite3
-        from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import logins_merge
-    except ImportError as error:
-        raise RefusedError(f"no sqlite3 for {sys.executable}") from error
-    argv = [sys.executable, "-I", "-c", inspect.getsource(logins_merge), str(NOBODY), str(NOBODY), what]
-    with subprocess.Popen(
-        argv, cwd=work, env={}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        timer = threading.Timer(_SECONDS, process.kill)
+    program = json.dumps([(source.__name__, inspect.getsource(source)) for source in sources]).encode()
+    argv = [sys.executable, "-I", "-c", _BOOT, *arguments]
+    streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(argv, cwd=work, env={}, pass_fds=tuple(given), **streams) as process:
+        timer = threading.Timer(seconds, process.kill)
         timer.start()
         try:
-            text = process.stdout.read(_ANSWER) if process.stdout else b""
+            if process.stdin and process.stdout:
+                process.stdin.write(program)
+                process.stdin.close()
+            text = process.stdout.read(largest) if process.stdout else b""
+        except BrokenPipeError:
+            text = b""
         finally:
             process.kill()
             timer.cancel()
     try:
         found = json.loads(text)
-        if isinstance(found, dict) and "refused" not in found:
-            return found
+        if "refused" not in found:
+            return dict(found)
         reason = ascii(str(found["refused"]))[1:-1][:300]
     except (ValueError, KeyError, TypeError, RecursionError):
         reason = "it could not be read within the limits of memory and time"

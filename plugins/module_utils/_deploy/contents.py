@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import listed
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import confined, state_files
-from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import remove_tree
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import remove_path
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path import open_directory
 
 # By kind: the key of each thing, and how it is set.
 Contents = Mapping[str, Mapping[str, str]]
 _MOST_JSON = 16 << 20
+_MOST_ANSWER = 4 << 20
 _ATTEMPTS = 5
 _ONCE = "one-time cron job"
 
@@ -45,7 +46,7 @@ def read(state_dir: str, folder: str) -> Contents:
 
 def _read(state_dir: str, folder: str) -> Contents:
     found: dict[str, dict[str, str]] = {}
-    _clear(folder)
+    remove_path(folder)
     os.mkdir(folder, 0o700)
     try:
         with open_directory(state_dir) as top:
@@ -54,7 +55,7 @@ def _read(state_dir: str, folder: str) -> Contents:
                 os.mkdir(work, 0o700)
                 if state_files.fetch(top, path, f"{work}/present.sqlite"):
                     os.chown(work, state_files.NOBODY, state_files.NOBODY)
-                    for kind, things in confined.answer(work, "contents")["contents"].items():
+                    for kind, things in state_files.program(work, "contents", largest=_MOST_ANSWER)["contents"].items():
                         found.setdefault(kind, {}).update(things)
             found.setdefault("agent", {}).update(dict.fromkeys(state_files.names(top, "agents"), ""))
             found["account of a channel"] = dict.fromkeys(state_files.accounts(top), "")
@@ -62,7 +63,7 @@ def _read(state_dir: str, folder: str) -> Contents:
                 found.setdefault("login", {}).update(_profiles(state_files.read(top, path, _MOST_JSON)))
             found.setdefault("cron job", {}).update(_jobs(state_files.read(top, "cron/jobs.json", _MOST_JSON)))
     finally:
-        _clear(folder)
+        remove_path(folder)
     return found
 
 
@@ -139,9 +140,3 @@ def _jobs(text: bytes) -> dict[str, str]:
         jobs = [job for job in json.loads(text)["jobs"] if isinstance(job, dict) and not job.get("declarationKey")]
         return {str(job["id"])[:200]: f"{job.get('name', '')} {int(bool(job.get('enabled', True)))}" for job in jobs}
     return {}
-
-
-def _clear(folder: str) -> None:
-    parent, _slash, name = folder.rpartition("/")
-    with open_directory(parent) as handle:
-        remove_tree(handle, name)

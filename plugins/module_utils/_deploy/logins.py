@@ -23,7 +23,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent 
     READ,
     look,
     open_here,
-    remove_tree,
+    remove_path,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path import open_directory
 
@@ -96,7 +96,7 @@ class Logins:
     @contextmanager
     def _merged(self) -> Iterator[dict[str, str]]:
         """Yield, for each database that comes back, where it is with the present logins in it."""
-        _clear(self.folder)
+        remove_path(self.folder)
         os.mkdir(self.folder, 0o700)
         self.kept.clear()
         try:
@@ -117,7 +117,7 @@ class Logins:
                     raise _refused(state_files.SHARED, "no database in the state that comes back")
             yield done
         finally:
-            _clear(self.folder)
+            remove_path(self.folder)
 
 
 def _as_before(content: os.stat_result, found: os.stat_result) -> os.stat_result:
@@ -158,7 +158,7 @@ def _fetch(top: int, path: str, target: str) -> bool:
 def _merge(path: str, work: str) -> dict[str, int]:
     """Let a program without any rights take the logins over; return how many rows of which table."""
     try:
-        kept = confined.answer(work, "merge")["kept"]
+        kept = state_files.program(work, "merge")["kept"]
         return {str(table): int(count) for table, count in kept.items()}
     except confined.RefusedError as error:
         raise _refused(path, str(error)) from error
@@ -167,9 +167,3 @@ def _merge(path: str, work: str) -> dict[str, int]:
 def _refused(path: str, why: str) -> HardeningError:
     needed = "logins in the same form in both states; without it they are those of the copy, log in again where needed"
     return HardeningError(f"logins in {path!a}", why, needed, "keep_logins")
-
-
-def _clear(folder: str) -> None:
-    parent, _slash, name = folder.rpartition("/")
-    with open_directory(parent) as handle:
-        remove_tree(handle, name)

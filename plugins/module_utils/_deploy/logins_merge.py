@@ -208,7 +208,3 @@ def main() -> None:
     except (RefusedError, sqlite3.Error, MemoryError, OverflowError) as error:
         answer = {"refused": str(error)[:300] or type(error).__name__}
     sys.stdout.write(json.dumps(answer) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -98,7 +98,6 @@ class Rotation:
     probe: Probe
     port: Port
     record_dir: str
-    project: str
 
     @property
     def folder(self) -> str:

@@ -111,22 +111,21 @@ class RotationManager:
             raise HardeningError(self.places.attempt, "a deployment that was cut off", "none; run site.yml first")
         api = client.client(self.docker_host, timeout=self.command_timeout)
         claim = deploy_claim.read(self.places, self.project, self.container_name, self.definition)
-        container = look_service(api, self.project, self.service, self.container_name, claim.made_here)[0]
 
         def find() -> Container | None:
             return look_service(api, self.project, self.service, self.container_name, claim.made_here)[0]
 
-        self.port = Port(self.probe.host, self.probe.port, find)
+        container, port = find(), Port(self.probe.host, self.probe.port, find)
         before = token_mark(self.token_file)
         actions: list[str] = []
-        rotation = self._rotation(container) if container and container.running else None
+        rotation = self._rotation(container, port) if container and container.running else None
         if rotation and rotation.pending:
             reason = "" if self.module.check_mode else rotation.finish()
             actions += [] if reason else ["finish the rotation that was cut off"]
         # Before a secret changes: a device that is not known is refused.
         paired = self._devices(rotation) if rotation else []
         revoked = to_revoke(self.revoke, paired)
-        plan = self._plan(container)
+        plan = self._plan(container, port)
         if plan.contents and not plan.needs_deployment and rotation:
             reason = "" if self.module.check_mode else rotation.apply(plan.contents)
             plan = Plan(plan.contents, reason)
@@ -149,19 +148,17 @@ class RotationManager:
             "actions": actions,
         }
 
-    def _rotation(self, container: Container) -> Rotation:
-        return Rotation(
-            self.module, self.docker_host, container, self.probe, self.port, self.places.record_dir, self.project
-        )
+    def _rotation(self, container: Container, port: Port) -> Rotation:
+        return Rotation(self.module, self.docker_host, container, self.probe, port, self.places.record_dir)
 
-    def _plan(self, container: Container | None) -> Plan:
+    def _plan(self, container: Container | None, port: Port) -> Plan:
         wanted = dict(self.secrets)
         if self.module.params["rotate_token"]:
             wanted[self.token_file] = new_token(self.module.params["token"], look(self.token_file, 64 * 1024))
         files = {path: look(path, 64 * 1024) for path in wanted}
         serves = "" if container and container.running else "the gateway does not run"
         if not serves:
-            health = ask(self.probe, self.port)
+            health = ask(self.probe, port)
             serves = "" if health.ok else f"the gateway does not serve ({health})"
         return decide(wanted, files, frozenset(stale_mounts(container)), serves)
 

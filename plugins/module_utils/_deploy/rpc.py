@@ -9,7 +9,6 @@ gateway's own configuration may already name another one. Nothing is written to 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
@@ -29,21 +28,12 @@ _ANSWER = 30
 _MESSAGE = 300
 
 
-def call(
-    module: AnsibleModule,
-    docker_host: str,
-    container_id: str,
-    token: str,
-    method: str,
-    params: Mapping[str, Any] | None = None,
-) -> Any:
-    """Return what the gateway answers to a method, such as ``secrets.reload``.
+def call(module: AnsibleModule, docker_host: str, container_id: str, token: str, method: str) -> Any:
+    """Return what the gateway answers to a method without parameters, such as ``secrets.reload``.
 
-    :param params: never a secret; they are an argument of a program.
     :raises HardeningError: it does not know the method, refuses the token, or does not answer.
     """
-    parameters = f"--params={json.dumps(dict(params or {}))}"
-    return command(module, docker_host, container_id, token, "gateway", "call", method, parameters)
+    return command(module, docker_host, container_id, token, "gateway", "call", method)
 
 
 def command(module: AnsibleModule, docker_host: str, container_id: str, token: str, *argv: str) -> Any:

@@ -7,8 +7,10 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import ExitStack, suppress
+from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import confined
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import state_entry as entry
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import DIRECTORY, READ, look, open_here
 
@@ -23,6 +25,19 @@ _READABLE = "a database of the service"
 
 class UnreadableError(HardeningError):
     """A database that cannot be read safely."""
+
+
+def program(work: str, what: str, largest: int = confined.ANSWER) -> dict[str, Any]:
+    """Return what ``logins_merge`` does with the databases in ``work``, which belongs to the account without rights.
+
+    :param what: ``merge`` or ``contents``.
+    :param largest: bytes of its answer.
+    """
+    try:
+        from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import logins_merge
+    except ImportError as error:
+        raise confined.RefusedError(confined.NO_SQLITE) from error
+    return confined.run(work, [logins_merge], str(NOBODY), str(NOBODY), what, largest=largest)
 
 
 def names(top: int, *path: str) -> list[str]:

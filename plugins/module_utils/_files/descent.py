@@ -18,6 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path import open_directory
+
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -173,6 +175,13 @@ def _close(level: Level) -> None:
         level.held = False
         for handle in level.handles:
             os.close(handle)
+
+
+def remove_path(path: str) -> None:
+    """Remove whatever is at an absolute path, if anything; see ``remove_tree``."""
+    above, _slash, name = path.rpartition("/")
+    with open_directory(above) as folder:
+        remove_tree(folder, name)
 
 
 def remove_tree(folder: int, name: str) -> None:

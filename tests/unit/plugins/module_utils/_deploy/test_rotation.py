@@ -142,7 +142,7 @@ def rotation(tmp_path, monkeypatch, as_root):
         monkeypatch.setattr(subject, "ask", gateway.ask)
         probe = Probe("127.0.0.1", 1, 0, serving="/x", token_file=str(tmp_path / "gateway_token"))
         module = SimpleNamespace(warn=pytest.fail)
-        made = subject.Rotation(module, "", SimpleNamespace(id="c"), probe, None, str(tmp_path / "records"), "openclaw")
+        made = subject.Rotation(module, "", SimpleNamespace(id="c"), probe, None, str(tmp_path / "records"))
         return made, gateway
 
     return make
