@@ -33,10 +33,21 @@ def lab(*argv: str) -> bool:
     return code == 0
 
 
-# The monitor's timer never ticks on these hosts: no test depends on the wall clock. What it starts, a test starts.
+# No timer of ours ticks on these hosts: no test depends on the wall clock. What it starts, a test starts.
 # TICKS=1 lets it tick every minute, which shows that.
-FROZEN = {"_openclaw_auth_monitor_on_boot": "5200w", "_openclaw_auth_monitor_on_calendar": "2099-01-01"}
-TICKING = {"_openclaw_auth_monitor_on_boot": "1min", "_openclaw_auth_monitor_on_calendar": "*:*"}
+NEVER = "2099-01-01"
+FROZEN = {
+    "_openclaw_auth_monitor_on_boot": "5200w",
+    "_openclaw_auth_monitor_on_calendar": NEVER,
+    "_openclaw_maintenance_notify_schedule": NEVER,
+    "openclaw_maintenance_audit_schedule": NEVER,
+}
+TICKING = {
+    "_openclaw_auth_monitor_on_boot": "1min",
+    "_openclaw_auth_monitor_on_calendar": "*:*",
+    "_openclaw_maintenance_notify_schedule": "*:*",
+    "openclaw_maintenance_audit_schedule": "*:*",
+}
 TIMER = TICKING if os.environ.get("TICKS") else FROZEN
 
 

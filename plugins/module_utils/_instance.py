@@ -15,6 +15,8 @@ _INSTANCE = re.compile(r"(?!.*hardening(-build)?\Z)[a-z][a-z0-9-]{0,19}")
 _NEEDED = "1 to 20 of a-z, 0-9 and '-', beginning with a letter and not ending in 'hardening' or 'hardening-build'"
 # The kernel takes 15 characters for an interface.
 _LONGEST_BRIDGE = 12
+# A timer runs nothing itself: this is every exposure there is.
+_ANY = 10.0
 
 
 def names(value: object, option: str) -> dict[str, object]:
@@ -27,6 +29,25 @@ def names(value: object, option: str) -> dict[str, object]:
         raise HardeningError(option, shown(value), _NEEDED, option)
     name = "openclaw" if value == "openclaw" else f"openclaw-{value}"
     config_dir, home = f"/etc/{name}", f"/var/lib/{name}"
+    # systemd 257 measures 0.2 for the auth monitor and 1.0 for its notifier; older versions measure a little more.
+    groups = {
+        "gateway": {
+            f"{name}-gateway.service": 2.0,
+            f"{name}-gateway-start.service": 2.0,
+            f"{name}-gateway-firewall.service": 2.0,
+        },
+        "auth_monitor": {
+            f"{name}-auth-monitor.timer": _ANY,
+            f"{name}-auth-monitor.service": 0.3,
+            f"{name}-auth-notifier.service": 1.1,
+        },
+        "maintenance": {
+            f"{name}-maintenance-notifier.timer": _ANY,
+            f"{name}-maintenance-notifier.service": 1.2,
+        },
+        "audit": {f"{name}-audit.timer": _ANY, f"{name}-audit.service": 4.5},
+        "backup": {f"{name}-backup.timer": _ANY, f"{name}-backup.service": 4.5},
+    }
     return {
         "name": name,
         "container": f"{name}-gateway",
@@ -54,14 +75,15 @@ def names(value: object, option: str) -> dict[str, object]:
         "auth_monitor_unit": f"{name}-auth-monitor.service",
         "auth_monitor_timer": f"{name}-auth-monitor.timer",
         "auth_notifier_unit": f"{name}-auth-notifier.service",
-        # systemd 257 measures 0.2 for the auth monitor and 1.0 for its notifier; older versions measure a little more.
-        "exposure_limits": {
-            f"{name}-gateway.service": 2.0,
-            f"{name}-gateway-start.service": 2.0,
-            f"{name}-gateway-firewall.service": 2.0,
-            f"{name}-auth-monitor.service": 0.3,
-            f"{name}-auth-notifier.service": 1.1,
-        },
+        "maintenance_dir": f"{home}-hardening/maintenance",
+        "audit_unit": f"{name}-audit.service",
+        "audit_timer": f"{name}-audit.timer",
+        "backup_unit": f"{name}-backup.service",
+        "backup_timer": f"{name}-backup.timer",
+        "maintenance_notifier_unit": f"{name}-maintenance-notifier.service",
+        "maintenance_notifier_timer": f"{name}-maintenance-notifier.timer",
+        "unit_groups": groups,
+        "exposure_limits": {unit: limit for group in groups.values() for unit, limit in group.items() if limit < _ANY},
     }
 
 

@@ -260,45 +260,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.info import NAMES, DeploymentInfo
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import (
-    DOCKER_ARGUMENTS,
-    daemon_errors,
-    lost,
-)
-from ansible_collections.openclaw.hardening.plugins.module_utils._instance import names
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import daemon_errors, lost
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.audit import Audit
-from ansible_collections.openclaw.hardening.plugins.module_utils._policy.engine import WAIVER_ARGUMENTS
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.options import AUDIT_ARGUMENTS, complete
 
-ARGUMENT_SPEC: dict[str, Any] = {
-    "instance": {"type": "str", "default": "openclaw"},
-    "containers": {"type": "list", "elements": "str", "default": []},
-    "project": {"type": "str", "default": ""},
-    "account": {"type": "str"},
-    "addresses": {"type": "list", "elements": "str", "default": []},
-    "capabilities": {"type": "list", "elements": "str", "default": []},
-    "units": {"type": "dict"},
-    "record": {"type": "str"},
-    "image_max_age_days": {"type": "int", "default": 30},
-    "docker_users": {"type": "list", "elements": "str", "default": []},
-    "deployment": {"type": "dict", "options": NAMES},
-    **WAIVER_ARGUMENTS,
-    **DOCKER_ARGUMENTS,
-}
-
-
-def complete(params: dict[str, Any]) -> None:
-    """Fill in what was not given: what the instance has, or nothing for containers that may be anybody's."""
-    own = names(params["instance"], "instance")
-    given: dict[str, Any] = {"account": "", "units": {}, "record": ""}
-    if not params["containers"] and not params["project"]:
-        limits: dict[str, float] = own["exposure_limits"]  # type: ignore[assignment]
-        # A timer runs nothing itself: 10 is every exposure there is.
-        units = {str(own["auth_monitor_timer"]): 10.0, **limits}
-        given = {"account": own["name"], "units": units, "record": own["image_record"]}
-        params["containers"] = [own["container"]]
-    for name, value in given.items():
-        if params[name] is None:
-            params[name] = value
+ARGUMENT_SPEC: dict[str, Any] = {**AUDIT_ARGUMENTS, "deployment": {"type": "dict", "options": NAMES}}
 
 
 def deployment_from(params: dict[str, Any]) -> DeploymentInfo | None:

@@ -50,6 +50,12 @@ options:
         description: Text of the file.
         type: str
         required: true
+      encoding:
+        description:
+          - With V(gzip), O(files[].content) is the base64 of the gzip of a file that is no text, of at most 16 MiB.
+        type: str
+        choices: [utf-8, gzip]
+        default: utf-8
       mode:
         description: Quoted octal mode; others than the owner may not write.
         type: str
@@ -111,7 +117,9 @@ options:
         type: int
         default: 0
   enabled:
-    description: Units of the set that are pulled in at boot.
+    description:
+      - Units of the set that are pulled in at boot.
+      - A timer that is neither here nor in O(started) is stopped and disabled.
     type: list
     elements: str
     default: []
@@ -269,7 +277,12 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.module import SecretiveModule
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import integer
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.ownership import refuse
-from ansible_collections.openclaw.hardening.plugins.module_utils._files.options import FILE, OWNER, PATH, SECRET
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.options import (
+    BINARY_FILE,
+    OWNER,
+    PATH,
+    SECRET,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import OPTION
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.lock import host_wide, lock
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd.install import act, confirm
@@ -298,7 +311,7 @@ ARGUMENTS: dict[str, Any] = {
         "required": True,
         "options": {"name": {"type": "str", "required": True}, "content": {"type": "str", "required": True}},
     },
-    "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
+    "files": {"type": "list", "elements": "dict", "default": [], "options": BINARY_FILE},
     "secrets": {"type": "list", "elements": "dict", "default": [], "no_log": False, "options": SECRET},
     "directories": {
         "type": "list",

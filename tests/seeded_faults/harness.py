@@ -35,6 +35,10 @@ UNITS = {
     "openclaw-auth-monitor.service": 0.3,
     "openclaw-auth-notifier.service": 1.1,
     "openclaw-auth-monitor.timer": 10,
+    "openclaw-maintenance-notifier.timer": 10,
+    "openclaw-maintenance-notifier.service": 1.2,
+    "openclaw-audit.timer": 10,
+    "openclaw-audit.service": 4.5,
 }
 # What the capitals of a remediation stand for on these hosts.
 VALUES = {

@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from ansible.module_utils.parsing import convert_bool
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import INVISIBLE, HardeningError, escaped
 
 # Characters that systemd, Compose or a shell interpret, and quoting that could hide them.
@@ -189,6 +188,9 @@ def octal_mode(option: str, value: object, *, forbid_bits: int = 0o022) -> int:
 
 def boolean(option: str, value: object) -> bool:
     """A switch, or one of the texts for it that Ansible's argument specs take; ``-e`` and INI inventories give text."""
+    # Only the controller asks; what runs on a host without Ansible imports the rest of this file.
+    from ansible.module_utils.parsing import convert_bool  # noqa: PLC0415
+
     try:
         return bool(convert_bool.boolean(value))
     except TypeError:

@@ -216,7 +216,7 @@ def _with_volumes(settings: Settings, pid: int) -> Settings:
     if not any(mount.kind == "volume" and not mount.source.startswith("/") for mount in settings.mounts):
         return settings
     inside = {point: (device, root) for device, root, point in _mount_table(f"/proc/{pid}/mountinfo")}
-    host = list(_mount_table("/proc/self/mountinfo"))
+    host = list(_mount_table("/proc/1/mountinfo"))
     mounts = []
     for mount in settings.mounts:
         device, root = inside.get(mount.target.rstrip("/"), ("", ""))

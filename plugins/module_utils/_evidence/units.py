@@ -318,9 +318,9 @@ def _process(pid: int) -> MainProcess | None:
 
 
 def _shared(pid: int) -> tuple[str, ...] | None:
-    """Compare with ourselves: the audit runs where the host's services do."""
+    """Compare with the service manager: the audit itself may be a service with a file system view of its own."""
     kinds = ("net", "mnt", "ipc", "user")
     try:
-        return tuple(kind for kind in kinds if os.path.samefile(f"/proc/{pid}/ns/{kind}", f"/proc/self/ns/{kind}"))
+        return tuple(kind for kind in kinds if os.path.samefile(f"/proc/{pid}/ns/{kind}", f"/proc/1/ns/{kind}"))
     except OSError:
         return None

@@ -192,6 +192,8 @@ def _present(wanted: UnitSet, found: Current) -> Plan:
     running = {name for name in wanted.started if found.units[name].active}
     restart = running & (changed | affected) if wanted.restart_on_change else set()
     disabled = {name for name in wanted.enabled if not found.units[name].enabled}
+    # A timer that is installed and neither enabled nor started is off.
+    off = {unit.name for unit in wanted.units if unit.kind == "timer"} - wanted.started - wanted.enabled
     failed = {name for name, status in found.units.items() if status.active_state == "failed"}
     # What failed may have failed by what is right by now: only another run reports.
     run = wanted.run if paths or failed & set(wanted.run) else ()
@@ -201,6 +203,8 @@ def _present(wanted: UnitSet, found: Current) -> Plan:
             for item in wanted.directories
             if managed.directory_differs(found.directories[item.path], item.mode, item.uid, item.gid)
         ),
+        stop=tuple(sorted(name for name in off if found.units[name].active)),
+        disable=tuple(sorted(name for name in off if found.units[name].enabled)),
         write=write,
         reload=bool(changed) or any(status.needs_reload for status in found.units.values()),
         enable=tuple(sorted(disabled)),

@@ -454,7 +454,7 @@ def notify(
         if not kind and warnings and not _recent(reported, INCONCLUSIVE, now):
             kind = INCONCLUSIVE
         if not kind:
-            _say(6, f"{channel}: nothing to say (state {status.state})")
+            say(6, f"{channel}: nothing to say (state {status.state})")
             continue
         failure = deliver(channel, send, compose(kind, status, name, socket.gethostname(), warnings))
         if failure is None:
@@ -466,7 +466,7 @@ def notify(
         if isinstance(failure, UnprovenError):
             warnings.append(f"Not sent by {channel}, and no token shown: {failure}")
     if not outlets and status.state != "ok":
-        _say(4, f"nobody is reported about state {status.state}: neither NOTIFY_NTFY nor NOTIFY_PHONE is set")
+        say(4, f"nobody is reported about state {status.state}: neither NOTIFY_NTFY nor NOTIFY_PHONE is set")
     return failures
 
 
@@ -474,7 +474,7 @@ def _saved(path: str, memory: Mapping[str, Memory]) -> bool:
     try:
         save_memory(path, memory)
     except OSError as error:
-        _say(3, f"what was reported could not be written down, and may be reported again: {error.strerror}")
+        say(3, f"what was reported could not be written down, and may be reported again: {error.strerror}")
         return False
     return True
 
@@ -485,31 +485,33 @@ def deliver(channel: str, send: Callable[[Text], None], text: Text) -> Exception
         retried(partial(send, text))
     except Exception as error:  # noqa: BLE001
         reason = str(error) if isinstance(error, DeliveryError) else type(error).__name__
-        _say(3, f"{channel}: NOT DELIVERED, will be tried again: {reason}. The message was: {text.title}: {text.body}")
+        say(3, f"{channel}: NOT DELIVERED, will be tried again: {reason}. The message was: {text.title}: {text.body}")
         return error
-    _say(5, f"{channel}: delivered: {text.title}")
+    say(5, f"{channel}: delivered: {text.title}")
     return None
 
 
-def _say(priority: int, text: str) -> None:
+def say(priority: int, text: str) -> None:
+    """Print one line for the journal, with its priority (sd-daemon(3))."""
     line = "".join(character if " " <= character <= "~" else " " for character in text)
     print(f"<{priority}>{line}", flush=True)
 
 
+def credential(name: str, most: int = -1) -> str:
+    """Return what systemd handed over under a name (systemd.exec(5), LoadCredential=); empty without it."""
+    path = os.path.join(os.environ.get("CREDENTIALS_DIRECTORY", ""), name)
+    if not os.path.exists(path):
+        return ""
+    with open(path, "rb") as file:
+        return file.read(most).decode("utf-8", "replace").strip()
+
+
 def main() -> int:
     """Run once."""
-    folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
-    if not os.path.exists(os.path.join(folder, "settings")):
-        _say(3, "systemd handed over no settings (LoadCredential=); nobody can be reported anything")
+    secret = credential
+    if not secret("settings"):
+        say(3, "systemd handed over no settings (LoadCredential=); nobody can be reported anything")
         return 1
-
-    def secret(name: str, most: int = -1) -> str:
-        path = os.path.join(folder, name)
-        if not os.path.exists(path):
-            return ""
-        with open(path, "rb") as file:
-            return file.read(most).decode("utf-8", "replace").strip()
-
     settings = parse_settings(secret("settings"))
     now = time.time()
     # What is longer is not what the monitor writes, and is no JSON when it is cut off.

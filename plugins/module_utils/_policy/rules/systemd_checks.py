@@ -26,6 +26,8 @@ _LISTS = (
     *("BindPaths", "BindReadOnlyPaths", "IPAddressDeny", "InaccessiblePaths", "ReadOnlyPaths", "ReadWritePaths"),
     *("RestrictAddressFamilies", "SystemCallArchitectures", "SystemCallFilter", "TemporaryFileSystem"),
 )
+# The jobs of the role openclaw_maintenance: they have to see every process and to read files of every owner.
+_ROOT_JOBS = re.compile(r"openclaw(?:-[a-z0-9-]+)?-(?:audit|backup)\.service")
 _STATE_PATH = re.compile(r"(?:^|/)(?:\.openclaw|\.claude|\.credentials\.json|auth-profiles\.json)(?:[/:]|$)")
 _CAPABILITY_SETS = ("AmbientCapabilities", "CapabilityBoundingSet")
 _SPAN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)")
@@ -182,7 +184,8 @@ def below_minimum(unit: UnitFacts) -> list[str]:
         "PrivateTmp=yes": unit.get("PrivateTmp") not in ("no", ""),
         "User= other than root, DynamicUser=yes or CapabilityBoundingSet= (empty)": unit.get("DynamicUser") == "yes"
         or unit.get("User") not in ("", "root", "0")
-        or bounding <= HARMLESS_CAPABILITIES,
+        or bounding <= HARMLESS_CAPABILITIES
+        or _ROOT_JOBS.fullmatch(unit.name) is not None,
         "RestrictAddressFamilies=": not unit.get("RestrictAddressFamilies").startswith("~"),
         "RestrictNamespaces=yes": unit.get("RestrictNamespaces") not in ("no", ""),
         "SystemCallFilter=": unit.get("SystemCallFilter") not in ("", "~"),
