@@ -47,6 +47,7 @@ def names(value: object, option: str) -> dict[str, object]:
         },
         "audit": {f"{name}-audit.timer": _ANY, f"{name}-audit.service": 4.5},
         "backup": {f"{name}-backup.timer": _ANY, f"{name}-backup.service": 4.5},
+        "update": {f"{name}-update.timer": _ANY, f"{name}-update.service": 7.0},
     }
     return {
         "name": name,
@@ -80,6 +81,8 @@ def names(value: object, option: str) -> dict[str, object]:
         "audit_timer": f"{name}-audit.timer",
         "backup_unit": f"{name}-backup.service",
         "backup_timer": f"{name}-backup.timer",
+        "update_unit": f"{name}-update.service",
+        "update_timer": f"{name}-update.timer",
         "maintenance_notifier_unit": f"{name}-maintenance-notifier.service",
         "maintenance_notifier_timer": f"{name}-maintenance-notifier.timer",
         "unit_groups": groups,

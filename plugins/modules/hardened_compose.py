@@ -515,6 +515,7 @@ from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.module import SecretiveModule
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import repeat
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.gate import POLICY_ARGUMENTS
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.manager import DeployManager
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.options import DEPLOY_ARGUMENTS
@@ -535,6 +536,8 @@ def main() -> None:
     module = SecretiveModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         result = DeployManager(module).run()
+        if not module.check_mode:
+            repeat.keep(module.params)
     except HardeningError as error:
         module.fail_json(msg=str(error), **error.details)
     except client.daemon_errors() as error:

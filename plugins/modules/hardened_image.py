@@ -249,86 +249,18 @@ report:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.openclaw.hardening.plugins.module_utils._core import validate
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import DOCKER_ARGUMENTS, docker_host
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless
 from ansible_collections.openclaw.hardening.plugins.module_utils._image import adopt as image_adopt
-from ansible_collections.openclaw.hardening.plugins.module_utils._image import archive
-from ansible_collections.openclaw.hardening.plugins.module_utils._image.base import packages
-from ansible_collections.openclaw.hardening.plugins.module_utils._image.manager import ImageManager, Settings
-from ansible_collections.openclaw.hardening.plugins.module_utils._image.network import network
-from ansible_collections.openclaw.hardening.plugins.module_utils._image.recipe import Base, Recipe
-
-BASE_ARGUMENTS = {
-    "source": {"type": "str", "choices": ["debian", "registry"], "default": "debian"},
-    "ref": {"type": "str", "default": ""},
-    "packages": {"type": "list", "elements": "str", "default": []},
-    "max_age_days": {"type": "int", "default": 30},
-    "refresh": {"type": "bool", "default": False},
-}
-ARGUMENTS = {
-    **DOCKER_ARGUMENTS,
-    "name": {"type": "str", "required": True},
-    "dockerfile": {"type": "str", "default": ""},
-    "context": {"type": "dict", "default": {}},
-    "checkout_path": {"type": "str", "default": ""},
-    "build_args": {"type": "dict", "default": {}},
-    # Paths, not secrets.
-    "secrets": {"type": "dict", "default": {}, "no_log": False},
-    "base": {"type": "dict", "options": BASE_ARGUMENTS, "apply_defaults": True},
-    "app_path": {"type": "str", "default": "/app"},
-    "record_dir": {"type": "str", "default": "/var/lib/openclaw-hardening"},
-    "build_dir": {"type": "str", "default": ""},
-    "proxy": {"type": "str", "default": ""},
-    "no_proxy": {"type": "list", "elements": "str", "default": []},
-    "ca": {"type": "str", "default": ""},
-    "hints": {"type": "dict", "default": {}},
-    "timeout": {"type": "int", "default": 3600},
-    "image_id": {"type": "str", "default": ""},
-    "record": {"type": "dict", "default": {}},
-    "state": {"type": "str", "choices": ["present", "adopted", "absent"], "default": "present"},
-}
-
-
-def recipe(module: AnsibleModule) -> Recipe:
-    """Read what the image is made from; checked before anything is touched."""
-    options, base = module.params, module.params["base"]
-    if options["image_id"]:
-        archive.image_id("image_id", options["image_id"])
-    return Recipe(
-        name=options["name"],
-        dockerfile=options["dockerfile"],
-        context={str(name): str(text) for name, text in options["context"].items()},
-        base=Base(
-            source=base["source"],
-            ref=base["ref"],
-            packages=packages(base["packages"]),
-            max_age_days=validate.integer("base.max_age_days", base["max_age_days"], 1, 3650),
-            refresh=base["refresh"],
-        ),
-        build_args={str(name): str(value) for name, value in options["build_args"].items()},
-        secrets={str(name): str(path) for name, path in options["secrets"].items()},
-        checkout=options["checkout_path"],
-    )
-
-
-def settings(module: AnsibleModule) -> Settings:
-    """Read where and how; checked before anything is touched."""
-    options = module.params
-    return Settings(
-        docker_host=docker_host(options["docker_host"]),
-        app_path=validate.absolute_path("app_path", options["app_path"]),
-        record_dir=validate.absolute_path("record_dir", options["record_dir"]),
-        timeout=validate.integer("timeout", options["timeout"], 60, 86400),
-        build_dir=validate.own_path("build_dir", options["build_dir"]) if options["build_dir"] else "",
-        network=network(options["proxy"], options["no_proxy"], options["ca"]),
-    )
+from ansible_collections.openclaw.hardening.plugins.module_utils._image.manager import ImageManager
+from ansible_collections.openclaw.hardening.plugins.module_utils._image.options import IMAGE_ARGUMENTS, recipe, settings
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import saved_options
 
 
 def hinted(message: str, hints: dict[str, Any]) -> str:
     """Return a message that names the options also as the caller knows them."""
     for option, name in hints.items():
-        message = message.replace(f"set {option!r}", f"set {option!r} ({validate.harmless(str(name))})")
+        message = message.replace(f"set {option!r}", f"set {option!r} ({harmless(str(name))})")
     return message
 
 
@@ -337,18 +269,30 @@ def adopt(module: AnsibleModule) -> dict[str, Any]:
     where = settings(module)
     wanted = image_adopt.wanted(module, where.record_dir)
     result = image_adopt.Adoption(module, wanted, where.docker_host, where.timeout).run()
+    if not module.check_mode:
+        # An image that is built elsewhere is updated there.
+        saved_options.forget(where.record_dir, "image")
     return {**result, "ref": wanted.name, "image_id": wanted.image_id}
+
+
+def build(module: AnsibleModule) -> dict[str, Any]:
+    """Build the image, and keep the options for updates without Ansible."""
+    where = settings(module)
+    result = ImageManager(module, recipe(module), where).run()
+    if not module.check_mode:
+        saved_options.save(where.record_dir, "image", module.params)
+    return result
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(IMAGE_ARGUMENTS, supports_check_mode=True)
     try:
         if module.params["state"] == "adopted":
             module.exit_json(**adopt(module))
-        manager = ImageManager(module, recipe(module), settings(module))
-        result = manager.run() if module.params["state"] == "present" else manager.remove()
-        module.exit_json(**result)
+        if module.params["state"] == "present":
+            module.exit_json(**build(module))
+        module.exit_json(**ImageManager(module, recipe(module), settings(module)).remove())
     except HardeningError as error:
         module.fail_json(msg=hinted(str(error), module.params["hints"]), **error.details)
 

@@ -16,6 +16,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.info import DeploymentInfo
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import daemon_errors, lost
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance import changes
+from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance import update as updating
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance.alerts import Alert
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance.host_module import HostModule, completed
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.audit import Audit
@@ -123,7 +124,42 @@ def backup(settings: Settings) -> Outcome:
     return Outcome(f"made {made['path']} ({made['bytes']} bytes)", alerts, details)
 
 
-JOBS = {"audit": audit, "backup": backup}
+def update(settings: Settings) -> Outcome:
+    """Build the image with the packages of now, and deploy it when it is another one.
+
+    :raises HardeningError: nothing was changed, or what served before serves again.
+    """
+    record_dir = settings.record_dir
+    deployed, rejected = updating.look(record_dir, settings.name)
+    updating.refuse_failed(deployed, rejected)
+    updating.wait_for_packages(HostModule({}))
+    image_id = updating.build(record_dir)
+    if deployed is not None and image_id == deployed.image_id:
+        return Outcome(f"nothing newer than {image_id}", details={"image_id": image_id})
+    try:
+        updating.refuse_failed(deployed, rejected, image_id)
+    except HardeningError:
+        if deployed is not None:
+            updating.put_name_back(record_dir, deployed)
+        raise
+    try:
+        updating.deploy(record_dir, image_id)
+    except HardeningError as error:
+        raise HardeningError("the update", f"{error}. {_proof(settings)}", "a gateway that is ready") from error
+    message = f"the gateway runs {image_id}. {_proof(settings)}"
+    return Outcome(message, [Alert("update", "the gateway was updated", message, False)], {"image_id": image_id})
+
+
+def _proof(settings: Settings) -> str:
+    """Audit what serves now, and put the result in a sentence."""
+    try:
+        found = [check["id"] for check in changes.bad(_audited(settings)).values()]
+    except HardeningError as error:
+        return f"The audit of what serves now could not be made: {error}"
+    return f"The audit of what serves now has findings: {', '.join(found)}" if found else "Its audit found nothing"
+
+
+JOBS = {"audit": audit, "backup": backup, "update": update}
 
 
 def failure(job: str, reason: str) -> Alert:

@@ -32,8 +32,9 @@ def complete(params: dict[str, Any]) -> None:
     given: dict[str, Any] = {"account": "", "units": {}, "record": ""}
     if not params["containers"] and not params["project"]:
         groups: dict[str, dict[str, float]] = own["unit_groups"]  # type: ignore[assignment]
-        # Backups have no schedule unless one is set.
-        units = {unit: limit for name in groups if name != "backup" for unit, limit in groups[name].items()}
+        # These have no schedule unless one is set.
+        expected = [group for name, group in groups.items() if name not in ("backup", "update")]
+        units = {unit: limit for group in expected for unit, limit in group.items()}
         given = {"account": own["name"], "units": units, "record": own["image_record"]}
         params["containers"] = [own["container"]]
     for name, value in given.items():
