@@ -24,6 +24,7 @@ class HostModule:
 
     params: dict[str, Any]
     check_mode: bool = False
+    _diff: bool = False
     run_command_environ_update: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 

@@ -1,0 +1,162 @@
+"""openclaw-update.service, without Ansible: patched packages are deployed, and whatever goes wrong leaves what serves."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from harness import FaultHost, down, recorded
+from lab_host import NEVER, deploy_stub_gateway
+
+LAB = "faults-update"
+UNIT = "openclaw-update.service"
+FOLDER = "/var/lib/openclaw-hardening/maintenance"
+REPOSITORY = "/srv/repository"
+SERVER = "lab-repository"
+# A package of the base, in a repository of the host's own: what the mirrors have to offer is what a test puts there.
+PACKAGE = "tzdata"
+PUBLISH = f"""
+set -eu
+mkdir -p /root/repack; cd /root/repack; rm -rf tree
+ls {PACKAGE}_*.deb >/dev/null 2>&1 || {{ apt-get -q update >/dev/null; apt-get -q download {PACKAGE} >/dev/null 2>&1; }}
+dpkg-deb -R {PACKAGE}_*.deb tree
+sed -i 's/^Version: .*/&+lab%(number)d/' tree/DEBIAN/control
+printf '%%s\\n' '#!/bin/sh' 'set -e' '%(script)s' > tree/DEBIAN/postinst; chmod 755 tree/DEBIAN/postinst
+rm -f {REPOSITORY}/*; dpkg-deb -Znone -b tree {REPOSITORY}/ >/dev/null
+cd {REPOSITORY}
+{{ dpkg-deb -f *.deb; printf 'Filename: ./%%s\\nSize: %%s\\nSHA256: %%s\\n' *.deb $(stat -c %%s *.deb) $(sha256sum < *.deb | cut -d' ' -f1)
+}} > Packages
+"""
+
+
+class Updates:
+    """The host, and what its mirrors have."""
+
+    def __init__(self, host: FaultHost) -> None:
+        self.host = host
+        self.published = 0
+
+    def publish(self, script: str = ":") -> None:
+        """Offer a newer version of the package, whose installation runs a line of shell."""
+        self.published += 1
+        self.host.check(PUBLISH % {"number": self.published, "script": script})
+
+    def run(self) -> dict[str, Any]:
+        """Start the unit; return the record of the run."""
+        self.host.run(f"systemctl start {UNIT}", timeout=600)
+        return self.record()
+
+    def record(self) -> dict[str, Any]:
+        """Return how the last run ended."""
+        return json.loads(self.host.check(f"cat {FOLDER}/update.json"))
+
+    def alerts(self) -> list[str]:
+        """Return the titles and bodies of the alerts of updates."""
+        found = json.loads(self.host.check(f"cat {FOLDER}/alerts.json 2>/dev/null || echo '{{\"alerts\": []}}'"))["alerts"]
+        return [f"{alert['title']}: {alert['body']}" for alert in found if alert["job"] == "update"]
+
+    def serving(self) -> str:
+        """Return the container that serves, and its image."""
+        return self.host.check("docker inspect --format '{{.Id}} {{.Image}}' openclaw-gateway").strip()
+
+    def image(self) -> str:
+        """Return the image that has the name of the gateway's."""
+        return self.host.check("docker image inspect --format '{{.Id}}' openclaw:hardened").strip()
+
+
+@pytest.fixture(scope="module")
+def updates() -> Iterator[Updates]:
+    """Return a host whose mirrors are in the test's hand, after a first update from them."""
+    try:
+        deploy_stub_gateway(LAB, "gateway", openclaw_maintenance_update_schedule=NEVER)
+        host = FaultHost(LAB, "gateway")
+        updates = Updates(host)
+        # A copied host is another one, and knows of no deployment until it has proven one.
+        assert not host.module("hardened_compose", recorded(LAB, "hardened_compose")).get("failed")
+        host.check(f"mkdir -p {REPOSITORY}; systemd-run --quiet --unit {SERVER} "
+                   f"python3 -m http.server --bind 127.0.0.1 --directory {REPOSITORY} 8099")  # fmt: skip
+        updates.publish()
+        host.check("echo 'deb [trusted=yes] http://127.0.0.1:8099 ./' >> /etc/apt/sources.list")
+        yield updates
+        host.close()
+    finally:
+        down(LAB)
+
+
+@contextmanager
+def nothing_changes(updates: Updates) -> Iterator[None]:
+    """What serves goes on serving, every 20 ms, and one alert reports why nothing else does."""
+    serving, image, alerts = updates.serving(), updates.image(), updates.alerts()
+    with updates.host.probed() as probes:
+        yield
+    assert updates.serving() == serving
+    assert updates.image() == image
+    assert (probes.failed, updates.record()["ok"]) == (0, False)
+    assert len(updates.alerts()) == len(alerts) + 1, updates.alerts()
+    assert "the update failed" in updates.alerts()[-1]
+
+
+def test_patched_packages_are_deployed(updates: Updates) -> None:
+    before = updates.serving()
+    record = updates.run()
+    assert record["ok"], record["message"]
+    assert "Its audit found nothing" in record["message"]
+    assert updates.serving() != before
+    assert updates.serving().endswith(updates.image())
+    assert updates.host.check(f"docker run --rm --entrypoint dpkg-query openclaw:hardened -W {PACKAGE}"
+                              " 2>/dev/null || docker export openclaw-gateway | tar -xOf - var/lib/dpkg/status"
+                              f" | grep -A8 'Package: {PACKAGE}' | grep Version").strip().endswith("+lab1")  # fmt: skip
+    assert updates.host.answers()
+    assert "the gateway was updated" in updates.alerts()[-1]
+
+
+def test_nothing_newer_changes_nothing(updates: Updates) -> None:
+    before, alerts = updates.serving(), updates.alerts()
+    with updates.host.probed() as probes:
+        record = updates.run()
+    assert record["ok"], record["message"]
+    assert "nothing newer" in record["message"]
+    assert (updates.serving(), probes.failed, updates.alerts()) == (before, 0, alerts)
+
+
+def test_a_dead_mirror(updates: Updates) -> None:
+    updates.host.check(f"systemctl kill -s STOP {SERVER}; systemctl stop {SERVER}")
+    try:
+        with nothing_changes(updates):
+            updates.run()
+    finally:
+        updates.host.check(f"systemctl reset-failed 2>/dev/null; systemd-run --quiet --unit {SERVER} "
+                           f"python3 -m http.server --bind 127.0.0.1 --directory {REPOSITORY} 8099")  # fmt: skip
+
+
+def test_no_space_left(updates: Updates) -> None:
+    updates.host.check("mount -t tmpfs -o size=40m,mode=1777 full /var/tmp; mount -t tmpfs -o size=40m,mode=1777 full /tmp")
+    try:
+        with nothing_changes(updates):
+            updates.run()
+    finally:
+        updates.host.check("umount /tmp /var/tmp")
+
+
+def test_a_killed_build(updates: Updates) -> None:
+    host = updates.host
+    with nothing_changes(updates):
+        host.check(f"systemctl start --no-block {UNIT}; for _ in $(seq 300); do "
+                   f"pgrep -f mmdebstrap >/dev/null && break; sleep 0.1; done; systemctl kill -s KILL {UNIT}; "
+                   f"for _ in $(seq 100); do systemctl is-active --quiet {UNIT} || "
+                   f"[ $(systemctl show -P ActiveState {UNIT}) = failed ] && break; sleep 0.1; done")  # fmt: skip
+    assert "it was ended: signal" in updates.alerts()[-1]
+
+
+def test_a_bad_image_is_rolled_back_remembered_and_not_tried_again(updates: Updates) -> None:
+    updates.publish('printf "#!/bin/sh\\nexit 42\\n" > /usr/bin/dumb-init; chmod 755 /usr/bin/dumb-init')
+    with nothing_changes(updates):
+        updates.run()
+    rejected = updates.host.check("cat /var/lib/openclaw-hardening/rejected.json 2>/dev/null || true")
+    if os.environ.get("FAULTS") == "long" or rejected:
+        with nothing_changes(updates):
+            updates.run()
