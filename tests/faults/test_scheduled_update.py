@@ -56,7 +56,9 @@ class Updates:
 
     def alerts(self) -> list[str]:
         """Return the titles and bodies of the alerts of updates."""
-        found = json.loads(self.host.check(f"cat {FOLDER}/alerts.json 2>/dev/null || echo '{{\"alerts\": []}}'"))["alerts"]
+        found = json.loads(self.host.check(f"cat {FOLDER}/alerts.json 2>/dev/null || echo '{{\"alerts\": []}}'"))[
+            "alerts"
+        ]
         return [f"{alert['title']}: {alert['body']}" for alert in found if alert["job"] == "update"]
 
     def serving(self) -> str:
@@ -134,7 +136,9 @@ def test_a_dead_mirror(updates: Updates) -> None:
 
 
 def test_no_space_left(updates: Updates) -> None:
-    updates.host.check("mount -t tmpfs -o size=40m,mode=1777 full /var/tmp; mount -t tmpfs -o size=40m,mode=1777 full /tmp")
+    updates.host.check(
+        "mount -t tmpfs -o size=40m,mode=1777 full /var/tmp; mount -t tmpfs -o size=40m,mode=1777 full /tmp"
+    )
     try:
         with nothing_changes(updates):
             updates.run()

@@ -187,6 +187,8 @@ def _hooks(folder: str, way: str, sources: apt.Sources) -> list[str]:
         copy = os.path.join(folder, f"sources-{number}")
         _write(copy, text, 0o644)
         after.append(f'install -D -m 0644 {shlex.quote(copy)} "$1"{shlex.quote(path)}')
+    # mmdebstrap copies these from the host; with another name or resolver the same packages would be another base.
+    after += [f': > "$1"/etc/{name}' for name in ("hostname", "resolv.conf")]
     return [*(f"--setup-hook={hook}" for hook in before), *(f"--customize-hook={hook}" for hook in after)]
 
 
