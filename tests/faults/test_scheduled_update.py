@@ -1,9 +1,10 @@
-"""openclaw-update.service, without Ansible: patched packages are deployed, and whatever goes wrong leaves what serves."""
+"""openclaw-update.service: patched packages are deployed without Ansible, and what goes wrong leaves what serves."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,10 +27,15 @@ ls {PACKAGE}_*.deb >/dev/null 2>&1 || {{ apt-get -q update >/dev/null; apt-get -
 dpkg-deb -R {PACKAGE}_*.deb tree
 sed -i 's/^Version: .*/&+lab%(number)d/' tree/DEBIAN/control
 printf '%%s\\n' '#!/bin/sh' 'set -e' '%(script)s' > tree/DEBIAN/postinst; chmod 755 tree/DEBIAN/postinst
-rm -f {REPOSITORY}/*; dpkg-deb -Znone -b tree {REPOSITORY}/ >/dev/null
+place=dists/trixie/main/binary-$(dpkg --print-architecture)
+rm -rf {REPOSITORY}/*; mkdir -p {REPOSITORY}/$place; dpkg-deb -Znone -b tree {REPOSITORY}/ >/dev/null
 cd {REPOSITORY}
-{{ dpkg-deb -f *.deb; printf 'Filename: ./%%s\\nSize: %%s\\nSHA256: %%s\\n' *.deb $(stat -c %%s *.deb) $(sha256sum < *.deb | cut -d' ' -f1)
-}} > Packages
+{{ dpkg-deb -f *.deb
+printf 'Filename: %%s\\nSize: %%s\\nSHA256: %%s\\n' *.deb $(stat -c %%s *.deb) $(sha256sum < *.deb | cut -d' ' -f1)
+}} > $place/Packages
+printf 'Suite: trixie\\nCodename: trixie\\nComponents: main\\nArchitectures: %%s\\nSHA256:\\n %%s %%s %%s\\n' \\
+  $(dpkg --print-architecture) $(sha256sum < $place/Packages | cut -d' ' -f1) $(stat -c %%s $place/Packages) \\
+  main/binary-$(dpkg --print-architecture)/Packages > dists/trixie/Release
 """
 
 
@@ -82,7 +88,7 @@ def updates() -> Iterator[Updates]:
         host.check(f"mkdir -p {REPOSITORY}; systemd-run --quiet --unit {SERVER} "
                    f"python3 -m http.server --bind 127.0.0.1 --directory {REPOSITORY} 8099")  # fmt: skip
         updates.publish()
-        host.check("echo 'deb [trusted=yes] http://127.0.0.1:8099 ./' >> /etc/apt/sources.list")
+        host.check("echo 'deb [trusted=yes] http://127.0.0.1:8099 trixie main' >> /etc/apt/sources.list")
         yield updates
         host.close()
     finally:
@@ -109,15 +115,16 @@ def test_patched_packages_are_deployed(updates: Updates) -> None:
     assert "Its audit found nothing" in record["message"]
     assert updates.serving() != before
     assert updates.serving().endswith(updates.image())
-    assert updates.host.check(f"docker run --rm --entrypoint dpkg-query openclaw:hardened -W {PACKAGE}"
-                              " 2>/dev/null || docker export openclaw-gateway | tar -xOf - var/lib/dpkg/status"
-                              f" | grep -A8 'Package: {PACKAGE}' | grep Version").strip().endswith("+lab1")  # fmt: skip
+    status = updates.host.check("docker export openclaw-gateway | tar -xOf - var/lib/dpkg/status")
+    assert re.search(rf"^Package: {PACKAGE}\n(?:.+\n)*?Version: \S+\+lab1$", status, re.MULTILINE)
     assert updates.host.answers()
     assert "the gateway was updated" in updates.alerts()[-1]
 
 
 def test_nothing_newer_changes_nothing(updates: Updates) -> None:
     before, alerts = updates.serving(), updates.alerts()
+    # A host with another name and another resolver makes the same base of the same packages.
+    updates.host.check("hostname another; echo '# changed' >> /etc/resolv.conf")
     with updates.host.probed() as probes:
         record = updates.run()
     assert record["ok"], record["message"]
