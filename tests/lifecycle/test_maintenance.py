@@ -108,7 +108,8 @@ class Maintained:
 def host(life: Life) -> Iterator[Maintained]:
     """Return the host with a receiver, metrics and both schedules, none of which ever comes; the first audit is made."""
     here = Maintained(life.alpha)
-    life.alpha.check(f"rm -f {RECEIVED}; mkdir -p {METRICS}")
+    # As Debian's packages leave it: the directory above is of another account.
+    life.alpha.check(f"rm -f {RECEIVED}; mkdir -p {METRICS}; chown nobody {METRICS}/..")
     here.receiver(True)
     options: dict[str, Any] = {
         "openclaw_maintenance_backup_schedule": NEVER,

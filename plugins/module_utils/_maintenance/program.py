@@ -116,7 +116,8 @@ def write_metrics(settings: Settings) -> None:
         return
     file = ManagedFile(f"{settings.metrics_dir}/{settings.name}.prom", metrics.text(gather(settings)).encode(), 0o644)
     try:
-        write(file)
+        # Debian gives the directory above node_exporter's to prometheus. No link is followed, and everybody may read it.
+        write(file, {os.lstat(folder).st_uid for folder in (settings.metrics_dir, os.path.dirname(settings.metrics_dir))})
     except (HardeningError, OSError) as error:
         _say(_ERROR, f"metrics: not written: {error}")
 

@@ -161,6 +161,19 @@ def test_metrics_that_cannot_be_written_are_no_failure(host: Any, capsys: pytest
     assert "<3>metrics: not written" in capsys.readouterr().out
 
 
+def test_a_directory_in_one_of_another_account_is_taken_without_following_a_link(host: Any, tmp_path: Path) -> None:
+    """Debian's is: /var/lib/prometheus is of prometheus."""
+    folder, other = Path(host.settings.metrics_dir), tmp_path / "other"
+    other.mkdir()
+    os.chown(folder, 1234, 1234)
+    assert host.run() == 0
+    assert "openclaw_job_success" in host.metrics()
+    folder.rename(tmp_path / "away")
+    folder.symlink_to(other)
+    assert host.run() == 0
+    assert list(other.iterdir()) == []
+
+
 def test_no_directory_no_metrics(host: Any, tmp_path: Path) -> None:
     program.write_metrics(Settings("openclaw", str(tmp_path), str(tmp_path)))
     assert not list((tmp_path / "metrics").iterdir())
