@@ -106,7 +106,7 @@ class Maintained:
 
 @pytest.fixture(scope="module")
 def host(life: Life) -> Iterator[Maintained]:
-    """Return the host with a receiver, metrics and both schedules, none of which ever comes; the first audit is made."""
+    """Return the host with a receiver, metrics and both schedules, which never come; the first audit is made."""
     here = Maintained(life.alpha)
     # As Debian's packages leave it: the directory above is of another account.
     life.alpha.check(f"rm -f {RECEIVED}; mkdir -p {METRICS}; chown nobody {METRICS}/..")
@@ -124,7 +124,9 @@ def host(life: Life) -> Iterator[Maintained]:
     yield here
     here.receiver(False)
     here.play()
-    life.alpha.check(f"rm -rf {BACKUPS} {RECEIVED} {DROP_IN}; umount {BACKUPS} 2>/dev/null || true; systemctl daemon-reload")
+    life.alpha.check(
+        f"umount {BACKUPS} 2>/dev/null || true; rm -rf {BACKUPS} {RECEIVED} {DROP_IN}; systemctl daemon-reload"
+    )
 
 
 def test_the_host_finds_what_ansible_finds(host: Maintained) -> None:
@@ -197,7 +199,7 @@ def test_a_backup_that_cannot_run_is_an_alert_also_when_it_is_killed(host: Maint
         assert not host.start(BACKUP)
         ((title, body),) = host.news()
         assert title == "the backup failed"
-        assert "space" in body
+        assert "MiB free" in body
         # The same again is not reported again within hours.
         assert not host.start(BACKUP)
         assert host.news() == []
@@ -205,7 +207,9 @@ def test_a_backup_that_cannot_run_is_an_alert_also_when_it_is_killed(host: Maint
         host.host.check(f"umount {BACKUPS}")
     # One that waits for a deployment is killed; the channel is away.
     host.receiver(False)
-    host.host.check("systemd-run --quiet --unit=maintenance-holder flock /var/lib/openclaw-hardening/deploy.lock sleep 120")
+    host.host.check(
+        "systemd-run --quiet --unit=maintenance-holder flock /var/lib/openclaw-hardening/deploy.lock sleep 120"
+    )
     try:
         host.host.check(f"systemctl start --no-block {BACKUP}")
         wait_until(lambda: host.record("backup").get("running"), "the backup")
@@ -227,7 +231,9 @@ def test_no_secret_is_in_what_it_leaves(host: Maintained) -> None:
     token = host.host.check(f"cat {TOKEN_FILE}")
     assert len(token) > 30
     host.host.write("/run/canary", f"{token}\n")
-    places = f"{RECORDS} {METRICS} {RECEIVED} /var/lib/private/openclaw-maintenance-notifier /etc/openclaw/maintenance.json"
+    places = (
+        f"{RECORDS} {METRICS} {RECEIVED} /var/lib/private/openclaw-maintenance-notifier /etc/openclaw/maintenance.json"
+    )
     units = f"-u {AUDIT} -u {BACKUP} -u {NOTIFIER}"
     found = host.host.check(
         f"grep -rlF -f /run/canary {places} || true\n"

@@ -33,7 +33,9 @@ def expressions() -> Iterator[str]:
     for panel in DASHBOARD["panels"]:
         yield from (target["expr"] for target in panel["targets"])
     yield from (variable["definition"] for variable in DASHBOARD["templating"]["list"] if "definition" in variable)
-    yield from (series["series"] for test in TESTS for series in test["input_series"] if series["series"] != 'up{instance="a"}')
+    yield from (
+        series["series"] for test in TESTS for series in test["input_series"] if series["series"] != 'up{instance="a"}'
+    )
 
 
 def labels() -> dict[str, set[str]]:
@@ -58,7 +60,7 @@ def test_every_metric_and_label_is_one_that_a_host_writes(expression: str) -> No
 
 def test_every_metric_is_on_the_dashboard_or_raises_an_alert() -> None:
     named = {name for expression in expressions() for name in re.findall(r"openclaw_[a-z_]+", expression)}
-    assert NAMES <= named
+    assert named >= NAMES
 
 
 def test_every_alert_has_a_severity_a_summary_and_a_test() -> None:

@@ -116,8 +116,9 @@ def write_metrics(settings: Settings) -> None:
         return
     file = ManagedFile(f"{settings.metrics_dir}/{settings.name}.prom", metrics.text(gather(settings)).encode(), 0o644)
     try:
-        # Debian gives the directory above node_exporter's to prometheus. No link is followed, and everybody may read it.
-        write(file, {os.lstat(folder).st_uid for folder in (settings.metrics_dir, os.path.dirname(settings.metrics_dir))})
+        # Debian gives the directory above node_exporter's to prometheus. No link is followed, and all may read it.
+        folders = (settings.metrics_dir, os.path.dirname(settings.metrics_dir))
+        write(file, {os.lstat(folder).st_uid for folder in folders})
     except (HardeningError, OSError) as error:
         _say(_ERROR, f"metrics: not written: {error}")
 

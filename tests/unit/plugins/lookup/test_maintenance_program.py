@@ -64,7 +64,13 @@ def test_it_does_not_depend_on_where_the_controller_works(tmp_path: Path) -> Non
     for number, seed in enumerate(("1", "2")):
         folder = tmp_path / str(number)
         folder.mkdir()
-        environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": paths, "HOME": str(folder), "LC_ALL": "C", "TZ": f"UTC{number}"}
+        environment = {
+            "PYTHONHASHSEED": seed,
+            "PYTHONPATH": paths,
+            "HOME": str(folder),
+            "LC_ALL": "C",
+            "TZ": f"UTC{number}",
+        }
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=True
         )

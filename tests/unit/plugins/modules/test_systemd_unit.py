@@ -202,7 +202,20 @@ def test_the_largest_program_is_taken_and_one_byte_more_is_not():
         f"{packed(b'a')}\n",
         "\xe4",
     ],
-    ids=["empty", "no-base64", "no-end", "cut", "nothing", "no-gzip", "streams", "rubbish", "sum", "bomb", "line", "ascii"],
+    ids=[
+        "empty",
+        "no-base64",
+        "no-end",
+        "cut",
+        "nothing",
+        "no-gzip",
+        "streams",
+        "rubbish",
+        "sum",
+        "bomb",
+        "line",
+        "ascii",
+    ],
 )
 def test_a_program_that_is_not_one_gzip_stream_is_refused(content):
     with pytest.raises(HardeningError, match=r"files\.content: found .* needed base64 of one gzip stream"):

@@ -41,7 +41,9 @@ def test_the_newest_are_kept_with_their_numbers() -> None:
     assert numbers(added(record, [TWO], 2, "x"))[-1] == alerts.MOST + 4
 
 
-@pytest.mark.parametrize("record", [{"version": 0, "alerts": [], "next": 7, "origin": "a"}, {"version": 1}, {"alerts": []}])
+@pytest.mark.parametrize(
+    "record", [{"version": 0, "alerts": [], "next": 7, "origin": "a"}, {"version": 1}, {"alerts": []}]
+)
 def test_a_file_of_another_format_begins_another_sequence(record: dict) -> None:
     found = added(record, [ONE], 1, "new")
     assert (found["origin"], numbers(found)) == ("new", [1])

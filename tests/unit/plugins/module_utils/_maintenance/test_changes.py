@@ -8,7 +8,9 @@ import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance import changes
 
 
-def check(rule: str, status: str = "fail", severity: str = "medium", target: str = "gateway", actual: str = "x") -> dict:
+def check(
+    rule: str, status: str = "fail", severity: str = "medium", target: str = "gateway", actual: str = "x"
+) -> dict:
     return {"id": rule, "target": target, "status": status, "severity": severity, "title": f"title of {rule}",
             "actual": actual}  # fmt: skip
 
@@ -42,7 +44,9 @@ def test_nothing_new_is_no_alert() -> None:
     assert changes.alerts([], {}, {}) == []
 
 
-@pytest.mark.parametrize(("severity", "urgent"), [("critical", True), ("high", True), ("medium", False), ("low", False)])
+@pytest.mark.parametrize(
+    ("severity", "urgent"), [("critical", True), ("high", True), ("medium", False), ("low", False)]
+)
 def test_what_is_severe_is_urgent(severity: str, urgent: bool) -> None:
     begun = told([check("A", severity=severity)], {}, {"A gateway": "fail"})
     assert begun == [("one rule of the audit begins to fail", urgent)]

@@ -64,7 +64,15 @@ def test_a_good_host_is_audited_once(host: Any) -> None:
     outcome = jobs.audit(host.settings)
     assert (titles(outcome), outcome.details, host.paused) == ([], {"findings": 0}, [])
     assert [found["id"] for found in host.record("checks")["checks"]] == ["OCH-CTR-01", "DRIFT"]
-    assert set(host.record("checks")["checks"][0]) == {"id", "title", "severity", "target", "status", "actual", "waiver"}
+    assert set(host.record("checks")["checks"][0]) == {
+        "id",
+        "title",
+        "severity",
+        "target",
+        "status",
+        "actual",
+        "waiver",
+    }
     # Under the lock of deployments, with what the module fills in.
     assert host.locked == 1
     assert host.options[0]["containers"] == ["openclaw-gateway"]

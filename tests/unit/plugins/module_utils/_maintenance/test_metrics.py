@@ -74,7 +74,12 @@ def test_what_is_not_known_has_no_sample() -> None:
 def test_a_label_cannot_leave_its_quotes() -> None:
     hostile = [{"id": 'a"} 1\nopenclaw_x{y="', "target": "\\", "severity": "high", "status": "fail"}]
     found = samples(text(Facts("openclaw", {}, hostile)))
-    assert set(found) == {"openclaw_audit_rule", "openclaw_audit_checks", "openclaw_rejected_images", "openclaw_backups"}
+    assert set(found) == {
+        "openclaw_audit_rule",
+        "openclaw_audit_checks",
+        "openclaw_rejected_images",
+        "openclaw_backups",
+    }
 
 
 def test_names_keep_the_conventions_of_prometheus() -> None:

@@ -57,7 +57,8 @@ REFUSED = HardeningError("disk", "full", "space")
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["run"], ["run", "audit"], ["run", "none", "x"], ["walk", "audit", "x"], ["run", "audit", "x", "y"]]
+    "arguments",
+    [[], ["run"], ["run", "audit"], ["run", "none", "x"], ["walk", "audit", "x"], ["run", "audit", "x", "y"]],
 )
 def test_what_it_does_not_know_is_a_usage_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert program.main(arguments) == 2
@@ -192,7 +193,9 @@ def test_what_the_metrics_are_made_of(host: Any, tmp_path: Path, monkeypatch: py
     for name, known in files.items():
         (backups / name).write_text("x" * 700)
         (backups / f"{name}.json").write_text(json.dumps(known))
-    monkeypatch.setattr(program.history, "read_deployed", lambda _folder: SimpleNamespace(at="2026-01-03T00:00:00+00:00"))
+    monkeypatch.setattr(
+        program.history, "read_deployed", lambda _folder: SimpleNamespace(at="2026-01-03T00:00:00+00:00")
+    )
     rejected = [{"at": "2026-01-02T00:00:00+00:00"}, {"at": "2026-01-04T00:00:00+00:00"}]
     monkeypatch.setattr(program.history, "read_rejected", lambda _folder: rejected)
     monkeypatch.setattr(program, "read_record", lambda _folder: {"verified": "2026-01-03T00:00:00+00:00"})
