@@ -108,6 +108,8 @@ class Maintained:
 def host(life: Life) -> Iterator[Maintained]:
     """Return the host with a receiver, metrics and both schedules, which never come; the first audit is made."""
     here = Maintained(life.alpha)
+    # What earlier tests were reported is forgotten.
+    life.alpha.check(f"rm -rf {RECORDS} /var/lib/private/openclaw-maintenance-notifier")
     # As Debian's packages leave it: the directory above is of another account.
     life.alpha.check(f"rm -f {RECEIVED}; mkdir -p {METRICS}; chown nobody {METRICS}/..")
     here.receiver(True)

@@ -63,6 +63,8 @@ def run(settings: Settings, job: str) -> int:
     _say(_NOTICE, f"{job}: {outcome.message}")
     known = [] if before.get("ok", True) else [alerts.Alert(job, f"the {job} works again", outcome.message, False)]
     alerts.add(settings.folder, [*known, *outcome.alerts], time.time())
+    for name, content in outcome.records.items():
+        write_json(f"{settings.folder}/{name}.json", content)
     _finish(settings, job, before, began, True, outcome.message, outcome.details)
     return 0
 

@@ -55,13 +55,22 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return here
 
 
+def audited(host: Any) -> jobs.Outcome:
+    """Audit, and write down what the program writes down after the alerts."""
+    outcome = jobs.audit(host.settings)
+    for name, content in outcome.records.items():
+        Path(f"{host.settings.folder}/{name}.json").write_text(json.dumps(content))
+        Path(f"{host.settings.folder}/{name}.json").chmod(0o600)
+    return outcome
+
+
 def titles(outcome: jobs.Outcome) -> list[str]:
     return [alert.title for alert in outcome.alerts]
 
 
 def test_a_good_host_is_audited_once(host: Any) -> None:
     host.audits = [[check("pass")]]
-    outcome = jobs.audit(host.settings)
+    outcome = audited(host)
     assert (titles(outcome), outcome.details, host.paused) == ([], {"findings": 0}, [])
     assert [found["id"] for found in host.record("checks")["checks"]] == ["OCH-CTR-01", "DRIFT"]
     assert set(host.record("checks")["checks"][0]) == {
@@ -80,25 +89,25 @@ def test_a_good_host_is_audited_once(host: Any) -> None:
 
 def test_a_finding_of_a_moment_is_no_alert(host: Any) -> None:
     host.audits = [[check("fail")], [check("pass")]]
-    assert titles(jobs.audit(host.settings)) == []
+    assert titles(audited(host)) == []
     assert host.paused == [jobs.CONFIRM_SECONDS]
     assert host.record("findings") == {"findings": {}}
 
 
 def test_a_finding_that_lasts_is_one_alert_until_it_is_over(host: Any) -> None:
     host.audits = [[check("fail")]]
-    assert titles(jobs.audit(host.settings)) == ["one rule of the audit begins to fail"]
-    assert titles(jobs.audit(host.settings)) == []
+    assert titles(audited(host)) == ["one rule of the audit begins to fail"]
+    assert titles(audited(host)) == []
     assert len(host.paused) == 1, "what is known needs no confirmation"
     host.audits = [[check("pass")]]
-    assert titles(jobs.audit(host.settings)) == ["one rule of the audit does not fail any more"]
-    assert titles(jobs.audit(host.settings)) == []
+    assert titles(audited(host)) == ["one rule of the audit does not fail any more"]
+    assert titles(audited(host)) == []
 
 
 def test_drift_is_a_finding(host: Any) -> None:
     host.audits = [[check("pass")]]
     host.drift = {"drift": ["image: another"], "interrupted": "swapping"}
-    (alert,) = jobs.audit(host.settings).alerts
+    (alert,) = audited(host).alerts
     assert "DRIFT (openclaw-gateway)" in alert.body
     assert alert.body.endswith("image: another; a deployment was cut off while swapping")
     assert host.names["docker_host"].startswith("unix://")
@@ -110,20 +119,20 @@ def test_drift_that_cannot_be_read_is_an_error_and_not_fine(
 ) -> None:
     monkeypatch.setattr(jobs, "daemon_errors", lambda: (OSError,))
     host.audits, host.drift = [[check("pass")]], error
-    jobs.audit(host.settings)
+    audited(host)
     assert host.record("checks")["checks"][-1]["status"] == "error"
 
 
 def test_records_that_are_damaged_are_as_none(host: Any, tmp_path: Path) -> None:
     (tmp_path / "findings.json").write_text("{")
     host.audits = [[check("fail")]]
-    assert len(jobs.audit(host.settings).alerts) == 1
-    assert len(jobs.audit(host.settings).alerts) == 0
+    assert len(audited(host).alerts) == 1
+    assert len(audited(host).alerts) == 0
 
 
 def test_a_host_that_could_not_be_audited_forgets_nothing(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     host.audits = [[check("fail")]]
-    jobs.audit(host.settings)
+    audited(host)
 
     def away(_module: Any) -> None:
         raise HardeningError("docker", "nothing", "a daemon")
@@ -131,7 +140,7 @@ def test_a_host_that_could_not_be_audited_forgets_nothing(host: Any, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr(jobs, "Audit", away)
         with pytest.raises(HardeningError):
-            jobs.audit(host.settings)
+            audited(host)
     assert host.record("findings") == {"findings": {"OCH-CTR-01 gw": "fail"}}
 
 

@@ -46,7 +46,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return here
 
 
-def failing(error: Exception) -> Callable[[Settings], Outcome]:
+def failing(error: BaseException) -> Callable[[Settings], Outcome]:
     def job(_settings: Settings) -> Outcome:
         raise error
 
@@ -75,6 +75,21 @@ def test_a_run_that_succeeds(host: Any, capsys: pytest.CaptureFixture[str]) -> N
     assert 'openclaw_job_success{openclaw="openclaw",job_name="audit"} 1\n' in host.metrics()
     assert os.stat(host.folder).st_mode & 0o777 == 0o700
     assert os.stat(f"{host.settings.metrics_dir}/openclaw.prom").st_mode & 0o777 == 0o644
+
+
+def test_what_was_found_is_remembered_after_its_alert_only(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is killed between them reports again, and never keeps silent."""
+    host.job = lambda _settings: Outcome(
+        "fine", [Alert("audit", "news", "b")], {}, {"findings": {"findings": {"A": "fail"}}}
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(program.alerts, "add", lambda *_arguments: failing(KeyboardInterrupt())(host.settings))
+        with pytest.raises(KeyboardInterrupt):
+            host.run()
+    assert not (host.folder / "findings.json").exists()
+    assert host.run() == 0
+    assert json.loads((host.folder / "findings.json").read_text()) == {"findings": {"A": "fail"}}
+    assert host.titles() == ["news"]
 
 
 def test_a_run_that_fails_is_an_alert_and_a_failed_unit(host: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,7 +133,7 @@ def test_an_error_of_the_program_shows_nothing_but_its_type(host: Any) -> None:
 
 def killed(host: Any) -> None:
     """Leave what a run leaves that was killed: its record was begun."""
-    host.job = failing(KeyboardInterrupt())  # type: ignore[arg-type]
+    host.job = failing(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         host.run()
 
