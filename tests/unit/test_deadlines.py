@@ -257,7 +257,8 @@ OWN_FILES = {
     ("files/auth_notifier.py", "load_memory"): "in the unit's own StateDirectory",
     ("files/auth_notifier.py", "sockets"): "/proc/net",
     ("files/auth_monitor.py", "read_text"): "of a descriptor that O_NONBLOCK opened",
-    ("files/auth_notifier.py", "secret"): "a credential, from systemd",
+    ("files/auth_notifier.py", "credential"): "a credential, from systemd",
+    ("files/maintenance_notifier.py", "_load"): "in the unit's own StateDirectory",
 }
 
 

@@ -71,7 +71,7 @@ def _content(item: dict[str, Any]) -> bytes:
         content = unpacker.decompress(base64.b64decode(item["content"], validate=True), _LARGEST)
     except (ValueError, zlib.error):
         content = b""
-    if not content or not unpacker.eof:
+    if not content or not unpacker.eof or unpacker.unused_data:
         needed = f"base64 of one gzip stream of at most {_LARGEST >> 20} MiB, or 'encoding' utf-8"
         raise HardeningError("files.content", "something else", needed, "files")
     return content

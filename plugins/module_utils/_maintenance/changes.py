@@ -50,16 +50,14 @@ def alerts(checks: Sequence[Mapping[str, Any]], known: Mapping[str, str], found:
         lines = [f"{check['id']} ({check['target']}) {check['title']}: {check['status']}, {check['actual']}"
                  for check in begun]  # fmt: skip
         urgent = any(check["severity"] in _SEVERE for check in begun)
-        result.append(Alert("audit", f"{_count(len(begun))} of the audit begins to fail", _joined(lines), urgent))
+        result.append(Alert("audit", _title(len(begun), "begin", "begins", "to fail"), _joined(lines), urgent))
     if ended:
-        result.append(
-            Alert("audit", f"{_count(len(ended))} of the audit does not fail any more", _joined(ended), False)
-        )
+        result.append(Alert("audit", _title(len(ended), "do", "does", "not fail any more"), _joined(ended), False))
     return result
 
 
-def _count(number: int) -> str:
-    return "one rule" if number == 1 else f"{number} rules"
+def _title(number: int, several: str, one: str, rest: str) -> str:
+    return f"one rule of the audit {one} {rest}" if number == 1 else f"{number} rules of the audit {several} {rest}"
 
 
 def _joined(lines: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance.al
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance.host_module import HostModule, completed
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.audit import Audit
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.options import AUDIT_ARGUMENTS, complete
-from ansible_collections.openclaw.hardening.plugins.module_utils._system.json_record import read_json, write_json
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.json_record import read_json
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.lock import lock
 
 # How long the audit waits for a deployment or a backup that is at work, and before an audit that confirms another one.
@@ -49,11 +49,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job that ran to its end has to report."""
+    """What a job that ran to its end has to report.
+
+    :param records: files of the folder, by name; they are written after the alerts, so that a kill loses none.
+    """
 
     message: str
     alerts: Sequence[Alert] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def audit(settings: Settings) -> Outcome:
@@ -70,10 +74,12 @@ def audit(settings: Settings) -> Outcome:
         found = changes.confirmed(first, checks, known)
     else:
         found = changes.confirmed(checks, checks, known)
-    write_json(f"{settings.folder}/findings.json", {"findings": found})
-    write_json(f"{settings.folder}/checks.json", {"checks": [_brief(check) for check in checks]})
-    return Outcome(f"{len(checks)} checks, {len(found)} of them fail or could not be made",
-                   changes.alerts(checks, known, found), {"findings": len(found)})  # fmt: skip
+    return Outcome(
+        f"{len(checks)} checks, {len(found)} of them fail or could not be made",
+        changes.alerts(checks, known, found),
+        {"findings": len(found)},
+        {"checks": {"checks": [_brief(check) for check in checks]}, "findings": {"findings": found}},
+    )
 
 
 def _known(settings: Settings) -> dict[str, str]:

@@ -63,6 +63,8 @@ def run(settings: Settings, job: str) -> int:
     _say(_NOTICE, f"{job}: {outcome.message}")
     known = [] if before.get("ok", True) else [alerts.Alert(job, f"the {job} works again", outcome.message, False)]
     alerts.add(settings.folder, [*known, *outcome.alerts], time.time())
+    for name, content in outcome.records.items():
+        write_json(f"{settings.folder}/{name}.json", content)
     _finish(settings, job, before, began, True, outcome.message, outcome.details)
     return 0
 
@@ -116,7 +118,9 @@ def write_metrics(settings: Settings) -> None:
         return
     file = ManagedFile(f"{settings.metrics_dir}/{settings.name}.prom", metrics.text(gather(settings)).encode(), 0o644)
     try:
-        write(file)
+        # Debian gives the directory above node_exporter's to prometheus. No link is followed, and all may read it.
+        folders = (settings.metrics_dir, os.path.dirname(settings.metrics_dir))
+        write(file, {os.lstat(folder).st_uid for folder in folders})
     except (HardeningError, OSError) as error:
         _say(_ERROR, f"metrics: not written: {error}")
 

@@ -57,3 +57,13 @@ def test_a_bad_name_is_refused_by_the_variable_that_it_comes_from(name: object) 
         instance(name)
     with pytest.raises(AnsibleFilterError, match=r"\Aopenclaw_user_instance: found .*; set 'openclaw_user_instance'"):
         instance(name, "openclaw_user_instance")
+
+
+def test_every_unit_of_a_group_has_a_limit_and_a_timer_has_none() -> None:
+    found = instance("acme")
+    units = {unit: limit for group in found["unit_groups"].values() for unit, limit in group.items()}
+    assert set(found["exposure_limits"]) == {unit for unit in units if unit.endswith(".service")}
+    assert {units[unit] for unit in units if unit.endswith(".timer")} == {10.0}
+    assert all(unit.startswith("openclaw-acme-") for unit in units)
+    named = {found[key] for key in found if key.endswith(("_unit", "_timer")) or key == "unit"}
+    assert named <= set(units)

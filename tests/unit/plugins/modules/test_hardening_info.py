@@ -188,12 +188,16 @@ def test_what_is_not_given_is_what_the_instance_has(run_module, monkeypatch, ins
     assert sorted(params["units"]) == sorted(
         f"{name}-{unit}"
         for unit in (
+            "audit.service",
+            "audit.timer",
             "auth-monitor.service",
             "auth-monitor.timer",
             "auth-notifier.service",
             "gateway-firewall.service",
             "gateway-start.service",
             "gateway.service",
+            "maintenance-notifier.service",
+            "maintenance-notifier.timer",
         )
     )
 

@@ -8,7 +8,9 @@ of the set are real. The module against a real systemd is tested by Molecule.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import gzip
 import json
 import os
 import sys
@@ -161,6 +163,65 @@ def test_options_that_cannot_be_meant_are_refused(changes, message):
     assert "canary-value" not in str(refusal.value)
 
 
+def packed(content):
+    return base64.b64encode(gzip.compress(content, mtime=0)).decode()
+
+
+GZIPPED = {**FILE, "encoding": "gzip"}
+
+
+def test_a_program_that_is_no_text_is_unpacked():
+    program = bytes(range(256)) * 100
+    got = systemd_options.wanted_set({**PARAMS, "files": [{**GZIPPED, "content": packed(program)}]})
+    assert got.files == (ManagedFile("/etc/x", program, 0o644),)
+    plain = systemd_options.wanted_set({**PARAMS, "files": [{**FILE, "encoding": "utf-8"}]})
+    assert plain.files == (ManagedFile("/etc/x", b"x", 0o644),)
+
+
+def test_the_largest_program_is_taken_and_one_byte_more_is_not():
+    most = 16 << 20
+    got = systemd_options.wanted_set({**PARAMS, "files": [{**GZIPPED, "content": packed(b"a" * most)}]})
+    assert len(got.files[0].content) == most
+    with pytest.raises(HardeningError, match="at most 16 MiB"):
+        systemd_options.wanted_set({**PARAMS, "files": [{**GZIPPED, "content": packed(b"a" * (most + 1))}]})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "no base64!",
+        packed(b"a")[:-8],
+        packed(b"a" * 9999)[:40],
+        packed(b""),
+        base64.b64encode(b"plain text").decode(),
+        base64.b64encode(gzip.compress(b"a") + gzip.compress(b"b")).decode(),
+        base64.b64encode(gzip.compress(b"a") + b"rubbish").decode(),
+        base64.b64encode(gzip.compress(b"a")[:-4] + b"0000").decode(),
+        packed(b"\0" * (64 << 20)),
+        f"{packed(b'a')}\n",
+        "\xe4",
+    ],
+    ids=[
+        "empty",
+        "no-base64",
+        "no-end",
+        "cut",
+        "nothing",
+        "no-gzip",
+        "streams",
+        "rubbish",
+        "sum",
+        "bomb",
+        "line",
+        "ascii",
+    ],
+)
+def test_a_program_that_is_not_one_gzip_stream_is_refused(content):
+    with pytest.raises(HardeningError, match=r"files\.content: found .* needed base64 of one gzip stream"):
+        systemd_options.wanted_set({**PARAMS, "files": [{**GZIPPED, "content": content}]})
+
+
 # --- decision -----------------------------------------------------------------------------------------------------
 
 
@@ -212,6 +273,17 @@ def test_drift_is_seen():
     units = {"a.service": UnitStatus(needs_reload=True), "a.timer": UnitStatus("inactive", "dead", "disabled")}
     plan = unit_set.decide(target, state_of(target, units))
     assert plan.actions == ["reload systemd", "enable a.timer", "start a.timer"]
+
+
+def test_a_timer_that_is_neither_enabled_nor_started_is_switched_off():
+    off = wanted("/u", enabled=frozenset(), started=frozenset())
+    assert unit_set.decide(off, state_of(off)).actions == ["stop a.timer", "disable a.timer"]
+    quiet = {"a.service": STATUS, "a.timer": UnitStatus("inactive", "dead", "disabled")}
+    # A service runs as long as it has to: only timers are switched off.
+    assert unit_set.decide(off, state_of(off, quiet)) == Plan()
+    assert unit_set.decide(off, state_of(off, quiet, a_timer=None)).actions == ["write /u/a.timer", "reload systemd"]
+    started = wanted("/u", enabled=frozenset())
+    assert unit_set.decide(started, state_of(started)) == Plan()
 
 
 RUN = {"run": ("a.service",)}

@@ -320,6 +320,26 @@ def test_04_what_does_the_same_is_enough(properties, fine):
 
 
 @pytest.mark.parametrize(
+    ("name", "fine"),
+    [
+        ("openclaw-audit.service", True),
+        ("openclaw-acme-backup.service", True),
+        ("openclaw-acme-1-audit.service", True),
+        ("openclaw-audit.service.d", False),
+        ("xopenclaw-audit.service", False),
+        ("openclaw-audit.timer", False),
+        ("audit.service", False),
+        ("openclaw-gateway.service", False),
+    ],
+)
+def test_04_the_jobs_of_maintenance_alone_may_be_root_with_capabilities(name, fine):
+    unit = UnitFacts(name, {**CONFINED, "CapabilityBoundingSet": "cap_kill cap_dac_override", "User": "root"})
+    assert (systemd_checks.below_minimum(unit) == []) is fine
+    # Everything else of the minimum holds for them, too.
+    assert systemd_checks.below_minimum(UnitFacts(name, {**unit.properties, "NoNewPrivileges": "no"}))
+
+
+@pytest.mark.parametrize(
     ("text", "effective", "there"),
     [
         ("PrivateTmp=disconnected", "yes", True),

@@ -1,0 +1,266 @@
+"""A host that audits itself and makes its backups without Ansible: what it finds, whom it notifies, and how often."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import FaultHost, recorded
+from lab_host import NEVER, playbook, wait_until
+from life import LAB, OPTIONS, TOKEN_FILE, Life
+
+ROLE = Path(__file__).with_name("maintenance.yml")
+RECORDS = "/var/lib/openclaw-hardening/maintenance"
+METRICS = "/var/lib/prometheus/node-exporter"
+BACKUPS = "/var/backups/openclaw-maintenance"
+AUDIT, BACKUP = "openclaw-audit.service", "openclaw-backup.service"
+NOTIFIER = "openclaw-maintenance-notifier.service"
+DROP_IN = "/etc/systemd/system/openclaw-auth-monitor.service.d"
+PORT = 8098
+RECEIVED = "/root/maintenance-test.jsonl"
+# Takes the place of an ntfy server; root's, so that the notifier believes it.
+RECEIVER = """
+import json, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode("utf-8", "replace")
+        with open(sys.argv[2], "a") as record:
+            record.write(json.dumps([dict(self.headers), body]) + "\\n")
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    do_PUT = do_POST
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    def log_message(self, *arguments):
+        pass
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+# Sleeps, twice in a row: that is the pause before the audit that confirms (clock_nanosleep of x86-64 and of ARM64).
+PAUSING = f"""pid=$(systemctl show -P MainPID {AUDIT})
+for _ in 1 2; do
+  case "$(cut -d' ' -f1 /proc/$pid/syscall)" in 230|115) sleep 0.7 ;; *) exit 1 ;; esac
+done"""
+
+
+class Maintained:
+    """The host with the units, and what its receiver was sent."""
+
+    def __init__(self, host: FaultHost) -> None:
+        self.host = host
+        self.seen = 0
+
+    def play(self, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        """Install the units with these options."""
+        done = playbook(LAB, ROLE, "--limit", self.host.name, *options, **variables)
+        assert done.returncode == 0, done.stdout[-6000:]
+        return done
+
+    def receiver(self, on: bool) -> None:
+        """Start or stop the receiver."""
+        self.host.run("systemctl stop maintenance-receiver")
+        if on:
+            argv = shlex.join(["python3", "-c", RECEIVER, str(PORT), RECEIVED])
+            self.host.check(f"systemd-run --quiet --collect --unit=maintenance-receiver {argv}")
+            wait_until(lambda: self.host.run(f"curl -s http://127.0.0.1:{PORT}/up").returncode == 0, "the receiver")
+
+    def start(self, unit: str) -> bool:
+        """Run a job to its end, and the notifier after it; return whether the job succeeded."""
+        well = self.host.run(f"systemctl start {unit}").returncode == 0
+        self.delivered()
+        return well
+
+    def delivered(self) -> None:
+        """Let the notifier send what is due."""
+        self.host.run(f"systemctl start {NOTIFIER}")
+
+    def news(self) -> list[tuple[str, str]]:
+        """Return the messages since the last call: title without the names, body."""
+        lines = self.host.run(f"cat {RECEIVED}").stdout.splitlines()
+        found = [json.loads(line) for line in lines[self.seen :]]
+        self.seen = len(lines)
+        return [(headers["Title"].partition(": ")[2], body) for headers, body in found]
+
+    def record(self, name: str) -> dict[str, Any]:
+        """Return a record of the jobs."""
+        return json.loads(self.host.check(f"cat {RECORDS}/{name}.json"))
+
+    def audited(self) -> dict[str, str]:
+        """Return what the audit by Ansible finds, rule by rule, with the options that the roles give it."""
+        answer = self.host.module("hardening_info", recorded(LAB, "hardening_info") | {"units": self.units()})
+        return {f"{check['id']} {check['target']}": check["status"] for check in answer["checks"]}
+
+    def units(self) -> dict[str, float]:
+        """Return the units that are expected; this play has more of them than site.yml was given."""
+        settings = json.loads(self.host.check("cat /etc/openclaw/maintenance.json"))
+        return settings["options"]["audit"]["units"]
+
+
+@pytest.fixture(scope="module")
+def host(life: Life) -> Iterator[Maintained]:
+    """Return the host with a receiver, metrics and both schedules, which never come; the first audit is made."""
+    here = Maintained(life.alpha)
+    # What earlier tests were reported is forgotten.
+    life.alpha.check(f"rm -rf {RECORDS} /var/lib/private/openclaw-maintenance-notifier")
+    # As Debian's packages leave it: the directory above is of another account.
+    life.alpha.check(f"rm -f {RECEIVED}; mkdir -p {METRICS}; chown nobody {METRICS}/..")
+    here.receiver(True)
+    options: dict[str, Any] = {
+        "openclaw_maintenance_backup_schedule": NEVER,
+        "openclaw_maintenance_metrics_dir": METRICS,
+        "openclaw_maintenance_notify_ntfy": f"http://127.0.0.1:{PORT}/alerts",
+        "openclaw_backup_dir": BACKUPS,
+        "openclaw_backup_recipient": life.public,
+    }
+    here.play(**options)
+    here.delivered()
+    here.news()
+    yield here
+    here.receiver(False)
+    here.play()
+    life.alpha.check(
+        f"umount {BACKUPS} 2>/dev/null || true; rm -rf {BACKUPS} {RECEIVED} {DROP_IN}; systemctl daemon-reload"
+    )
+
+
+def test_the_host_finds_what_ansible_finds(host: Maintained) -> None:
+    assert host.start(AUDIT)
+    own = {f"{check['id']} {check['target']}": check["status"] for check in host.record("checks")["checks"]}
+    assert own.pop("DRIFT openclaw-gateway") == "pass"
+    assert own == host.audited()
+    assert len(own) > 90
+    assert host.news() == []
+    # Nothing of Ansible is needed for it.
+    assert host.host.check("cat /usr/local/lib/openclaw-hardening/maintenance.pyz | head -c 2") == "PK"
+
+
+def test_a_fault_that_lasts_is_one_alert_and_one_of_a_moment_is_none(host: Maintained) -> None:
+    mode = host.host.check(f"stat -c %a {TOKEN_FILE}")
+    before = host.audited()
+    host.host.check(
+        f"chmod 644 {TOKEN_FILE}\n"
+        f"mkdir -p {DROP_IN}; printf '[Service]\\nNoNewPrivileges=no\\n' > {DROP_IN}/test.conf; systemctl daemon-reload"
+    )
+    both = {name for name, status in host.audited().items() if status in ("fail", "error") and before[name] != status}
+    try:
+        host.host.check(f"systemctl start --no-block {AUDIT}")
+        wait_until(lambda: host.host.run(PAUSING).returncode == 0, "the pause of the audit", 60)
+    finally:
+        host.host.check(f"rm -r {DROP_IN}; systemctl daemon-reload")
+    now = host.audited()
+    lasts = {name for name in both if now[name] in ("fail", "error")}
+    assert lasts
+    assert both - lasts
+    assert host.start(AUDIT)  # waits for the one that runs
+    ((title, body),) = host.news()
+    assert title.endswith("to fail")
+    assert all(name.split()[0] in body for name in lasts)
+    assert not [name for name in both - lasts if name.split()[0] in body]
+    assert lasts <= set(host.record("findings")["findings"])
+    host.start(AUDIT)
+    assert host.news() == []
+    host.host.check(f"chmod {mode} {TOKEN_FILE}")
+    host.start(AUDIT)
+    ((title, body),) = host.news()
+    assert title.endswith("not fail any more")
+    assert all(name in body for name in lasts)
+
+
+def test_a_backup_is_made_and_accepted(host: Maintained, life: Life) -> None:
+    assert host.start(BACKUP)
+    record = host.record("backup")
+    key = life.key_file.read_text()
+    answer = host.host.module(
+        "gateway_backup", {**OPTIONS, "directory": BACKUPS, "state": "verified", "key": key, "archive": record["path"]}
+    )
+    assert not answer.get("failed"), answer
+    assert answer["path"] == record["path"]
+    assert host.host.check(f"stat -c '%a %u' {record['path']}") == "600 0"
+    assert host.news() == []
+
+
+def test_metrics_are_what_the_records_have(host: Maintained) -> None:
+    text = host.host.check(f"cat {METRICS}/openclaw.prom")
+    assert 'openclaw_job_success{openclaw="openclaw",job_name="audit"} 1' in text
+    assert 'openclaw_backups{openclaw="openclaw"} 1' in text
+    assert text.count("\nopenclaw_audit_rule{") == len(host.record("checks")["checks"])
+    assert host.host.check(f"stat -c '%a %u' {METRICS}/openclaw.prom") == "644 0"
+
+
+def test_a_backup_that_cannot_run_is_an_alert_also_when_it_is_killed(host: Maintained) -> None:
+    host.host.check(f"mount -t tmpfs -o size=64k,mode=0700 tmpfs {BACKUPS}")
+    try:
+        assert not host.start(BACKUP)
+        ((title, body),) = host.news()
+        assert title == "the backup failed"
+        assert "MiB free" in body
+        # The same again is not reported again within hours.
+        assert not host.start(BACKUP)
+        assert host.news() == []
+    finally:
+        host.host.check(f"umount {BACKUPS}")
+    # One that waits for a deployment is killed; the channel is away.
+    host.receiver(False)
+    host.host.check(
+        "systemd-run --quiet --unit=maintenance-holder flock /var/lib/openclaw-hardening/deploy.lock sleep 120"
+    )
+    try:
+        host.host.check(f"systemctl start --no-block {BACKUP}")
+        wait_until(lambda: host.record("backup").get("running"), "the backup")
+        host.host.check(f"systemctl kill --signal=KILL {BACKUP}")
+        wait_until(lambda: not host.record("backup").get("running"), "the end of the backup")
+    finally:
+        host.host.check("systemctl stop maintenance-holder")
+    host.delivered()
+    assert host.start(BACKUP)
+    assert host.host.run(f"systemctl is-failed {NOTIFIER}").stdout.strip() == "failed"
+    host.receiver(True)
+    host.delivered()
+    host.delivered()
+    assert [title for title, _body in host.news()] == ["the backup failed", "the backup works again"]
+    assert [name for name in host.host.check(f"ls -A {BACKUPS}").split() if not name.startswith("openclaw-")] == []
+
+
+def test_no_secret_is_in_what_it_leaves(host: Maintained) -> None:
+    token = host.host.check(f"cat {TOKEN_FILE}")
+    assert len(token) > 30
+    host.host.write("/run/canary", f"{token}\n")
+    places = (
+        f"{RECORDS} {METRICS} {RECEIVED} /var/lib/private/openclaw-maintenance-notifier /etc/openclaw/maintenance.json"
+    )
+    units = f"-u {AUDIT} -u {BACKUP} -u {NOTIFIER}"
+    found = host.host.check(
+        f"grep -rlF -f /run/canary {places} || true\n"
+        f"journalctl --no-pager -o verbose {units} | grep -cF -f /run/canary || true; rm /run/canary"
+    )
+    assert found == "0"
+
+
+def test_without_a_schedule_the_timer_is_off(host: Maintained) -> None:
+    host.play(openclaw_maintenance_audit_schedule="", openclaw_maintenance_metrics_dir="")
+    for timer in ("openclaw-audit.timer", "openclaw-backup.timer"):
+        assert host.host.run(f"systemctl is-active {timer}").stdout.strip() == "inactive"
+        assert host.host.run(f"systemctl is-enabled {timer}").stdout.strip() == "disabled"
+    assert host.host.run("systemctl is-active openclaw-maintenance-notifier.timer").stdout.strip() == "active"
+    again = host.play(openclaw_maintenance_audit_schedule="", openclaw_maintenance_metrics_dir="")
+    assert "changed=0" in again.stdout
+
+
+def test_absent_takes_units_settings_and_program_away(host: Maintained) -> None:
+    host.play(openclaw_maintenance_state="absent")
+    left = host.host.check(
+        "ls /etc/systemd/system /etc/systemd/system/*.wants | grep -E 'openclaw-(audit|backup|maintenance)' || true\n"
+        "ls -d /etc/openclaw/maintenance* /usr/local/lib/openclaw-hardening/maintenance.pyz 2>/dev/null || true"
+    )
+    assert left == ""
+    # What it has written down stays.
+    assert host.record("audit")["ok"] is True
+    assert "changed=0" in host.play(openclaw_maintenance_state="absent").stdout
