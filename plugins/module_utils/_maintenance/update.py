@@ -40,12 +40,12 @@ def refuse_failed(deployed: Deployed | None, rejected: Sequence[Mapping[str, str
     if len(failed) >= BREAKER:
         found = f"{len(failed)} images that failed since the deployment of {deployed.at} (last: {failed[-1]['why']})"
         raise HardeningError(
-            "the update", found, f"fewer than {BREAKER}; deploy by upgrade.yml with openclaw_upgrade_retry"
+            "the update", found, f"fewer than {BREAKER}; repeat it by upgrade.yml"
         )
     same = [entry for entry in rejected if entry["image_id"] == image_id]
     if same:
         found = f"{image_id}, which failed at {same[-1]['at']} ({same[-1]['why']})"
-        raise HardeningError("the update", found, "another image; deploy by upgrade.yml with openclaw_upgrade_retry")
+        raise HardeningError("the update", found, "another image; repeat it by upgrade.yml")
 
 
 def wait_for_packages(module: HostModule) -> None:
@@ -72,7 +72,7 @@ def build(record_dir: str) -> str:
     """
     params = saved_options.read(record_dir, "image")
     if not params:
-        needed = "one that is built on this host (openclaw_image_build_host updates those that it builds)"
+        needed = "one that is built on this host; rollout.yml updates hosts whose image is built elsewhere"
         raise HardeningError("the image", "one that was not built on this host", needed)
     params["base"] = {**params["base"], "refresh": True}
     module = HostModule(params)

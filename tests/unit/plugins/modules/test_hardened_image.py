@@ -170,7 +170,7 @@ def test_what_a_killed_run_left_is_removed_also_when_nothing_else_is_to_do(image
     assert image()["actions"] == ["clean"]
     assert {tag for found in daemon.images.values() for tag in found["RepoTags"]} == {NAME, others}
     assert "sha256:c" not in daemon.images
-    assert sorted(os.listdir(tmp_path / "records")) == ["build.log", "image.json", "image.lock"]
+    assert sorted(os.listdir(tmp_path / "records")) == ["build.log", "image.json", "image.lock", "options"]
     assert image()["actions"] == []
 
 
