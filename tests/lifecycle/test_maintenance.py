@@ -263,4 +263,3 @@ def test_absent_takes_units_settings_and_program_away(host: Maintained) -> None:
     assert left == ""
     # What it has written down stays.
     assert host.record("audit")["ok"] is True
-    assert "changed=0" in host.play(openclaw_maintenance_state="absent").stdout

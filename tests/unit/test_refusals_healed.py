@@ -253,6 +253,7 @@ OPTIONS = [
     unit_set("units", [{"name": "a.service", "content": "[Timer]\nExecStart=/bin/true\n"}]),
     unit_set("units", [{"name": "a.service", "content": "ExecStart=/bin/true\n"}]),
     unit_set("files", [*FILES, *FILES], FILES),
+    unit_set("files", [{**FILES[0], "content": "text", "encoding": "gzip"}], [{**FILES[0], "content": "text"}]),
     unit_set("enabled", ["b.service"], ["a.service"]),
     unit_set("run", ["a.timer"], ["a.service"], units=[*UNIT_SET["units"], A_TIMER]),
     unit_set("exposure_limits", {"a.service": 11}, {"a.service": 2}),
