@@ -25,6 +25,7 @@ plugin_utils._rollout
 plugin_utils._settings
 plugin_utils._report plugin_utils
 module_utils._maintenance
+module_utils._removal
 module_utils._backup
 module_utils._deploy
 module_utils._policy

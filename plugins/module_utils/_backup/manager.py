@@ -76,15 +76,16 @@ class BackupManager:
         wanted = self.wanted
         vet_parents(f"{wanted.directory}/x")
         if self.module.check_mode:
-            return self._predict()
+            return self.predict()
         if wanted.state == "absent" and look_directory(wanted.record_dir) is None:
             return {"changed": False, "actions": []}
         ensure_directory(wanted.record_dir, 0o700, 0, 0)
         with lock(f"{wanted.record_dir}/deploy.lock", wanted.lock_timeout), progress.log("backup", wanted.project):
-            act = {"present": self._make, "verified": self._verify, "unpacked": self._unpack, "absent": self._clear}
+            act = {"present": self.make, "verified": self._verify, "unpacked": self._unpack, "absent": self._clear}
             return act[wanted.state]()
 
-    def _predict(self) -> dict[str, Any]:
+    def predict(self) -> dict[str, Any]:
+        """Return what a run would do; refuse what it would refuse."""
         wanted = self.wanted
         if wanted.state == "present":
             self._need_state()
@@ -124,7 +125,8 @@ class BackupManager:
             place = os.path.dirname(place)
         need_space(place, Size(size.total + copies, 10), f"a backup of {wanted.state_dir}", "directory")
 
-    def _make(self) -> dict[str, Any]:
+    def make(self) -> dict[str, Any]:
+        """Make one backup; the caller holds the lock of the deployment."""
         wanted, began = self.wanted, time.monotonic()
         self._need_state()
         encrypt.need(wanted.to.kind)

@@ -112,9 +112,9 @@ def wanted_from(params: dict[str, Any]) -> Request:
     )
 
 
-def refuse_inside(directory: str, other: str) -> None:
+def refuse_inside(directory: str, other: str, option: str = "directory") -> None:
     """Refuse to keep backups in what they are of, or around it, also through a link."""
     here, there = (os.path.realpath(path) for path in (directory, other))
     if f"{here}/".startswith(f"{there}/") or f"{there}/".startswith(f"{here}/"):
-        needed = f"a directory apart from {other}, which is part of the backup; best on another disk"
-        raise HardeningError("directory", shown(directory, 200), needed, "directory")
+        needed = f"a directory apart from {other}, which is what backups are of; best on another disk"
+        raise HardeningError(option, shown(directory, 200), needed, option)

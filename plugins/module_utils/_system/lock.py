@@ -76,6 +76,9 @@ def lock(path: str, timeout: float, option: str = "lock_timeout") -> Iterator[No
                 "to be the only run; wait for the other one",
                 option,
             )
+        if not _is_there(handle, path):
+            needed = "the file that this run waited for; another run has removed what it is of: run this again"
+            raise HardeningError(path, "another lock file, or none", needed)
         _sign(handle)
         _held.append(handle)
         try:
@@ -87,6 +90,13 @@ def lock(path: str, timeout: float, option: str = "lock_timeout") -> Iterator[No
             fcntl.flock(handle, fcntl.LOCK_UN)
     finally:
         os.close(handle)
+
+
+def _is_there(handle: int, path: str) -> bool:
+    """Return whether a lock file still has its name: a removal takes it away, and who comes later makes another one."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(handle), os.stat(path, follow_symlinks=False))
+    return False
 
 
 def wait_for(handle: int, timeout: float) -> bool:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -225,3 +226,18 @@ def test_a_lock_below_a_directory_of_other_user_else_or_through_a_link_is_refuse
     assert "a directory of uid 1000" in refusal(theirs / "lock")
     assert "a symbolic link" in refusal(link / "lock")
     assert not list(theirs.iterdir())
+
+
+def test_who_waited_for_a_lock_that_was_removed_with_what_it_locks_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "deploy.lock"
+    holder = begin(HOLDER, path)
+    assert holder.stdout is not None
+    assert holder.stdin is not None
+    assert holder.stdout.readline() == b"held\n"
+    timer = threading.Timer(0.3, lambda: (path.unlink(), holder.communicate()))
+    timer.start()
+    with pytest.raises(HardeningError, match="run this again"), lock(str(path), 30):
+        raise AssertionError("it is locked")
+    timer.join()
+    with lock(str(path), 0):
+        assert path.exists()
