@@ -139,11 +139,14 @@ def hints_from(values: Mapping[str, str] | None) -> dict[str, str]:
 
 def diagnose(facts: Facts) -> Diagnosis | None:
     """Recognise a failure; the surest signs come first, because exit code 78 alone can mean several things."""
-    for recognise in CASES.values():
-        found = recognise(facts)
-        if found:
-            return found
-    return None
+    known = recognised(facts)
+    return known[1] if known else None
+
+
+def recognised(facts: Facts) -> tuple[str, Diagnosis] | None:
+    """Return the name of the case, too."""
+    found = ((name, recognise(facts)) for name, recognise in CASES.items())
+    return next(((name, diagnosis) for name, diagnosis in found if diagnosis), None)
 
 
 def _port_taken(facts: Facts) -> Diagnosis | None:

@@ -5,13 +5,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless, listed
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import failure_cases
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure_cases import Diagnosis
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure_cases import Facts as Failure
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import SERVING
 from ansible_collections.openclaw.hardening.plugins.module_utils._diagnose.engine import (
     FAULT,
@@ -28,7 +26,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.unava
 
 # Places that every container has; the setting adds others.
 _OWN_PLACES = ("/tmp", "/home/node/.npm", "/home/node/.cache")  # noqa: S108 (compared, not used)
-_MOST_PROCESSES = 32768
+_FEWEST_PROCESSES, _MOST_PROCESSES = 256, 32768
 _LOOPBACK = ("127.", "::1")
 _NO_NAME = re.compile(r"(?:EAI_AGAIN|ENOTFOUND)\s+(?P<name>[\w.-]{1,253})")
 _NO_CERTIFICATE = re.compile(
@@ -57,13 +55,14 @@ _TITLES = {
 _OF_GUIDE = ("not-writable", "not-allowed", "not-reachable")
 
 
-def _of_failure(recognise: Callable[[Failure], Diagnosis | None], host: Host) -> Iterator[Found]:
-    """Hand a failure to the case of the deployment engine; a gateway that serves has none."""
+def _of_failure(name: str, host: Host) -> Iterator[Found]:
+    """Hand a failure to the deployment engine, whose surest case counts; a gateway that serves has none."""
     if host.well or isinstance(host.failure, Unavailable) or isinstance(host.container, Unavailable):
         return
-    known = recognise(host.failure) if host.container.container else None
-    if known:
-        yield Found(known.cause, "a gateway that starts and serves", known.fix, known.subject, known.value)
+    known = failure_cases.recognised(host.failure) if host.container.container else None
+    if known and known[0] == name:
+        cause = known[1]
+        yield Found(cause.cause, "a gateway that starts and serves", cause.fix, cause.subject, cause.value)
 
 
 def _other_token(host: Host) -> Iterator[Found]:
@@ -117,7 +116,7 @@ def _token_refused(host: Host) -> Iterator[Found]:
         return
     if reply.refused:
         found = f"the gateway refuses the token of {host.subject.token_file}: the file is newer than the gateway"
-        yield Found(found, "one token in both", f"make a new one with {SITE}", "token", True)
+        yield Found(found, "one token in both", f"{SITE}, which makes a new one", "token", True)
     elif reply.text.startswith("no token in"):
         yield Found(reply.text, "the gateway's token", f"{SITE}, which writes it again")
 
@@ -154,7 +153,7 @@ def _processes(host: Host) -> Iterator[Found]:
         "more processes",
         f"raise the limit, then {SITE}",
         "processes",
-        min(2 * used.processes, _MOST_PROCESSES),
+        max(_FEWEST_PROCESSES, min(2 * used.processes, _MOST_PROCESSES)),
         WARNING if host.well else FAULT,
     )
 
@@ -183,7 +182,7 @@ def _owners(host: Host) -> Iterator[Found]:
     state = [entry for entry in files.wrong if entry.path.startswith(f"{host.subject.state_dir}/")]
     if state:
         named = f"{len(state)} in the state of another owner: {listed((f'{e.path} ({e.found})' for e in state), 3)}"
-        remedy = f"give the state to the account with {SITE}"
+        remedy = f"{SITE}, which gives the state to the account"
         if files.linked:
             remedy += "; a file with several names there has to be copied first"
         yield Found(named, f"owner {files.uid}", remedy, "owner", True, level)
@@ -306,11 +305,11 @@ _FAILURES = tuple(
     Case(
         name,
         _TITLES[name],
-        partial(_of_failure, recognise),
+        partial(_of_failure, name),
         _WELL,
         GUIDE if name in _OF_GUIDE else "a failed deployment",
     )
-    for name, recognise in failure_cases.CASES.items()
+    for name in failure_cases.CASES
     if name not in ("other-token", "port-taken")
 )
 _PROVIDER = "the log of the container"
