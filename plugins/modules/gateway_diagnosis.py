@@ -200,7 +200,7 @@ findings:
     option:
       description: The variable to set, from O(variables); empty when there is none.
       type: str
-      sample: openclaw_gateway_port
+      sample: gateway_port
     value:
       description: What to set it to, or to add to it where it is a list; null when the facts do not show it.
       type: raw
