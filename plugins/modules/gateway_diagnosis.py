@@ -137,6 +137,10 @@ options:
       - Created for its owner only (C(0700)) when it is missing. Empty means no bundle.
     type: str
     default: ""
+  patience:
+    description: Seconds to wait for a gateway that was started less than three minutes ago, until it serves or ends.
+    type: int
+    default: 60
 notes:
   - The bundle has names of hosts, accounts, files and channels. Read it before it goes to others.
 seealso:

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import failure_facts, history
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import journal as deploy_journal
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure_cases import Facts as Failure
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import Probe, ask
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import Health, Probe, ask
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import Port
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import look as look_service
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import merge_streams
@@ -47,6 +47,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed 
 from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.redact import Redactor
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import accounts
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import run
+from ansible_collections.openclaw.hardening.plugins.module_utils._system.deadline import Deadline
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import read_listeners
 from ansible_collections.openclaw.hardening.plugins.module_utils._systemd import manager
 
@@ -57,6 +58,9 @@ if TYPE_CHECKING:
 
 _LINES = 400
 _ANSWER = 20
+# A gateway takes up to two minutes until it serves; one that ends again and again does so in less.
+_YOUNG = 180.0
+_POLL = 0.5
 _PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "Result", "ExecMainStatus", "NeedDaemonReload", "Type")
 _PORTS = 200
 _FULL = 0.99
@@ -66,9 +70,12 @@ _PAST = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)")
 class Look:
     """Reads the parts; ``api`` and ``container`` are what the others are about."""
 
-    def __init__(self, module: AnsibleModule, docker_host: str, subject: Subject, probe: Probe) -> None:
+    def __init__(
+        self, module: AnsibleModule, docker_host: str, subject: Subject, probe: Probe, patience: float
+    ) -> None:
         """Begin with nothing."""
         self.module, self.docker_host, self.subject, self.probe = module, docker_host, subject, probe
+        self.patience = patience
         self.redact: Callable[[str], str] = Redactor()
 
     def all(self, redact: Callable[[str], str]) -> Host:
@@ -131,7 +138,12 @@ class Look:
         return look_service(api, subject.project, subject.service, subject.container, claim.made_here)
 
     def _container(self, api: DockerClient) -> Present:
+        """Find it; one that was just started is waited for until it serves or ends, which shows why it ended."""
         container, strays = self._find(api)
+        deadline = Deadline(self.patience)
+        while container and container.running and _young(container) and deadline.left() and not self._serves(api):
+            time.sleep(_POLL)
+            container, strays = self._find(api)
         image = client.find_image(api, self.subject.image_ref) if self.subject.image_ref else None
         there = image is not None or not self.subject.image_ref
         return Present(container, there, tuple(stray.name for stray in strays))
@@ -143,7 +155,11 @@ class Look:
         answer = run(self.module, [*argv, container.id], timeout=_ANSWER)
         return self.redact(merge_streams(answer.stdout, answer.stderr)).splitlines()
 
-    def _health(self, api: DockerClient) -> Any:  # noqa: ANN401 (a Health, or why there is none)
+    def _serves(self, api: DockerClient) -> bool:
+        health: Health = self._health(api)
+        return health.ok
+
+    def _health(self, api: DockerClient) -> Health:
         return ask(self.probe, Port(self.probe.host, self.probe.port, lambda: self._find(api)[0]))
 
     def _failure(self, api: DockerClient, container: Container | None, log: Any) -> Failure:  # noqa: ANN401
@@ -274,6 +290,15 @@ def _unit(name: str, got: dict[str, str]) -> Unit:
         kind,
         got.get("Type") == "oneshot",
     )
+
+
+def _young(container: Container) -> bool:
+    """Return whether it was started a short while ago; Docker's times are in UTC."""
+    started = _PAST.match(str((container.attrs.get("State") or {}).get("StartedAt") or ""))
+    if not started:
+        return False
+    began = datetime.fromisoformat(started[1]).replace(tzinfo=timezone.utc).timestamp()
+    return time.time() - began < _YOUNG
 
 
 def usage(container: Container) -> Usage:

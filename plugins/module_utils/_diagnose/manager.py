@@ -67,6 +67,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "capabilities": {"type": "list", "elements": "str", "default": []},
     "variables": {"type": "dict", "options": dict.fromkeys(SUBJECTS, _NAME)},
     "bundle_dir": {"type": "str", "default": ""},
+    "patience": {"type": "int", "default": 60},
     **client.DOCKER_ARGUMENTS,
 }
 _LARGEST_SECRET = 64 << 10
@@ -105,6 +106,7 @@ class Diagnosis:
             addresses=tuple(ip_address("addresses", each) if each else "" for each in params["addresses"]),
             runs=params["runs"],
         )
+        self.patience = integer("patience", params["patience"], 0, 600)
         self.probe = Probe(
             host="127.0.0.1",
             port=self.subject.port,
@@ -121,7 +123,7 @@ class Diagnosis:
         """Look and decide; pack the bundle when it is wanted."""
         secrets = self._secrets()
         redact = Redactor(secrets, LONG_WORD)
-        host = Look(self.module, self.docker_host, self.subject, self.probe).all(redact)
+        host = Look(self.module, self.docker_host, self.subject, self.probe, self.patience).all(redact)
         findings = diagnose(host, CASES)
         gaps = [{**gap, "reason": harmless(redact(gap["reason"]), 500)} for gap in not_checked(host, CASES)]
         shown = [self._shown(finding, redact) for finding in findings]
