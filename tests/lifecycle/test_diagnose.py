@@ -183,7 +183,8 @@ def test_no_canary_is_in_the_bundle(host: Life, tmp_path: Path) -> None:
     alpha.check("install -o openclaw -g openclaw -m 0400 /dev/null /etc/openclaw/secrets/provider_canary")
     alpha.write("/etc/openclaw/secrets/provider_canary", plain)
     lines = [f"FOO_TOKEN={login}", f"Authorization: Bearer {token}", f"login {token}", quote(plain, safe=""),
-             plain, base64.b64encode(plain.encode()).decode(), base64.b64encode(f"user:{token}".encode()).decode()]  # fmt: skip
+             plain, base64.b64encode(plain.encode()).decode(),
+             base64.b64encode(f"user:{token}".encode()).decode()]  # fmt: skip
     printed = json.dumps(lines)
     program = f"for (const line of {printed}) require('fs').appendFileSync('/proc/1/fd/1', line + '\\\\n')"
     alpha.write("/root/canary.sh", "docker exec openclaw-gateway node -e " + json.dumps(program).replace("$", "\\$"))

@@ -60,8 +60,6 @@ class Unit:
     result: str = ""
     exit_status: str = ""
     needs_reload: bool = False
-    kind: str = "service"
-    oneshot: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,6 @@ class Owned:
 
     path: str
     found: str
-    secret: bool = False
 
 
 @dataclass(frozen=True)

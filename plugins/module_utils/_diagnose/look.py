@@ -61,7 +61,7 @@ _ANSWER = 20
 # A gateway takes up to two minutes until it serves; one that ends again and again does so in less.
 _YOUNG = 180.0
 _POLL = 0.5
-_PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "Result", "ExecMainStatus", "NeedDaemonReload", "Type")
+_PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "Result", "ExecMainStatus", "NeedDaemonReload")
 _PORTS = 200
 _FULL = 0.99
 _PAST = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)")
@@ -251,7 +251,7 @@ class Look:
             state = look_file(path)
             if state and ((state.uid != account.uid) or state.mode not in (0o400, 0o600)):
                 found = f"{state.uid}:{state.gid} with mode {state.mode:04o}"
-                wrong.append(Owned(path, found, path.startswith(f"{subject.secrets_dir}/")))
+                wrong.append(Owned(path, found))
         linked = False
         top = look_directory(subject.state_dir)
         if top is None:
@@ -278,7 +278,6 @@ class Look:
 
 
 def _unit(name: str, got: dict[str, str]) -> Unit:
-    kind = name.rpartition(".")[2]
     return Unit(
         name,
         got.get("LoadState", ""),
@@ -287,8 +286,6 @@ def _unit(name: str, got: dict[str, str]) -> Unit:
         got.get("Result", ""),
         got.get("ExecMainStatus", ""),
         got.get("NeedDaemonReload") == "yes",
-        kind,
-        got.get("Type") == "oneshot",
     )
 
 

@@ -101,7 +101,7 @@ FOUND: list[tuple[str, Host, str, str, Any, str]] = [
     ("refused-configuration", failed("Gateway failed to start: bad key", code=78), FAULT, "config", None, "bad key"),
     ("not-reachable", replace(SICK, failure=Facts("", **LOOPBACK)), FAULT, "bind", None, "127.0.0.1"),  # type: ignore[arg-type]
     ("owner", replace(SICK, files=Files(1000, (Owned(f"{STATE}/a", "0:0"),))), FAULT, "owner", True, "/a"),
-    ("owner", replace(WELL, files=Files(1000, (Owned("/etc/x/secrets/t", "0:0", True),))), WARNING, "", None, "t (0:0)"),
+    ("owner", replace(WELL, files=Files(1000, (Owned("/etc/x/secrets/t", "0:0"),))), WARNING, "", None, "t (0:0)"),
     ("missing-files", replace(SICK, files=Files(1000, (), ("/etc/x/secrets/token",))), FAULT, "", None, "token"),
     ("token", replace(SICK, health=Health({"serving": Reply(False, "401", refused=True)})), FAULT, "token", True,
      "refuses"),
