@@ -18,7 +18,7 @@ SITE = "run the playbook site.yml"
 
 
 @dataclass(frozen=True)
-class Found:
+class Cause:
     """What is wrong and what fixes it.
 
     :param subject: what has to be set; who deploys knows the name of the variable.
@@ -45,7 +45,7 @@ class Case:
 
     id: str
     title: str
-    check: Callable[[Host], Iterator[Found]]
+    check: Callable[[Host], Iterator[Cause]]
     needs: tuple[str, ...]
     source: str = "the deployment"
     fallback: bool = False
@@ -56,7 +56,7 @@ class Finding:
     """A case that was found."""
 
     case: Case
-    found: Found
+    found: Cause
 
 
 def diagnose(host: Host, cases: Iterable[Case]) -> list[Finding]:

@@ -69,6 +69,8 @@ class Records:
     deployed: Deployed | None = None
     rejected: tuple[Mapping[str, str], ...] = ()
     interrupted: str = ""
+    # Which run is at work on this deployment now.
+    busy: str = ""
     damaged: tuple[str, ...] = ()
     # Files that are not as they were proven.
     changed: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._diagnose.engin
     SITE,
     WARNING,
     Case,
-    Found,
+    Cause,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._diagnose.facts import MIB, Host
 from ansible_collections.openclaw.hardening.plugins.module_utils._diagnose.host_cases import CASES as HOST_CASES
@@ -55,22 +55,22 @@ _TITLES = {
 _OF_GUIDE = ("not-writable", "not-allowed", "not-reachable")
 
 
-def _of_failure(name: str, host: Host) -> Iterator[Found]:
+def _of_failure(name: str, host: Host) -> Iterator[Cause]:
     """Hand a failure to the deployment engine, whose surest case counts; a gateway that serves has none."""
     if host.well or isinstance(host.failure, Unavailable) or isinstance(host.container, Unavailable):
         return
     known = failure_cases.recognised(host.failure) if host.container.container else None
     if known and known[0] == name:
         cause = known[1]
-        yield Found(cause.cause, "a gateway that starts and serves", cause.fix, cause.subject, cause.value)
+        yield Cause(cause.cause, "a gateway that starts and serves", cause.fix, cause.subject, cause.value)
 
 
-def _other_token(host: Host) -> Iterator[Found]:
+def _other_token(host: Host) -> Iterator[Cause]:
     if isinstance(host.failure, Unavailable):
         return
     known = failure_cases.CASES["other-token"](host.failure)
     if known:
-        yield Found(
+        yield Cause(
             known.cause,
             "a client that has the gateway's token",
             "give the client the token of the gateway",
@@ -79,13 +79,13 @@ def _other_token(host: Host) -> Iterator[Found]:
         )
 
 
-def _port_taken(host: Host) -> Iterator[Found]:
+def _port_taken(host: Host) -> Iterator[Cause]:
     port = host.port
     if isinstance(port, Unavailable) or not port.taken_by:
         return
     found = f"{harmless(port.taken_by)} has port {host.subject.port} of the host"
     level = WARNING if host.well else FAULT
-    yield Found(
+    yield Cause(
         found,
         "a port that is free for Docker",
         f"stop that process, or publish another port, then {SITE}",
@@ -95,10 +95,10 @@ def _port_taken(host: Host) -> Iterator[Found]:
     )
 
 
-def _address_missing(host: Host) -> Iterator[Found]:
+def _address_missing(host: Host) -> Iterator[Cause]:
     if not isinstance(host.port, Unavailable) and host.port.missing_addresses:
         found = f"no address {listed(host.port.missing_addresses)} on this host"
-        yield Found(
+        yield Cause(
             found,
             "an address that the host has",
             f"set one that it has, then {SITE}",
@@ -108,7 +108,7 @@ def _address_missing(host: Host) -> Iterator[Found]:
         )
 
 
-def _token_refused(host: Host) -> Iterator[Found]:
+def _token_refused(host: Host) -> Iterator[Cause]:
     if isinstance(host.health, Unavailable):
         return
     reply = host.health.replies.get(SERVING)
@@ -116,24 +116,24 @@ def _token_refused(host: Host) -> Iterator[Found]:
         return
     if reply.refused:
         found = f"the gateway refuses the token of {host.subject.token_file}: the file is newer than the gateway"
-        yield Found(found, "one token in both", f"{SITE}, which makes a new one", "token", True)
+        yield Cause(found, "one token in both", f"{SITE}, which makes a new one", "token", True)
     elif reply.text.startswith("no token in"):
-        yield Found(reply.text, "the gateway's token", f"{SITE}, which writes it again")
+        yield Cause(reply.text, "the gateway's token", f"{SITE}, which writes it again")
 
 
-def _locked_out(host: Host) -> Iterator[Found]:
+def _locked_out(host: Host) -> Iterator[Cause]:
     reply = None if isinstance(host.health, Unavailable) else host.health.replies.get(SERVING)
     if reply and "locked out" in reply.text:
         found = "a client that shows wrong tokens has locked out every client of this host"
-        yield Found(found, "clients with the gateway's token", "stop that client; the log names it", level=WARNING)
+        yield Cause(found, "clients with the gateway's token", "stop that client; the log names it", level=WARNING)
 
 
-def _memory(host: Host) -> Iterator[Found]:
+def _memory(host: Host) -> Iterator[Cause]:
     used = host.usage
     if isinstance(used, Unavailable) or not used.killed:
         return
     found = f"the kernel killed {used.killed} of its processes at the limit of {used.memory // MIB} MiB"
-    yield Found(
+    yield Cause(
         found,
         "more memory",
         f"raise the limit, then {SITE}",
@@ -143,12 +143,12 @@ def _memory(host: Host) -> Iterator[Found]:
     )
 
 
-def _processes(host: Host) -> Iterator[Found]:
+def _processes(host: Host) -> Iterator[Cause]:
     used = host.usage
     if isinstance(used, Unavailable) or not used.refused:
         return
     found = f"the kernel refused it a process or thread {used.refused} times at the limit of {used.processes}"
-    yield Found(
+    yield Cause(
         found,
         "more processes",
         f"raise the limit, then {SITE}",
@@ -158,19 +158,19 @@ def _processes(host: Host) -> Iterator[Found]:
     )
 
 
-def _full(host: Host) -> Iterator[Found]:
+def _full(host: Host) -> Iterator[Cause]:
     for place, size in () if isinstance(host.usage, Unavailable) else host.usage.full:
         level = WARNING if host.well else FAULT
         found = f"{place} in memory is full ({size // MIB} MiB)"
         if place in _OWN_PLACES:
             remedy = f"`systemctl restart {host.subject.unit}` empties it"
-            yield Found(found, "room there", remedy, level=level)
+            yield Cause(found, "room there", remedy, level=level)
         else:
             value = [{"path": place, "size": f"{2 * size // MIB}m"}]
-            yield Found(found, "a larger one", f"make it larger, then {SITE}", "tmpfs", value, level)
+            yield Cause(found, "a larger one", f"make it larger, then {SITE}", "tmpfs", value, level)
 
 
-def _owners(host: Host) -> Iterator[Found]:
+def _owners(host: Host) -> Iterator[Cause]:
     files = host.files
     if isinstance(files, Unavailable):
         return
@@ -178,38 +178,38 @@ def _owners(host: Host) -> Iterator[Found]:
     ours = [entry for entry in files.wrong if not entry.path.startswith(f"{host.subject.state_dir}/")]
     if ours:
         named = listed((f"{entry.path} ({entry.found})" for entry in ours), 3)
-        yield Found(named, f"owner {files.uid}, and mode 0400 of a secret", f"{SITE}, which corrects it", level=level)
+        yield Cause(named, f"owner {files.uid}, and mode 0400 of a secret", f"{SITE}, which corrects it", level=level)
     state = [entry for entry in files.wrong if entry.path.startswith(f"{host.subject.state_dir}/")]
     if state:
         named = f"{len(state)} in the state of another owner: {listed((f'{e.path} ({e.found})' for e in state), 3)}"
         remedy = f"{SITE}, which gives the state to the account"
         if files.linked:
             remedy += "; a file with several names there has to be copied first"
-        yield Found(named, f"owner {files.uid}", remedy, "owner", True, level)
+        yield Cause(named, f"owner {files.uid}", remedy, "owner", True, level)
 
 
-def _missing(host: Host) -> Iterator[Found]:
+def _missing(host: Host) -> Iterator[Cause]:
     deployed = not isinstance(host.records, Unavailable) and host.records.deployed is not None
     if deployed and not isinstance(host.files, Unavailable) and host.files.missing:
         level = WARNING if host.well else FAULT
-        yield Found(
+        yield Cause(
             f"no {listed(host.files.missing)}", "what was deployed", f"{SITE}, which makes it again", level=level
         )
 
 
-def _paused(host: Host) -> Iterator[Found]:
+def _paused(host: Host) -> Iterator[Cause]:
     container = None if isinstance(host.container, Unavailable) else host.container.container
     if container and container.status == "paused":
         name = host.subject.container
-        yield Found(f"a paused container {name}", "one that runs", f"`docker unpause {name}`")
+        yield Cause(f"a paused container {name}", "one that runs", f"`docker unpause {name}`")
 
 
-def _channels(host: Host) -> Iterator[Found]:
+def _channels(host: Host) -> Iterator[Cause]:
     if isinstance(host.health, Unavailable) or not host.well:
         return
     for name in host.health.not_ready:
         found = f"the channel {name} is not ready; the gateway itself serves"
-        yield Found(
+        yield Cause(
             found,
             "a channel that reaches its service",
             f"correct its settings or its token, then {SITE}",
@@ -219,14 +219,14 @@ def _channels(host: Host) -> Iterator[Found]:
         )
 
 
-def _outside(pattern: re.Pattern[str], subject: str, found: str, remedy: str, host: Host) -> Iterator[Found]:
+def _outside(pattern: re.Pattern[str], subject: str, found: str, remedy: str, host: Host) -> Iterator[Cause]:
     """Find in the log what the gateway could not reach; the last one is enough."""
     if isinstance(host.log, Unavailable):
         return
     matches = [match for match in map(pattern.search, host.log) if match]
     if matches:
         name = (matches[-1].groupdict().get("name") or "") if pattern.groups else ""
-        yield Found(
+        yield Cause(
             f"{found}{f': {name}' if name else ''} (in the log)",
             "an answer",
             f"{remedy}, then {SITE}",
@@ -237,14 +237,14 @@ def _outside(pattern: re.Pattern[str], subject: str, found: str, remedy: str, ho
         )
 
 
-def _origin(host: Host) -> Iterator[Found]:
+def _origin(host: Host) -> Iterator[Cause]:
     if isinstance(host.log, Unavailable):
         return
     lines = [line for line in host.log if _ORIGIN.search(line)]
     if lines:
         match = _FROM.search(lines[-1])
         found = f"the browser interface was refused at {match['origin'] if match else 'an origin that is not allowed'}"
-        yield Found(
+        yield Cause(
             found,
             "an allowed origin",
             f"allow it if it is yours, then {SITE}",
@@ -254,7 +254,7 @@ def _origin(host: Host) -> Iterator[Found]:
         )
 
 
-def _loopback_only(host: Host) -> Iterator[Found]:
+def _loopback_only(host: Host) -> Iterator[Cause]:
     """Answer the guide's second question; it is how the gateway is meant to be."""
     if isinstance(host.port, Unavailable) or not host.well or not host.port.published:
         return
@@ -265,7 +265,7 @@ def _loopback_only(host: Host) -> Iterator[Found]:
         remedy = (
             f"use `ssh -L {host.subject.port}:localhost:{host.subject.port}`, or publish it on an address and {SITE}"
         )
-        yield Found(
+        yield Cause(
             found,
             "nothing, unless other machines have to connect",
             remedy,
@@ -275,7 +275,7 @@ def _loopback_only(host: Host) -> Iterator[Found]:
         )
 
 
-def _stopped(host: Host) -> Iterator[Found]:
+def _stopped(host: Host) -> Iterator[Cause]:
     present = host.container
     if isinstance(present, Unavailable) or not present.container or not host.subject.runs:
         return
@@ -284,12 +284,12 @@ def _stopped(host: Host) -> Iterator[Found]:
         unit = "" if isinstance(host.units, Unavailable) else host.units[host.subject.unit].active
         state = f"exit code {container.exit_code}; its unit is {unit or 'unknown'}"
         found = f"container {container.name} is {container.status} ({state})"
-        yield Found(found, "a container that runs", f"`systemctl start {host.subject.unit}`, or {SITE}")
+        yield Cause(found, "a container that runs", f"`systemctl start {host.subject.unit}`, or {SITE}")
     elif container.health == "starting" and not host.well:
-        yield Found("a gateway that is starting", "a gateway that serves", "wait a minute and ask again", level=WARNING)
+        yield Cause("a gateway that is starting", "a gateway that serves", "wait a minute and ask again", level=WARNING)
 
 
-def _unexplained(host: Host) -> Iterator[Found]:
+def _unexplained(host: Host) -> Iterator[Cause]:
     if host.well or isinstance(host.health, Unavailable) or isinstance(host.container, Unavailable):
         return
     container = host.container.container
@@ -297,7 +297,7 @@ def _unexplained(host: Host) -> Iterator[Found]:
         return
     last = "" if isinstance(host.log, Unavailable) else next((line for line in reversed(host.log) if line.strip()), "")
     found = f"it does not serve ({host.health})" + (f"; its last line: {harmless(last)}" if last else "")
-    yield Found(found, "a gateway that serves", f"read its log; {SITE} deploys it again", certain=False)
+    yield Cause(found, "a gateway that serves", f"read its log; {SITE} deploys it again", certain=False)
 
 
 _WELL = ("failure", "container", "health")

@@ -45,7 +45,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import o
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import look as look_file
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import look_directory
 from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.redact import Redactor
-from ansible_collections.openclaw.hardening.plugins.module_utils._system import accounts
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import accounts, lock
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import run
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.deadline import Deadline
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import read_listeners
@@ -193,6 +193,7 @@ class Look:
             deployed,
             tuple({**entry, "why": self.redact(entry["why"])} for entry in rejected),
             journal.phase if journal else "",
+            lock.at_work(f"{subject.record_dir}/deploy.lock"),
             tuple(damaged),
             tuple(sorted(changed)),
             os.path.lexists(subject.definition),

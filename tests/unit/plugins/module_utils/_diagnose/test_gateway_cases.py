@@ -116,6 +116,8 @@ FOUND: list[tuple[str, Host, str, str, Any, str]] = [
     ("paused", replace(SICK, container=Present(replace(RUNS, status="paused"))), FAULT, "", None, "paused"),
     ("no-deployment", replace(WELL, records=Records(definition=False), container=Present()), FAULT, "", None, "no dep"),
     ("interrupted", replace(WELL, records=Records(DEPLOYED, interrupted="starting")), FAULT, "", None, "starting"),
+    ("interrupted", replace(WELL, records=Records(DEPLOYED, interrupted="starting", busy="process 12")), WARNING, "",
+     None, "process 12"),
     ("container-missing", replace(SICK, container=Present()), FAULT, "", None, "no container x-gateway"),
     ("image-missing", replace(SICK, container=Present(RUNS, image=False)), FAULT, "", None, "x:hardened"),
     ("stray-containers", replace(WELL, container=Present(RUNS, strays=("abc_x",))), WARNING, "", None, "abc_x"),

@@ -225,3 +225,13 @@ def test_a_lock_below_a_directory_of_other_user_else_or_through_a_link_is_refuse
     assert "a directory of uid 1000" in refusal(theirs / "lock")
     assert "a symbolic link" in refusal(link / "lock")
     assert not list(theirs.iterdir())
+
+
+def test_who_is_at_work_is_read_without_a_try_to_take_the_lock(tmp_path):
+    path = str(tmp_path / "x.lock")
+    assert system_lock.at_work(path) == ""
+    with lock(path, 1):
+        assert f"process {os.getpid()} " in system_lock.at_work(path)
+    assert system_lock.at_work(path) == ""
+    (tmp_path / "x.lock").write_text(f"{os.getpid()} 1 5 gone\n")
+    assert system_lock.at_work(path) == ""
