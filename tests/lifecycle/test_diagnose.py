@@ -26,7 +26,8 @@ from secret_surfaces import needles
 ROLE = yaml.safe_load((CHECKOUT / "roles/openclaw_gateway/vars/main.yml").read_text())
 VARIABLES = ROLE["_openclaw_gateway_diagnosis_variables"]
 CONFIG = "/etc/openclaw/openclaw.json"
-DEAD_CHANNEL = {"telegram": {"enabled": True, "botToken": f"123456:{'a' * 35}", "apiRoot": "http://127.0.0.1:9"}}
+BOT_TOKEN = f"12345678:{'a' * 35}"
+DEAD_CHANNEL = {"telegram": {"enabled": True, "botToken": BOT_TOKEN, "apiRoot": "http://127.0.0.1:9"}}
 # The last line that a program wrote before it ended, on its way to being started again.
 RESTART = """docker restart openclaw-gateway >/dev/null
 for _ in $(seq 60); do docker logs --since 60s openclaw-gateway 2>&1 | grep -q '{}' && break; sleep 0.5; done"""
@@ -153,7 +154,6 @@ def test_a_host_without_docker_is_diagnosed(host: Life) -> None:
 
 
 def test_another_token_and_a_refused_configuration(host: Life) -> None:
-    """The configuration that heals has a channel that cannot work, for the last test."""
     before = host.alpha.check(f"cat {TOKEN_FILE}")
     host.alpha.write(TOKEN_FILE, "0123456789abcdef" * 4)
     token = named(host, port=18790)["named"]["token"]
@@ -165,7 +165,7 @@ def test_another_token_and_a_refused_configuration(host: Life) -> None:
     config = answer["named"]["refused-configuration"]
     assert config["option"] == "openclaw_gateway_config"
     assert CONFIG in answer["named"]["changed-files"]["found"]
-    heal(host, token, {**config, "value": {"channels": DEAD_CHANNEL}})
+    heal(host, token, {**config, "value": {}})
     well(host)
     assert token_answers(host.alpha, before, 18789) == "401"
     assert token_answers(host.alpha, host.alpha.check(f"cat {TOKEN_FILE}"), 18789) == "200"
@@ -175,6 +175,19 @@ def forms(secret: str) -> list[bytes]:
     return [*needles(secret), quote(secret, safe="").encode(), base64.b32encode(secret.encode()).rstrip(b"=")]
 
 
+@pytest.fixture(scope="module")
+def dead_channel(host: Life) -> Iterator[None]:
+    """Plant a channel that cannot work; OpenClaw reports it about two minutes later."""
+    text = host.alpha.check(f"cat {CONFIG}")
+    host.alpha.write(CONFIG, json.dumps({**json.loads(text), "channels": DEAD_CHANNEL}))
+    host.alpha.check("docker restart openclaw-gateway >/dev/null")
+    well(host)
+    yield
+    host.alpha.write(CONFIG, text)
+    host.alpha.check("docker restart openclaw-gateway >/dev/null")
+
+
+@pytest.mark.usefixtures("dead_channel")
 def test_no_canary_is_in_the_bundle(host: Life, tmp_path: Path) -> None:
     """Secrets in the state, the configuration, the log, the journal, in names of files; some in other encodings."""
     alpha, token = host.alpha, host.alpha.check(f"cat {TOKEN_FILE}")
@@ -191,15 +204,12 @@ def test_no_canary_is_in_the_bundle(host: Life, tmp_path: Path) -> None:
     alpha.check("bash /root/canary.sh; rm /root/canary.sh\n"
                 f"echo {login} > {STATE}/{login}; chown root {STATE}/{login}\n"
                 f"printf 'FOO_TOKEN={login}\\n' > {STATE}/.env; chown openclaw: {STATE}/.env")  # fmt: skip
-    for line in lines:
-        subprocess.run([*alpha.ssh, "systemd-cat --identifier dockerd"], input=line, text=True, check=True)
-    alpha.write(
-        "/root/journal.py", f"import time\nfor line in {lines!r}:\n    print(line, flush=True)\ntime.sleep(1)\n"
-    )
-    alpha.check("mkdir -p /run/systemd/system/openclaw-auth-monitor.service.d\n"
-                "printf '[Service]\\nEnvironment=OTHER_PASSWORD=%s\\n' " + login
-                + " > /run/systemd/system/openclaw-auth-monitor.service.d/canary.conf; systemctl daemon-reload\n"
-                "systemd-run --quiet --wait --unit openclaw-auth-notifier-canary python3 /root/journal.py")  # fmt: skip
+    for line in [*lines, "canary-marker"]:
+        entry = f"MESSAGE={line}\nOBJECT_SYSTEMD_UNIT=openclaw-auth-monitor.service\n"  # shown as the unit's own
+        subprocess.run([*alpha.ssh, "logger --journald"], input=entry, text=True, check=True)
+    drop_in = "/run/systemd/system/openclaw-auth-monitor.service.d"
+    alpha.check(f"mkdir -p {drop_in}; printf '[Service]\\nEnvironment=OTHER_PASSWORD={login}\\n' > {drop_in}/x.conf\n"
+                "systemctl daemon-reload")  # fmt: skip
     try:
         run = host.play("diagnose.yml", alpha, openclaw_diagnose_dir=str(tmp_path / "bundles"))
         assert run.returncode == 0, run.stdout[-4000:]
@@ -211,29 +221,28 @@ def test_no_canary_is_in_the_bundle(host: Life, tmp_path: Path) -> None:
                 names.append(member.name.partition("/")[2])
                 file = archive.extractfile(member)
                 content += member.name.encode() + (file.read() if file else b"")
-        for secret in (token, login, plain):
+        for secret in (token, login, plain, BOT_TOKEN):
             assert [form for form in forms(secret) if form in content or form in run.stdout.encode()] == []
         wanted = {"diagnosis.json", "audit.json", "journal.txt", "container.log", "container.json",
                   "openclaw/summary.md",
                   "units/openclaw-gateway.service.txt", "host.txt", "records.json", "manifest.json"}  # fmt: skip
         assert wanted <= set(names)
         assert b"FOO_TOKEN=*" in content
+        assert b"canary-marker" in content
+        assert b"OTHER_PASSWORD=*" in content
         assert path.stat().st_size < 2 << 20
-        places = f"{STATE} /tmp /var/tmp /root /var/lib/openclaw-hardening"
-        assert (
-            alpha.check(f"find {places} -name '*diagnos*'; docker exec openclaw-gateway ls /tmp | grep diagnos || true")
-            == ""
-        )
+        left = f"find {STATE} /tmp /var/tmp /root /var/lib/openclaw-hardening -name '*diagnos*'"
+        assert alpha.check(f"{left}; docker exec openclaw-gateway ls /tmp | grep diagnos || true") == ""
         path.unlink()
         again = host.play("diagnose.yml", alpha, "--check", openclaw_diagnose_dir=str(tmp_path / "bundles"))
         assert (again.returncode, path.exists()) == (0, False), again.stdout[-3000:]
     finally:
-        alpha.run(f"rm -rf {STATE}/{login} {STATE}/.env /etc/openclaw/secrets/provider_canary /root/journal.py "
-                  "/run/systemd/system/openclaw-auth-monitor.service.d; systemctl daemon-reload")  # fmt: skip
+        alpha.run(f"rm -rf {STATE}/{login} {STATE}/.env /etc/openclaw/secrets/provider_canary "
+                  f"{drop_in}; systemctl daemon-reload")  # fmt: skip
 
 
+@pytest.mark.usefixtures("dead_channel")
 def test_a_dead_channel_is_a_warning(host: Life) -> None:
-    """OpenClaw reports it about two minutes after its start."""
     wait_until(lambda: "channel" in named(host)["named"], "the channel is not ready", 200)
     answer = named(host)
     channel = answer["named"]["channel"]
