@@ -54,6 +54,10 @@ options:
     description: Whether the gateway is meant to run.
     type: bool
     default: true
+  monitor:
+    description: Whether the units of the auth monitor are meant to be there.
+    type: bool
+    default: true
   capabilities:
     description: Capabilities that the container may hold, for the audit.
     type: list

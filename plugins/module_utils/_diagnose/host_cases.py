@@ -19,7 +19,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._diagnose.facts
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.unavailable import Unavailable
 
 _LITTLE = 64 * MIB
-_DOCKER = "docker.service"
+DOCKER_UNIT = "docker.service"
 _TOLERANCE = 120
 
 
@@ -32,11 +32,11 @@ def _docker_down(host: Host) -> Iterator[Cause]:
     daemon = host.daemon
     if isinstance(daemon, Unavailable) or not daemon.installed or not daemon.fault:
         return
-    unit = None if isinstance(host.units, Unavailable) else host.units.get(_DOCKER)
+    unit = None if isinstance(host.units, Unavailable) else host.units.get(DOCKER_UNIT)
     masked = unit is not None and unit.load == "masked"
-    state = f" ({_DOCKER} is {'masked' if masked else unit.active})" if unit else ""
+    state = f" ({DOCKER_UNIT} is {'masked' if masked else unit.active})" if unit else ""
     remedy = f"{SITE}, which starts it"
-    remedy = f"`systemctl unmask {_DOCKER} docker.socket`, then {remedy}" if masked else remedy
+    remedy = f"`systemctl unmask {DOCKER_UNIT} docker.socket`, then {remedy}" if masked else remedy
     yield Cause(f"{daemon.fault}{state}", "a Docker daemon that answers", remedy)
 
 
@@ -91,10 +91,10 @@ def _strays(host: Host) -> Iterator[Cause]:
 def _units(host: Host) -> Iterator[Cause]:
     records = host.records
     deployed = not isinstance(records, Unavailable) and records.deployed is not None
-    if isinstance(host.units, Unavailable) or not deployed:
+    if isinstance(host.units, Unavailable) or not deployed or not host.subject.runs:
         return
     for unit in host.units.values():
-        if unit.name == _DOCKER:
+        if unit.name == DOCKER_UNIT:
             continue
         level = FAULT if unit.name == host.subject.unit and not host.well else WARNING
         if unit.load == "masked":
@@ -102,7 +102,7 @@ def _units(host: Host) -> Iterator[Cause]:
             yield Cause(f"{unit.name} is masked", "a unit that can be started", remedy, level=level)
         elif unit.load != "loaded":
             yield Cause(f"{unit.name} is {unit.load or 'not there'}", "the unit of the deployment", SITE, level=level)
-        elif unit.enabled == "disabled" and host.subject.runs:
+        elif unit.enabled == "disabled":
             yield Cause(
                 f"{unit.name} is not enabled, and is gone after a reboot", "an enabled unit", SITE, level=WARNING
             )

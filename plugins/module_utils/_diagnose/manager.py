@@ -27,6 +27,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._diagnose.engin
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._diagnose.facts import Host, Records, Subject
 from ansible_collections.openclaw.hardening.plugins.module_utils._diagnose.gateway_cases import CASES
+from ansible_collections.openclaw.hardening.plugins.module_utils._diagnose.host_cases import DOCKER_UNIT
 from ansible_collections.openclaw.hardening.plugins.module_utils._diagnose.look import Look
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import look as look_file
@@ -64,6 +65,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "port": {"type": "int", "default": 18789},
     "addresses": {"type": "list", "elements": "str", "default": ["127.0.0.1"]},
     "runs": {"type": "bool", "default": True},
+    "monitor": {"type": "bool", "default": True},
     "capabilities": {"type": "list", "elements": "str", "default": []},
     "variables": {"type": "dict", "options": dict.fromkeys(SUBJECTS, _NAME)},
     "bundle_dir": {"type": "str", "default": ""},
@@ -87,7 +89,7 @@ class Diagnosis:
             for subject, name in (params["variables"] or {}).items()
             if name
         }
-        monitor = (known["auth_monitor_timer"], known["auth_monitor_unit"], known["auth_notifier_unit"])
+        monitor = ("auth_monitor_timer", "auth_monitor_unit", "auth_notifier_unit") if params["monitor"] else ()
         self.subject = Subject(
             project=known["name"],
             service=known["service"],
@@ -100,7 +102,13 @@ class Diagnosis:
             record_dir=known["record_dir"],
             account=known["name"],
             unit=known["unit"],
-            units=(known["unit"], known["start_unit"], known["firewall_unit"], *monitor, "docker.service"),
+            units=(
+                known["unit"],
+                known["start_unit"],
+                known["firewall_unit"],
+                *(known[name] for name in monitor),
+                DOCKER_UNIT,
+            ),
             image_ref=known["image"],
             port=integer("port", params["port"], 1, 65535),
             addresses=tuple(ip_address("addresses", each) if each else "" for each in params["addresses"]),
@@ -193,6 +201,7 @@ class Diagnosis:
     def _audit(self) -> tuple[set[str], dict[str, Any]]:
         """Return the secrets that the audit met, and what it reports; a part that fails is a part of the report."""
         known, params = self.names, self.module.params
+        limits: dict[str, float] = known["exposure_limits"]
         options = {
             "docker_host": self.docker_host,
             "containers": [known["container"]],
@@ -200,7 +209,7 @@ class Diagnosis:
             "account": known["name"],
             "addresses": [each or "any" for each in params["addresses"] if each != "127.0.0.1"],
             "capabilities": params["capabilities"],
-            "units": {known["auth_monitor_timer"]: 10.0, **known["exposure_limits"]},
+            "units": {name: limits.get(name, 10.0) for name in self.subject.units if name != DOCKER_UNIT},
             "record": known["image_record"],
             "image_max_age_days": 30,
             "docker_users": [],
