@@ -62,7 +62,8 @@ def _of_failure(name: str, host: Host) -> Iterator[Cause]:
     known = failure_cases.recognised(host.failure) if host.container.container else None
     if known and known[0] == name:
         cause = known[1]
-        yield Cause(cause.cause, "a gateway that starts and serves", cause.fix, cause.subject, cause.value)
+        value = True if cause.subject == "owner" else cause.value  # a switch
+        yield Cause(cause.cause, "a gateway that starts and serves", cause.fix, cause.subject, value)
 
 
 def _other_token(host: Host) -> Iterator[Cause]:

@@ -93,7 +93,7 @@ FOUND: list[tuple[str, Host, str, str, Any, str]] = [
     ("port-taken", replace(SICK, port=PortFacts("nc", 18790)), FAULT, "port", 18790, "nc has port 18789"),
     ("not-writable", failed("EROFS: read-only file system, mkdir '/srv/scratch/a'"), FAULT, "tmpfs", SCRATCH, "/srv"),
     ("not-allowed", failed("EACCES: permission denied, open '/home/node/.openclaw/a'", mounts=(DENIED,)), FAULT,
-     "owner", None, "0:0"),
+     "owner", True, "0:0"),
     ("unresolved-secret", failed("SECRETS_PROVIDER_DEGRADED] x:token", mounts=(TOKEN,)), FAULT, "secret", None, "0:0"),
     ("old-node", failed("Node 22.1: openclaw requires Node >=24."), FAULT, "image", None, "Node.js 22.1"),
     ("out-of-memory", failed(code=137, oom_killed=True, memory=512 * MIB), FAULT, "memory", "1536m", "512 MiB"),
