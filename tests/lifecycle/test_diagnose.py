@@ -27,7 +27,6 @@ ROLE = yaml.safe_load((CHECKOUT / "roles/openclaw_gateway/vars/main.yml").read_t
 VARIABLES = ROLE["_openclaw_gateway_diagnosis_variables"]
 CONFIG = "/etc/openclaw/openclaw.json"
 BOT_TOKEN = f"12345678:{'a' * 35}"
-DEAD_CHANNEL = {"telegram": {"enabled": True, "botToken": BOT_TOKEN, "apiRoot": "http://127.0.0.1:9"}}
 # The last line that a program wrote before it ended, on its way to being started again.
 RESTART = """docker restart openclaw-gateway >/dev/null
 for _ in $(seq 60); do docker logs --since 60s openclaw-gateway 2>&1 | grep -q '{}' && break; sleep 0.5; done"""
@@ -175,19 +174,6 @@ def forms(secret: str) -> list[bytes]:
     return [*needles(secret), quote(secret, safe="").encode(), base64.b32encode(secret.encode()).rstrip(b"=")]
 
 
-@pytest.fixture(scope="module")
-def dead_channel(host: Life) -> Iterator[None]:
-    """Plant a channel that cannot work; OpenClaw reports it about two minutes later."""
-    text = host.alpha.check(f"cat {CONFIG}")
-    host.alpha.write(CONFIG, json.dumps({**json.loads(text), "channels": DEAD_CHANNEL}))
-    host.alpha.check("docker restart openclaw-gateway >/dev/null")
-    well(host)
-    yield
-    host.alpha.write(CONFIG, text)
-    host.alpha.check("docker restart openclaw-gateway >/dev/null")
-
-
-@pytest.mark.usefixtures("dead_channel")
 def test_no_canary_is_in_the_bundle(host: Life, tmp_path: Path) -> None:
     """Secrets in the state, the configuration, the log, the journal, in names of files; some in other encodings."""
     alpha, token = host.alpha, host.alpha.check(f"cat {TOKEN_FILE}")
@@ -198,6 +184,8 @@ def test_no_canary_is_in_the_bundle(host: Life, tmp_path: Path) -> None:
     lines = [f"FOO_TOKEN={login}", f"Authorization: Bearer {token}", f"login {token}", quote(plain, safe=""),
              plain, base64.b64encode(plain.encode()).decode(),
              base64.b64encode(f"user:{token}".encode()).decode()]  # fmt: skip
+    config = alpha.check(f"cat {CONFIG}")
+    alpha.write(CONFIG, json.dumps({**json.loads(config), "channels": {"telegram": {"botToken": BOT_TOKEN}}}))
     printed = json.dumps(lines)
     program = f"for (const line of {printed}) require('fs').appendFileSync('/proc/1/fd/1', line + '\\\\n')"
     alpha.write("/root/canary.sh", "docker exec openclaw-gateway node -e " + json.dumps(program).replace("$", "\\$"))
@@ -231,20 +219,12 @@ def test_no_canary_is_in_the_bundle(host: Life, tmp_path: Path) -> None:
         assert b"canary-marker" in content
         assert b"OTHER_PASSWORD=*" in content
         assert path.stat().st_size < 2 << 20
-        left = f"find {STATE} /tmp /var/tmp /root /var/lib/openclaw-hardening -name '*diagnos*'"
+        left = f"find {STATE} /tmp /var/tmp /var/lib/openclaw-hardening -name '*diagnos*'"
         assert alpha.check(f"{left}; docker exec openclaw-gateway ls /tmp | grep diagnos || true") == ""
         path.unlink()
         again = host.play("diagnose.yml", alpha, "--check", openclaw_diagnose_dir=str(tmp_path / "bundles"))
         assert (again.returncode, path.exists()) == (0, False), again.stdout[-3000:]
     finally:
+        alpha.write(CONFIG, config)
         alpha.run(f"rm -rf {STATE}/{login} {STATE}/.env /etc/openclaw/secrets/provider_canary "
                   f"{drop_in}; systemctl daemon-reload")  # fmt: skip
-
-
-@pytest.mark.usefixtures("dead_channel")
-def test_a_dead_channel_is_a_warning(host: Life) -> None:
-    wait_until(lambda: "channel" in named(host)["named"], "the channel is not ready", 200)
-    answer = named(host)
-    channel = answer["named"]["channel"]
-    assert (answer["serves"], faults(answer), channel["level"]) == (True, [], "warning")
-    assert "telegram" in channel["found"]
