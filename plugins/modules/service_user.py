@@ -72,6 +72,12 @@ options:
         type: str
         choices: [user, root]
         default: root
+      contents:
+        description:
+          - Give everything in it to its owner and group, too. No link is followed and no mount point crossed.
+          - A file with several names is refused, because another name of it may be somewhere else.
+        type: bool
+        default: false
 seealso:
   - name: OpenClaw hardening guide, Using Hardened Systemd Service
     description: Where the dedicated user comes from.
@@ -140,6 +146,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate 
     plain,
     shown,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import owners
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import (
     DirectoryState,
     directory_differs,
@@ -177,6 +184,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "mode": {"type": "str", "required": True},
             "owner": {"type": "str", "choices": ["user", "root"], "default": "root"},
             "group": {"type": "str", "choices": ["user", "root"], "default": "root"},
+            "contents": {"type": "bool", "default": False},
         },
     },
 }
@@ -202,6 +210,7 @@ class Directory:
     mode: int
     owner: str
     group: str
+    contents: bool = False
 
 
 def check_directories(home: str, directories: list[dict[str, Any]]) -> list[Directory]:
@@ -209,7 +218,9 @@ def check_directories(home: str, directories: list[dict[str, Any]]) -> list[Dire
     wanted = {home: Directory(home, 0o750, "user", "user")}
     for entry in directories:
         path = own_path("directories", entry["path"])
-        wanted[path] = Directory(path, octal_mode("directories", entry["mode"]), entry["owner"], entry["group"])
+        wanted[path] = Directory(
+            path, octal_mode("directories", entry["mode"]), entry["owner"], entry["group"], entry.get("contents", False)
+        )
     for path in wanted:
         if path.count("/") < 2 or path in SYSTEM_DIRECTORIES:
             raise HardeningError(path, "a directory of the system", "one of the service's own", "directories")
@@ -307,16 +318,21 @@ class ServiceUser:
         account = self._plan()
         existing = self._look_directories()
         changes = decide_directories(self.directories, existing, account)
-        if not self.module.check_mode and (account.actions or changes):
+        given = {path: len(owners.foreign(path, uid, gid)) for path, uid, gid in self._given(account, existing)}
+        given = {path: count for path, count in given.items() if count}
+        if not self.module.check_mode and (account.actions or changes or given):
             with lock(host_wide("accounts"), _PATIENCE):
                 # Another run may have taken the number meanwhile.
                 account = self._plan()
                 existing = self._look_directories()
                 changes = decide_directories(self.directories, existing, account)
                 self._act(account, changes)
+                for path, uid, gid in self._given(account, existing):
+                    owners.give(path, uid, gid)
         verbs = {path: "correct" if existing[path] else "create" for path, _state in changes}
         actions = [action.text for action in account.actions]
         actions += [f"{verb} directory {path}" for path, verb in verbs.items()]
+        actions += [f"give {count} entries in {path} to their owner" for path, count in given.items()]
         diff = [self._account_diff(account)] if account.actions else []
         diff += [
             {
@@ -346,6 +362,14 @@ class ServiceUser:
             )
         for path, state in changes:
             ensure_directory(path, state.mode, state.uid, state.gid)
+
+    def _given(self, account: Plan, existing: dict[str, DirectoryState | None]) -> list[tuple[str, int, int]]:
+        """Return the directories whose contents are to be given to an owner, with the numbers of that one."""
+        return [
+            (each.path, account.uid if each.owner == "user" else 0, account.gid if each.group == "user" else 0)
+            for each in self.directories
+            if each.contents and existing[each.path] is not None
+        ]
 
     def _plan(self) -> Plan:
         known = add_foreign(read_accounts(), self.wanted.name, [self.wanted.uid or GUIDE_UID])

@@ -56,6 +56,10 @@ def test_a_channel_that_dies_later_changes_nothing(before: World, deployment: De
     wait_until(lambda: "503" in host.run(f"curl -sI -X GET http://127.0.0.1:{PORT}/readyz | head -1").stdout, "503")
     again = deployment.run(config=config)
     assert (again["changed"], again["health"]["not_ready"]) == (False, ["telegram"])
+    diagnosis = host.module("gateway_diagnosis", {})
+    channels = [(found["level"], found["found"]) for found in diagnosis["findings"] if found["id"] == "channel"]
+    assert diagnosis["serves"], diagnosis["messages"]
+    assert channels == [("warning", "the channel telegram is not ready; the gateway itself serves")]
 
 
 def test_the_operator_may_let_a_dead_channel_decide(before: World, deployment: Deployment, host: FaultHost) -> None:

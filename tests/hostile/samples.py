@@ -33,6 +33,7 @@ def _samples(host: HostileHost) -> dict[str, list[dict[str, Any]]]:
                 "record_dir": "/var/lib/openclaw-hardening",
             }
         ],
+        "gateway_diagnosis": [{"port": 18789}],
         "gateway_removal": [{"state": "planned", "instance": "openclaw", "backup": {"recipient": ""}}],
         "secret_rotation": [
             {

@@ -15,6 +15,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import hint
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless, printable
@@ -119,6 +120,8 @@ class Diagnosis:
     subject: str
     cause: str
     fix: str
+    # What the setting of the subject would have to be, where the facts show it.
+    value: Any = None
 
     def text(self, hints: Mapping[str, str]) -> str:
         """Put both in one line; a hint reports how the remediation is done where the caller comes from."""
@@ -136,11 +139,14 @@ def hints_from(values: Mapping[str, str] | None) -> dict[str, str]:
 
 def diagnose(facts: Facts) -> Diagnosis | None:
     """Recognise a failure; the surest signs come first, because exit code 78 alone can mean several things."""
-    for recognise in _CASES:
-        found = recognise(facts)
-        if found:
-            return found
-    return None
+    known = recognised(facts)
+    return known[1] if known else None
+
+
+def recognised(facts: Facts) -> tuple[str, Diagnosis] | None:
+    """Return the name of the case, too."""
+    found = ((name, recognise(facts)) for name, recognise in CASES.items())
+    return next(((name, diagnosis) for name, diagnosis in found if diagnosis), None)
 
 
 def _port_taken(facts: Facts) -> Diagnosis | None:
@@ -159,7 +165,17 @@ def _out_of_memory(facts: Facts) -> Diagnosis | None:
     limit = f"its limit of {facts.memory // 2**20} MiB" if facts.memory else "what the host had left"
     how = "the kernel killed it" if facts.oom_killed else "it was killed, which is what the kernel does then"
     cause = f"it needed more memory than {limit}: {'Node.js gave up' if heap else how} (exit code {facts.exit_code})"
-    return Diagnosis("memory", cause, "raise `mem_limit:` and `memswap_limit:` of the service; OpenClaw needs 1536m")
+    return Diagnosis(
+        "memory",
+        cause,
+        "raise `mem_limit:` and `memswap_limit:` of the service; OpenClaw needs 1536m",
+        more_memory(facts.memory),
+    )
+
+
+def more_memory(limit: int) -> str | None:
+    """Return twice a limit in bytes, as Compose takes it; nothing without a limit."""
+    return f"{max(1536, 2 * limit // 2**20)}m" if limit else None
 
 
 def _old_node(facts: Facts) -> Diagnosis | None:
@@ -188,7 +204,8 @@ def _not_writable(facts: Facts) -> Diagnosis | None:
         return Diagnosis("tmpfs", cause, f"a `tmpfs:` on {place} would hide the image's own: let it write elsewhere")
     owner = f",uid={facts.user[0]},gid={facts.user[1]}" if facts.user else ""
     line = f"{place}:noexec,nosuid,nodev,size=100m,mode=0700{owner}"
-    return Diagnosis("tmpfs", cause, f'add "- {line}" to `tmpfs:` of the service')
+    value = [{"path": place, "size": "100m"}]
+    return Diagnosis("tmpfs", cause, f'add "- {line}" to `tmpfs:` of the service', value)
 
 
 def _not_allowed(facts: Facts) -> Diagnosis | None:
@@ -295,17 +312,17 @@ def _not_reachable(facts: Facts) -> Diagnosis | None:
     return None
 
 
-_CASES: tuple[Callable[[Facts], Diagnosis | None], ...] = (
-    _port_taken,
-    _old_node,
-    _not_writable,
-    _not_allowed,
-    _unresolved_secret,
-    _out_of_memory,
-    _refused_configuration,
-    _not_reachable,
-    _other_token,
-)
+CASES: Mapping[str, Callable[[Facts], Diagnosis | None]] = {
+    "port-taken": _port_taken,
+    "old-node": _old_node,
+    "not-writable": _not_writable,
+    "not-allowed": _not_allowed,
+    "unresolved-secret": _unresolved_secret,
+    "out-of-memory": _out_of_memory,
+    "refused-configuration": _refused_configuration,
+    "not-reachable": _not_reachable,
+    "other-token": _other_token,
+}
 
 
 # --- reading a log ------------------------------------------------------------------------------------------------

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import volume_options
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.container_spec import Settings, from_inspect
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence import (
@@ -24,7 +23,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence impor
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence import network as evidence_network
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence import processes as evidence_processes
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence import secrets as evidence_secrets
-from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.unavailable import Unavailable
+from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.unavailable import Unavailable, attempt
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -38,8 +37,8 @@ Parts = dict[str, Any]
 def look_at_host(module: AnsibleModule, api: DockerClient | Unavailable, allowed: Baseline) -> Parts:
     """Read what is there once a host: the Docker daemon and the units."""
     return {
-        "daemon": _read("Docker daemon", daemon.look, module, api),
-        "units": _read("units", units.look, module, [name for name, _limit in allowed.units]),
+        "daemon": attempt("Docker daemon", daemon.look, module, api),
+        "units": attempt("units", units.look, module, [name for name, _limit in allowed.units]),
     }
 
 
@@ -50,23 +49,23 @@ def look_at_container(
     attrs = container.attrs
     pid = (attrs.get("State") or {}).get("Pid") or 0
     parts: Parts = dict(host)
-    settings = parts["settings"] = _read("definition", _definition, api, attrs)
+    settings = parts["settings"] = attempt("definition", _definition, api, attrs)
     running = pid or Unavailable(f"container {container.name} does not run, it is {container.status}")
-    kernel = parts["kernel"] = _read("processes", evidence_processes.look, container.id, running)
-    log = parts["log"] = _read("log", evidence_log.look, api, container.id)
-    files = parts["files"] = _read("files", evidence_files.look, settings, pid)
-    parts["image"] = _read("image", image.look, api, attrs, pid, allowed.record)
-    parts["account"] = _read("account", _account, kernel)
+    kernel = parts["kernel"] = attempt("processes", evidence_processes.look, container.id, running)
+    log = parts["log"] = attempt("log", evidence_log.look, api, container.id)
+    files = parts["files"] = attempt("files", evidence_files.look, settings, pid)
+    parts["image"] = attempt("image", image.look, api, attrs, pid, allowed.record)
+    parts["account"] = attempt("account", _account, kernel)
     # Without these the secrets are still looked for: they have to be masked, and its rules say what was not seen.
     processes = () if isinstance(kernel, Unavailable) else kernel.processes
     text = None if isinstance(log, Unavailable) else log.text
-    secrets = parts["secrets"] = _read("secrets", evidence_secrets.look, settings, attrs, files, processes, text)
+    secrets = parts["secrets"] = attempt("secrets", evidence_secrets.look, settings, attrs, files, processes, text)
     token = "" if isinstance(secrets, Unavailable) else secrets.token
     engine = "" if isinstance(host["daemon"], Unavailable) else host["daemon"].version
-    parts["network"] = _read("network", evidence_network.look, module, api, settings, attrs, running, token, engine)
+    parts["network"] = attempt("network", evidence_network.look, module, api, settings, attrs, running, token, engine)
     network = parts["network"]
-    parts["packets"] = _read("packet filter", packet_filter.look, module, network, attrs, allowed)
-    parts["forwarders"] = _read("other listeners", forwarders.look, module, api, network)
+    parts["packets"] = attempt("packet filter", packet_filter.look, module, network, attrs, allowed)
+    parts["forwarders"] = attempt("other listeners", forwarders.look, module, api, network)
     return parts
 
 
@@ -75,7 +74,7 @@ def _definition(api: DockerClient, attrs: Mapping[str, Any]) -> Settings:
     volumes = None
     if any(mount.get("Type") == "volume" for mount in attrs.get("Mounts") or ()):
         # Volumes that cannot be asked for are unknown, which is no reason to know nothing else.
-        answer = _read("volumes", volume_options, api)
+        answer = attempt("volumes", volume_options, api)
         volumes = {} if isinstance(answer, Unavailable) else answer
     settings = from_inspect(attrs, volumes)
     return replace(settings, foreign=not settings.names_openclaw)
@@ -84,16 +83,3 @@ def _definition(api: DockerClient, attrs: Mapping[str, Any]) -> Settings:
 def _account(kernel: evidence_processes.Kernel) -> object:
     main = next(process for process in kernel.processes if process.pid == kernel.main_pid)
     return account.look(main.uids[0], main.gids[0])
-
-
-def _read(what: str, look: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a look, or say why there is nothing: an argument is missing, or it failed on what it met."""
-    for argument in arguments:
-        if isinstance(argument, Unavailable):
-            return argument
-    try:
-        return look(*arguments)
-    except HardeningError as error:
-        return Unavailable(f"{what}: {error}")
-    except Exception as error:  # whatever is met there must end as an error of these rules, not of the audit
-        return Unavailable(f"{what} could not be read: {type(error).__name__}: {error}")

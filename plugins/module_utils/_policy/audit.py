@@ -82,10 +82,13 @@ def _exposure(name: str, limit: object) -> float:
 class Audit:
     """One audit of one host."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        """Check every option before the world is looked at."""
+    def __init__(self, module: AnsibleModule, params: dict[str, Any] | None = None) -> None:
+        """Check every option before the world is looked at.
+
+        :param params: the options of the audit, where they are not those of the module.
+        """
         self.module = module
-        params = module.params
+        params = module.params if params is None else params
         self.docker_host = docker_host(params["docker_host"])
         self.names = [plain("containers", name, max_length=200) for name in params["containers"]]
         self.project = plain("project", params["project"], max_length=200)

@@ -117,6 +117,20 @@ def wait_for(handle: int, timeout: float) -> bool:
 # --- who holds it -------------------------------------------------------------------------------------------------
 
 
+def at_work(path: str) -> str:
+    """Return which run holds a lock, without a try to take it; nothing when none that still lives has signed it."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        holder = read_holder(os.pread(handle, _LONGEST, 0))
+        lives = holder is not None and proc.started(holder.pid) == holder.start
+        return describe(holder, proc.uptime(), datetime.now(timezone.utc)) if holder and lives else ""
+    finally:
+        os.close(handle)
+
+
 def _sign(handle: int) -> None:
     program = re.sub(r"[^\w.-]", "", os.path.basename(sys.argv[0]), flags=re.ASCII)[:64] or "python"
     start = proc.started(os.getpid())

@@ -21,7 +21,7 @@ def vet(directory: str, names: list[str]) -> None:
             raise HardeningError(path, "a directory", "a file, or nothing", "directory")
 
 
-def write(directory: str, contents: Mapping[str, str]) -> None:
+def write(directory: str, contents: Mapping[str, str | bytes]) -> None:
     """Write all of them, each by a rename over what has its name (a link itself, not what it leads to)."""
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -32,12 +32,12 @@ def write(directory: str, contents: Mapping[str, str]) -> None:
         raise HardeningError(directory, found, "a directory that can be written to", "directory") from error
 
 
-def _replace(path: str, content: str) -> None:
+def _replace(path: str, content: str | bytes) -> None:
     folder, name = os.path.split(path)
     handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)  # made with the mode 0600
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(content)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

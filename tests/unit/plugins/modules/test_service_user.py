@@ -317,3 +317,18 @@ def test_decide_directories():
 def test_the_documentation_lists_the_privileged_groups():
     listed = subject.DOCUMENTATION.split("privileged group (")[1].split(")")[0]
     assert tuple(listed.replace("\n", " ").replace(",", " ").split()) == accounts.PRIVILEGED_GROUPS
+
+
+def test_what_is_in_a_directory_is_given_to_its_owner_when_asked_for(run, home):
+    run()
+    state = home / ".openclaw"
+    (state / "restored").mkdir()
+    (state / "restored/file").touch()
+    assert not run()["changed"]
+    wanted = {"directories": [{"path": str(state), "mode": "0700", "owner": "user", "group": "user", "contents": True}]}
+    predicted = run(check=True, **wanted)
+    assert predicted["actions"] == [f"give 2 entries in {state} to their owner"]
+    assert (state / "restored/file").stat().st_uid == 0
+    assert run(**wanted)["actions"] == predicted["actions"]
+    assert owner_and_mode(state / "restored/file")[:2] == (1000, 1000)
+    assert not run(**wanted)["changed"]

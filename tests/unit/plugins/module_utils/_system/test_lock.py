@@ -241,3 +241,13 @@ def test_who_waited_for_a_lock_that_was_removed_with_what_it_locks_is_refused(tm
     timer.join()
     with lock(str(path), 0):
         assert path.exists()
+
+
+def test_who_is_at_work_is_read_without_a_try_to_take_the_lock(tmp_path):
+    path = str(tmp_path / "x.lock")
+    assert system_lock.at_work(path) == ""
+    with lock(path, 1):
+        assert f"process {os.getpid()} " in system_lock.at_work(path)
+    assert system_lock.at_work(path) == ""
+    (tmp_path / "x.lock").write_text(f"{os.getpid()} 1 5 gone\n")
+    assert system_lock.at_work(path) == ""
