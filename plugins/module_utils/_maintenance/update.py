@@ -39,9 +39,7 @@ def refuse_failed(deployed: Deployed | None, rejected: Sequence[Mapping[str, str
     failed = [entry for entry in rejected if entry["at"] > deployed.at]
     if len(failed) >= BREAKER:
         found = f"{len(failed)} images that failed since the deployment of {deployed.at} (last: {failed[-1]['why']})"
-        raise HardeningError(
-            "the update", found, f"fewer than {BREAKER}; repeat it by upgrade.yml"
-        )
+        raise HardeningError("the update", found, f"fewer than {BREAKER}; repeat it by upgrade.yml")
     same = [entry for entry in rejected if entry["image_id"] == image_id]
     if same:
         found = f"{image_id}, which failed at {same[-1]['at']} ({same[-1]['why']})"
