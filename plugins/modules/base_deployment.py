@@ -16,8 +16,8 @@ description:
   - Before the base is touched, what brings it back is written to O(record_dir)C(/migrate/base.json). Whatever is
     killed, the next run of C(migrate.yml) brings the base back first, or finishes when the new deployment is proven.
   - A container that has the Compose project or the name of the new deployment is kept under another name. Labels cannot
-    be changed, so one with that project is made again from all it had, with the same mounts, before it goes. Volumes and
-    directories are never removed.
+    be changed, so one with that project is made again from all it had, with the same mounts, before it goes. Volumes
+    and directories are never removed.
   - Containers with C(--rm), state in the container itself, a configuration with C($include) or comments, and host
     installs are refused.
 author: OpenClaw Hardening maintainers (@openclaw)

@@ -62,8 +62,8 @@ options:
   state:
     description:
       - With V(present), the service runs and is healthy.
-      - With V(tested), it is tried as a candidate beside what serves, and the comparison of O(accept_losses) is made for
-        O(state_source); nothing of it stays.
+      - With V(tested), it is tried as a candidate beside what serves, and the comparison of O(accept_losses) is made
+        for O(state_source); nothing of it stays.
       - With V(stopped), its container exists but does not run.
       - With V(absent), its containers and networks are gone. State and, without O(remove_files), all files stay.
       - With V(previous), the deployment that the present one replaced comes back, with its image, definition, files and

@@ -23,7 +23,7 @@ modules
 plugin_utils._rollout
 plugin_utils._settings
 plugin_utils._report plugin_utils
-module_utils._backup
+module_utils._backup module_utils._migrate
 module_utils._deploy
 module_utils._policy
 module_utils._preflight module_utils._instance

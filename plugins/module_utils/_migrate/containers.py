@@ -65,7 +65,7 @@ class Base:
             "directory": self.directory,
             "state_dir": self.state_dir,
             "config": self.config,
-            "published": [f"{address or '0.0.0.0'}:{port}" for address, port in self.published],
+            "published": [f"{address or 'every address'}:{port}" for address, port in self.published],
             "restart": self.restart,
         }
 

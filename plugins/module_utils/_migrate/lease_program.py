@@ -30,7 +30,7 @@ def main() -> None:
                 if columns(there, table)
             )
             there.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        answer = {"ended": ended}
+        answer: dict[str, object] = {"ended": ended}
     except (sqlite3.Error, OSError, MemoryError, OverflowError, RefusedError) as error:
         answer = {"refused": str(error)[:300] or type(error).__name__}
     sys.stdout.write(json.dumps(answer) + "\n")

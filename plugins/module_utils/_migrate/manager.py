@@ -35,6 +35,15 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.regular 
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate import containers, foreign_paths, leases
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate import record as records
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.containers import Base
+from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.decide import (
+    FINISH,
+    MIGRATE,
+    NOTHING,
+    UNDO,
+    Found,
+    choose,
+    next_step,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.options import Request, wanted_from
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.record import Folder, Member, Record
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.retire import (
@@ -52,50 +61,8 @@ if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
     from docker import DockerClient
 
-# What the playbook has to do next.
-MIGRATE, UNDO, FINISH, NOTHING = "migrate", "undo", "finish", "nothing"
 _UNITS = "/etc/systemd/system"
 _PATIENCE = 50.0
-
-
-@dataclass(frozen=True)
-class Found:
-    """What there is: the record of a migration, OpenClaw containers of others, and ours."""
-
-    record: Record | None
-    bases: tuple[Container, ...]
-    deployed: bool = False
-    ours: bool = False
-
-
-def next_step(found: Found) -> str:
-    """Return what has to be done; pure."""
-    if found.record and found.record.phase == records.STOPPING:
-        return FINISH if found.deployed else UNDO
-    if found.record and found.record.phase == records.RETIRED and found.ours and not found.bases:
-        return NOTHING
-    return MIGRATE
-
-
-def choose(found: Found, named: str, project: str) -> Container:
-    """Return the one base that is meant; pure.
-
-    :raises HardeningError: there is none, or more than one, or a hardened deployment already.
-    """
-    if found.ours:
-        needed = "no hardened deployment of this name, whose state would be lost; give this one another name (openclaw_instance)"
-        raise HardeningError("migration", f"a deployment of {project} already", needed, outcome="unchanged")
-    there = [base for base in found.bases if named in ("", base.name)]
-    if not there:
-        what = f"no running container {named} with OpenClaw" if named else "no running container with OpenClaw"
-        others = f" (there is {listed(base.name for base in found.bases)})" if found.bases else ""
-        needed = "a base deployment that runs; start it, or deploy with site.yml when there is none"
-        raise HardeningError("migration", f"{what}{others}", needed, "from", outcome="unchanged")
-    if len(there) > 1:
-        names = listed(base.name for base in there)
-        needed = "the name of the one to migrate"
-        raise HardeningError("migration", f"{len(there)} OpenClaw: {names}", needed, "from", outcome="unchanged")
-    return there[0]
 
 
 @dataclass
@@ -124,15 +91,10 @@ class BaseManager:
         if self.wanted.state == "found" or self.module.check_mode:
             return self._answer(api, *self._look(api))
         ensure_directory(self.wanted.record_dir, 0o700, 0, 0)
-        with lock(f"{self.wanted.record_dir}/deploy.lock", self.wanted.lock_timeout):
-            with progress.log("migrate", self.wanted.project):
-                acts = {
-                    "copied": self._copy,
-                    "stopped": self._stop,
-                    "retired": self._retire,
-                    "running": self._run_again,
-                }
-                return acts[self.wanted.state](api)
+        acts = {"copied": self._copy, "stopped": self._stop, "retired": self._retire, "running": self._run_again}
+        taken = lock(f"{self.wanted.record_dir}/deploy.lock", self.wanted.lock_timeout)
+        with taken, progress.log("migrate", self.wanted.project):
+            return acts[self.wanted.state](api)
 
     @property
     def _trial_name(self) -> str:
@@ -187,7 +149,7 @@ class BaseManager:
         mine = [found for found in others if containers.is_openclaw(found, container)]
         foreign = [containers.service_of(found) for found in others if found not in mine]
         if foreign and project == self.wanted.project:
-            needed = "no other service in a project of the name that this deployment takes; give it another (openclaw_instance)"
+            needed = "no other service in a project of this name; give the deployment another (openclaw_instance)"
             raise HardeningError(f"the Compose project {project}", listed(foreign), needed, outcome="unchanged")
         if foreign:
             self.warnings.append(f"other services of the Compose project {project} go on: {listed(foreign)}")
@@ -247,7 +209,7 @@ class BaseManager:
         }
 
     def _taken(self, base: Base, taken: Takeover) -> dict[str, Any]:
-        reachable = [f"port {port} of {address or 'every address'}: openclaw_gateway_bind and openclaw_gateway_port decide"
+        reachable = [f"port {port} of {address or 'every address'}: the deployment decides where it is published"
                      for address, port in base.published if address not in ("127.0.0.1", "::1")]  # fmt: skip
         return {
             "config": taken.config,
@@ -294,7 +256,8 @@ class BaseManager:
         progress.step("copying the state of the base")
         keeper = Keeper(self.module, api, self.wanted.docker_host)
         mirrors = self._mirrors(base)
-        if not all([mirror.run_live() for mirror in mirrors]):  # it never rests: it pauses for the last changes
+        rested = [mirror.run_live() for mirror in mirrors]
+        if not all(rested):  # it pauses for the last changes
             keeper.pause(container.id)
             try:
                 for mirror in mirrors:

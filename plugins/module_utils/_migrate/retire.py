@@ -176,7 +176,7 @@ def units_of(names: Iterable[str], units: Mapping[str, str]) -> list[str]:
     ]
     timers = [f"{unit.rpartition('.')[0]}.timer" for unit in services]
     return sorted(
-        [*services, *(timer for timer in timers if timer in units)], key=lambda unit: unit.endswith(".service")
+        [*services, *(timer for timer in timers if timer in units)], key=lambda unit: (unit.endswith(".service"), unit)
     )
 
 

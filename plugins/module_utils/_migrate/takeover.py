@@ -22,7 +22,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.streng
 
 TOKEN = "gateway_token"  # noqa: S105 (a name)
 STATE = "/home/node/.openclaw"
-# What belongs to the deployment: roles/openclaw_gateway/vars/main.yml has the same, with the option that takes its place.
+# What belongs to the deployment; roles/openclaw_gateway/vars/main.yml has the same, with the option in its place.
 RESERVED = (
     "gateway.mode",
     "gateway.bind",
@@ -96,7 +96,6 @@ def take_over(config: Mapping[str, Any], environment: Mapping[str, str], inside:
     if found:
         needed = "no secret in plain text in what is taken over; refer to it there (${NAME}, or a SecretRef)"
         raise HardeningError("the configuration of the base", f"a secret at {listed(found)}", needed)
-    result.config = {key: value for key, value in result.config.items() if value != {}}
     return result
 
 
@@ -131,9 +130,7 @@ def _take_environment(result: Takeover, environment: Mapping[str, str], walker: 
         if channel and isinstance(place, dict) and channel[2] not in place:
             place[channel[2]] = walker.reference(".".join(channel), value)
             continue
-        result.left.append(
-            f"variable {harmless(name, 80)}: set openclaw_gateway_provider_keys, or openclaw_gateway_secrets"
-        )
+        result.left.append(f"variable {harmless(name, 80)}: a secret that the configuration does not refer to")
 
 
 @dataclass
@@ -157,7 +154,7 @@ class _Walker:
             return [self.taken(value, f"{path}[{number}]", within) for number, value in enumerate(node)]
         if path in self.plain:
             return self.reference(path, self._filled(str(node)))
-        return self._text(node, path) if isinstance(node, str) else node
+        return self._text(node, path, within) if isinstance(node, str) else node
 
     def reference(self, path: str, value: str) -> dict[str, str]:
         """Keep a secret in a file, and return how the configuration refers to it."""
@@ -178,11 +175,11 @@ class _Walker:
         self.unset += [name for name in _REFERENCE.findall(text) if not self.environment.get(name)]
         return _REFERENCE.sub(lambda found: self.environment.get(found[1], ""), text)
 
-    def _text(self, text: str, path: str) -> Any:  # noqa: ANN401 (a reference, or the text)
+    def _text(self, text: str, path: str, within: str) -> Any:  # noqa: ANN401 (a reference, or the text)
         names = _REFERENCE.findall(text)
         if names:
             filled = self._filled(text)
-            if any(is_secret(name, self.environment.get(name, "")) for name in names):
+            if plain.find({within: filled}) or any(is_secret(name, self.environment.get(name, "")) for name in names):
                 return self.reference(path, filled)
             text = filled
         moved = _IN_STATE.sub(STATE, text) if _FOREIGN.match(text) else text
@@ -214,13 +211,18 @@ def _at(config: Mapping[str, Any], path: str) -> object:
 
 
 def _removed(config: dict[str, Any], path: str) -> bool:
-    """Take a key out, with copies of what is above it."""
+    """Take a key out, with copies of what is above it; what is empty then goes, too."""
     *above, last = path.split(".")
-    node = config
+    nodes = [config]
     for name in above:
-        inner = node.get(name)
+        inner = nodes[-1].get(name)
         if not isinstance(inner, Mapping):
             return False
-        node[name] = dict(inner)
-        node = node[name]
-    return node.pop(last, None) is not None
+        nodes[-1][name] = dict(inner)
+        nodes.append(nodes[-1][name])
+    if nodes[-1].pop(last, None) is None:
+        return False
+    for node, name in reversed(list(zip(nodes, above))):
+        if not node[name]:
+            del node[name]
+    return True
