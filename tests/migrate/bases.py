@@ -169,7 +169,8 @@ class Bases:
 
     def content(self, folder: str) -> dict[str, str]:
         """Return the hash of each file that the gateway itself does not write when it starts and stops."""
-        kept = "! -path '*/state/*' ! -path '*/logs/*' ! -path '*/cache/*' ! -path '*/tmp/*' ! -name '*.sqlite*'"
+        folders = " ".join(f"! -path '*/{name}/*'" for name in ("state", "logs", "cache", "tmp"))
+        kept = f"{folders} ! -name '*.sqlite*' ! -name 'openclaw.json.*'"
         lines = self.host.check(
             f"cd {folder}; find . -type f {kept} -print0 | sort -z | xargs -0 sha256sum"
         ).splitlines()

@@ -12,7 +12,7 @@ from unittest.mock import patch
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import manager as deploy_manager
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import as_container
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate import containers, decide, options
-from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.decide import Found
+from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.decide import Current
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.manager import BaseManager
 
 from .refusal_trials import trial, two
@@ -48,12 +48,12 @@ def a_state_in_the_container_itself(_folder: Path) -> Any:
 
 @trial("from")
 def no_container_of_that_name(_folder: Path) -> Any:
-    return two(lambda name: decide.choose(Found(None, (base(),)), name, "openclaw"), "another", "oc")
+    return two(lambda name: decide.choose(Current(None, (base(),)), name, "openclaw"), "another", "oc")
 
 
 @trial("from")
 def two_containers(_folder: Path) -> Any:
-    found = Found(None, (base("one"), base("two")))
+    found = Current(None, (base("one"), base("two")))
     return two(lambda name: decide.choose(found, name, "openclaw"), "", "two")
 
 

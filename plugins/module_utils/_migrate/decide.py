@@ -17,7 +17,7 @@ MIGRATE, UNDO, FINISH, NOTHING = "migrate", "undo", "finish", "nothing"
 
 
 @dataclass(frozen=True)
-class Found:
+class Current:
     """What there is: the record of a migration, OpenClaw containers of others, and ours."""
 
     record: Record | None
@@ -26,7 +26,7 @@ class Found:
     ours: bool = False
 
 
-def next_step(found: Found) -> str:
+def next_step(found: Current) -> str:
     """Return what has to be done; pure."""
     if found.record and found.record.phase == records.STOPPING:
         return FINISH if found.deployed else UNDO
@@ -35,7 +35,7 @@ def next_step(found: Found) -> str:
     return MIGRATE
 
 
-def choose(found: Found, named: str, project: str) -> Container:
+def choose(found: Current, named: str, project: str) -> Container:
     """Return the one base that is meant; pure.
 
     :raises HardeningError: there is none, or more than one, or a hardened deployment already.

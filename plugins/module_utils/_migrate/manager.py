@@ -40,7 +40,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.decide
     MIGRATE,
     NOTHING,
     UNDO,
-    Found,
+    Current,
     choose,
     next_step,
 )
@@ -103,7 +103,7 @@ class BaseManager:
 
     # --- look ---------------------------------------------------------------------------------------------------------
 
-    def _look(self, api: DockerClient) -> tuple[Found, str]:
+    def _look(self, api: DockerClient) -> tuple[Current, str]:
         wanted = self.wanted
         claim = deploy_claim.read(Places(wanted.record_dir), wanted.project, wanted.container, wanted.definition)
         bases, ours = [], False
@@ -117,10 +117,10 @@ class BaseManager:
         deployed = history.look_deployed(wanted.record_dir, wanted.project)[0] is not None
         journal = deploy_journal.load(Places(wanted.record_dir))
         proven = ours and deployed and (journal is None or journal.phase == deploy_journal.COMMITTING)
-        found_all = Found(self._folder.load(), tuple(bases), proven, ours)
+        found_all = Current(self._folder.load(), tuple(bases), proven, ours)
         return found_all, next_step(found_all)
 
-    def _base(self, api: DockerClient, found: Found, step: str) -> tuple[Container, Base]:
+    def _base(self, api: DockerClient, found: Current, step: str) -> tuple[Container, Base]:
         """Return the base that is migrated: of the record once it was touched, else the one that runs."""
         record = found.record
         if record and step in (FINISH, UNDO):
@@ -185,7 +185,7 @@ class BaseManager:
 
     # --- answer -------------------------------------------------------------------------------------------------------
 
-    def _answer(self, api: DockerClient, found: Found, step: str) -> dict[str, Any]:
+    def _answer(self, api: DockerClient, found: Current, step: str) -> dict[str, Any]:
         if step == NOTHING:
             return {"changed": False, "next": step, "actions": [], "base": {}, "config": {}, "secret_files": {}}
         container, base = self._base(api, found, step)
@@ -298,7 +298,7 @@ class BaseManager:
 
     def _complete(self, mirrors: Iterable[Mirror]) -> None:
         """Make the copy one that is of nobody, and report what is not in it."""
-        leases.end(self._folder.state, f"{self._folder.path}/work")
+        leases.end(self._folder.state, f"{self._folder.path}/leases")
         ensure_directory(self._folder.state, 0o700, 0, 0)
         for mirror in mirrors:
             if mirror.left_count:

@@ -10,7 +10,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate import decide, manager
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate import record as records
-from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.decide import Found, choose, next_step
+from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.decide import Current, choose, next_step
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.record import Folder, Member, OwnUnit, Record
 from ansible_collections.openclaw.hardening.plugins.modules import base_deployment
 from unit.refusal_trials_migrate import GIVEN, base
@@ -23,21 +23,21 @@ def record(phase: str) -> Record:
 @pytest.mark.parametrize(
     ("found", "step"),
     [
-        (Found(None, (base(),)), decide.MIGRATE),
-        (Found(record(records.STOPPING), ()), decide.UNDO),
-        (Found(record(records.STOPPING), (), deployed=True, ours=True), decide.FINISH),
-        (Found(record(records.RETIRED), (), deployed=True, ours=True), decide.NOTHING),
+        (Current(None, (base(),)), decide.MIGRATE),
+        (Current(record(records.STOPPING), ()), decide.UNDO),
+        (Current(record(records.STOPPING), (), deployed=True, ours=True), decide.FINISH),
+        (Current(record(records.RETIRED), (), deployed=True, ours=True), decide.NOTHING),
         # Another one was started since: that is no migration that is over.
-        (Found(record(records.RETIRED), (base(),), deployed=True, ours=True), decide.MIGRATE),
+        (Current(record(records.RETIRED), (base(),), deployed=True, ours=True), decide.MIGRATE),
     ],
 )
-def test_the_next_step(found: Found, step: str) -> None:
+def test_the_next_step(found: Current, step: str) -> None:
     assert next_step(found) == step
 
 
 def test_a_hardened_deployment_is_not_overwritten() -> None:
     with pytest.raises(HardeningError, match="openclaw_instance"):
-        choose(Found(None, (base(),), ours=True), "", "openclaw")
+        choose(Current(None, (base(),), ours=True), "", "openclaw")
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:

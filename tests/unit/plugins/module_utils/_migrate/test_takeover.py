@@ -89,9 +89,7 @@ def test_the_environment() -> None:
     config = {"channels": {"telegram": {"enabled": True}}}
     result = taken(config, {"TELEGRAM_BOT_TOKEN": "1:canary-bot-token", "ANTHROPIC_API_KEY": KEY, "TZ": "UTC"})
     assert result.config["channels"]["telegram"]["botToken"]["source"] == "file"
-    assert result.left == [
-        "variable ANTHROPIC_API_KEY: a secret that the configuration does not refer to"
-    ]
+    assert result.left == ["variable ANTHROPIC_API_KEY: a secret that the configuration does not refer to"]
     with pytest.raises(HardeningError, match="no MISSING"):
         taken({"channels": {"telegram": {"botToken": "${MISSING}"}}})
 
