@@ -167,14 +167,11 @@ class Bases:
         """Return the cron jobs of a state, and whether the login is in it."""
         return json.loads(self.host.check(_LOOK.format(state)))
 
-    def content(self, folder: str) -> dict[str, str]:
-        """Return the hash of each file that the gateway itself does not write when it starts and stops."""
-        folders = " ".join(f"! -path '*/{name}/*'" for name in ("state", "logs", "cache", "tmp"))
-        kept = f"{folders} ! -name '*.sqlite*' ! -name 'openclaw.json.*'"
-        lines = self.host.check(
-            f"cd {folder}; find . -type f {kept} -print0 | sort -z | xargs -0 sha256sum"
-        ).splitlines()
-        return {line.split(maxsplit=1)[1]: line.split()[0] for line in lines}
+    def content(self) -> list[str]:
+        """Return the hash of each file of the compose base that the gateway does not write while it starts and stops."""
+        kept = "! -path '*/state/*' ! -name '*.sqlite*' ! -name '*.lock'"
+        find = f"find openclaw .openclaw/openclaw.json .openclaw/*.key .openclaw/agents work -type f {kept} -print0"
+        return self.host.check(f"cd /home/alice; {find} | sort -z | xargs -0 sha256sum").splitlines()
 
     def taken_over(self) -> str:
         """Return what was written for the inventory."""

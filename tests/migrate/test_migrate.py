@@ -18,7 +18,7 @@ def compose(bases: Bases) -> Bases:
 
 
 def test_check_mode_is_the_plan_and_touches_nothing(compose: Bases) -> None:
-    before = compose.content("/home/alice/.openclaw")
+    before = compose.content()
     plan = compose.migrate("--check")
     assert plan.returncode == 0, plan.stdout[-6000:]
     for words in ("stop container openclaw-openclaw-gateway-1 for good", "agents.defaults.workspace",
@@ -26,13 +26,13 @@ def test_check_mode_is_the_plan_and_touches_nothing(compose: Bases) -> None:
         assert words in plan.stdout, words
     assert BOT not in plan.stdout
     assert compose.running() == COMPOSE
-    assert compose.content("/home/alice/.openclaw") == before
+    assert compose.content() == before
     assert compose.host.run("test -e /etc/openclaw -o -e /var/lib/openclaw").returncode != 0
 
 
 def test_a_failure_after_the_stop_leaves_the_base_as_before(compose: Bases) -> None:
     """Another process has the port of the new deployment: the trial passes, the deployment cannot start."""
-    host, before = compose.host, compose.content("/home/alice/.openclaw")
+    host, before = compose.host, compose.content()
     host.check("systemd-run --quiet --unit holder python3 -m http.server --bind 127.0.0.1 18999")
     failed = compose.migrate(openclaw_gateway_port=18999)
     host.check("systemctl stop holder")
@@ -41,7 +41,7 @@ def test_a_failure_after_the_stop_leaves_the_base_as_before(compose: Bases) -> N
     compose.started()
     assert compose.running() == COMPOSE
     assert compose.answer(STRONG) == "200"
-    assert compose.content("/home/alice/.openclaw") == before
+    assert compose.content() == before
     assert compose.contents("/home/alice/.openclaw") == [["morning"], True]
     policy = host.check("docker inspect --format '{{.HostConfig.RestartPolicy.Name}}' openclaw-openclaw-gateway-1")
     assert policy == "unless-stopped"
@@ -49,7 +49,7 @@ def test_a_failure_after_the_stop_leaves_the_base_as_before(compose: Bases) -> N
 
 
 def test_killed_while_the_base_is_stopped_and_migrated_by_one_more_run(compose: Bases) -> None:
-    before = compose.content("/home/alice/.openclaw")
+    before = compose.content()
     compose.killed_when("stopping")
     done = compose.migrate()
     assert done.returncode == 0, done.stdout[-8000:]
@@ -58,7 +58,7 @@ def test_killed_while_the_base_is_stopped_and_migrated_by_one_more_run(compose: 
     assert (compose.answer(STRONG), compose.answer("0" * 64)) == ("200", "401")
     assert compose.contents(STATE) == [["morning"], True]
     assert compose.host.check(f"cat {STATE}/workspace/notes.md") == "work"
-    assert compose.content("/home/alice/.openclaw") == before
+    assert compose.content() == before
     agents = compose.host.check("docker exec openclaw-gateway node openclaw.mjs agents list --json")
     assert '"research"' in agents
     assert "provider_channels_telegram_bottoken" in compose.taken_over()

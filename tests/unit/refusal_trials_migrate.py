@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +11,6 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import as_container
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate import containers, decide, options
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.decide import Current
-from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.manager import BaseManager
 
 from .refusal_trials import trial, two
 
@@ -55,19 +52,6 @@ def no_container_of_that_name(_folder: Path) -> Any:
 def two_containers(_folder: Path) -> Any:
     found = Current(None, (base("one"), base("two")))
     return two(lambda name: decide.choose(found, name, "openclaw"), "", "two")
-
-
-@trial("by hand")
-def a_configuration_with_comments(folder: Path) -> Any:
-    path = folder / "openclaw.json"
-
-    def read(text: str) -> object:
-        path.write_text(text)
-        asking = BaseManager(SimpleNamespace(), options.wanted_from(GIVEN))
-        taken = containers.read(base())
-        return asking._takeover(replace(taken, config=str(path)))
-
-    return two(read, "{// a comment\n}", json.dumps({"gateway": {"mode": "local"}}))
 
 
 @trial("candidate")

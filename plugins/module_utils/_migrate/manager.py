@@ -166,7 +166,7 @@ class BaseManager:
             return take_over({}, base.environment, base.inside)
         parsed = openclaw_config.parse(text)
         if parsed is None:
-            needed = "JSON, or JSON5 without comments; write it again by OpenClaw's own `config set`"
+            needed = "JSON, or JSON5 without comments; OpenClaw's own config command writes it so"
             raise HardeningError(base.config, "a configuration that cannot be read", needed, outcome="unchanged")
         if any(name == "$include" for _path, name, _value in openclaw_config.leaves(parsed)):
             needed = "one file: put what it includes into it"
