@@ -168,7 +168,7 @@ class Bases:
         return json.loads(self.host.check(_LOOK.format(state)))
 
     def content(self) -> list[str]:
-        """Return the hash of each file of the compose base that the gateway does not write while it starts and stops."""
+        """Return the hash of each file of the compose base that its gateway does not write at start and stop."""
         kept = "! -path '*/state/*' ! -name '*.sqlite*' ! -name '*.lock'"
         find = f"find openclaw .openclaw/openclaw.json .openclaw/*.key .openclaw/agents work -type f {kept} -print0"
         return self.host.check(f"cd /home/alice; {find} | sort -z | xargs -0 sha256sum").splitlines()
