@@ -94,7 +94,7 @@ _ASK = ("curl --silent --output /dev/null --write-out '%{{http_code}}' --max-tim
 _LOOK = """python3 - {} <<'PYTHON'
 import json, sqlite3, sys
 database = sqlite3.connect(f"file:{{sys.argv[1]}}/state/openclaw.sqlite?mode=ro", uri=True)
-jobs = [row[0] for row in database.execute("SELECT name FROM cron_jobs")]
+jobs = [row[0] for row in database.execute("SELECT name FROM cron_jobs WHERE name = 'morning'")]
 login = "canary-login" in str(database.execute("SELECT * FROM config_machine_state").fetchall())
 print(json.dumps([jobs, login]))
 PYTHON"""
@@ -164,7 +164,7 @@ class Bases:
         return self.host.check(_ASK.format(token))
 
     def contents(self, state: str) -> list[Any]:
-        """Return the cron jobs of a state, and whether the login is in it."""
+        """Return the cron job of a state (OpenClaw has its own beside it), and whether the login is in it."""
         return json.loads(self.host.check(_LOOK.format(state)))
 
     def content(self) -> list[str]:
