@@ -42,12 +42,13 @@ DOCKERFILE
 id alice >/dev/null 2>&1 || useradd --create-home --uid 1000 alice
 find /home/alice -mindepth 1 -delete
 """
+# Telegram is off: one that it cannot reach takes minutes to stop, also in the hardened deployment (its grace period).
 # The form of upstream's docker-compose.yml, in a folder of the name that `git clone` gives.
 _COMPOSE = f"""
 install -d -o alice -g alice /home/alice/openclaw /home/alice/.openclaw /home/alice/work
 cat > /home/alice/.openclaw/openclaw.json <<'JSON'
 {{"gateway": {{"mode": "local", "bind": "lan", "controlUi": {{"allowedOrigins": ["http://192.168.1.20:18789"]}}}},
- "channels": {{"telegram": {{"enabled": true, "botToken": "{BOT}"}}}},
+ "channels": {{"telegram": {{"enabled": false, "botToken": "{BOT}"}}}},
  "agents": {{"defaults": {{"workspace": "/Users/alice/.openclaw/workspace"}},
             "list": [{{"id": "main"}}, {{"id": "research"}}]}}}}
 JSON
