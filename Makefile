@@ -3,7 +3,7 @@ SCENARIO ?= default
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools sandbox test test-long lint unit sanity browser molecule rollout seeded-faults faults hostile transfer lifecycle benchmark benchmark-state benchmark-no-change docs pins relock clean
+.PHONY: help tools sandbox test test-long lint unit sanity browser molecule rollout seeded-faults faults hostile transfer lifecycle migrate benchmark benchmark-state benchmark-no-change docs pins relock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 
 # What deploys mostly waits, so two lanes share the machine. Two runs of Molecule must not overlap.
 test: tools ## every gate below but the benchmark, with a summary
-	@tests/run lint unit browser -- "molecule rollout" faults seeded-faults hostile transfer lifecycle sanity
+	@tests/run lint unit browser -- "molecule rollout" faults seeded-faults hostile transfer lifecycle migrate sanity
 
 test-long: export FAULTS := long
 test-long: export HOSTILE := long
@@ -55,6 +55,9 @@ hostile: tools ## hostile input for every module, planted links, injection, a ca
 
 transfer: tools ## images built once and moved, as archives and through a real registry; ARGS=tests/transfer/test_x.py for some
 	@pytest -p no:cacheprovider $(or $(ARGS),tests/transfer)
+
+migrate: tools ## from deployments that others made to the hardened one; MIGRATE_KEEP=1 keeps the host
+	@pytest -p no:cacheprovider $(or $(ARGS),tests/migrate)
 
 lifecycle: tools ## upgrades, backups and restores of the real OpenClaw; LIFECYCLE=long for two versions of it
 	@pytest -p no:cacheprovider $(or $(ARGS),tests/lifecycle)

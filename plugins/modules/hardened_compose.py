@@ -62,13 +62,15 @@ options:
   state:
     description:
       - With V(present), the service runs and is healthy.
+      - With V(tested), it is tried as a candidate beside what serves, and the comparison of O(accept_losses) is made
+        for O(state_source); nothing of it stays.
       - With V(stopped), its container exists but does not run.
       - With V(absent), its containers and networks are gone. State and, without O(remove_files), all files stay.
       - With V(previous), the deployment that the present one replaced comes back, with its image, definition, files and
         state; a secret that is there keeps its present value. O(definition), O(files), O(image_ref) and O(health) are
         not needed. Once back, nothing changes any more.
     type: str
-    choices: [present, stopped, absent, previous]
+    choices: [present, tested, stopped, absent, previous]
     default: present
   project:
     description: Name of the Compose project.
@@ -269,6 +271,13 @@ options:
       - O(state=previous) undoes it.
     type: str
     default: ""
+  replaces:
+    description:
+      - Ids of containers that were not made here and whose place the deployment is going to take
+        (M(openclaw.hardening.base_deployment)). They may have its names and its port until then.
+    type: list
+    elements: str
+    default: []
   secret_sources:
     description:
       - Secrets that are on the host already, in a directory of root, such as those of a backup.

@@ -309,7 +309,7 @@ def no_image_to_push(_folder: Path) -> Any:
 def no_image_to_deploy(_folder: Path) -> Any:
     def run(name: str) -> None:
         wanted = SimpleNamespace(rolling_back=False, exchanges_state=False, image_ref=name)
-        apply.Deployer._need_image(SimpleNamespace(wanted=wanted, _api=None))  # type: ignore[arg-type]
+        apply.Deployer.need_image(SimpleNamespace(wanted=wanted, _api=None))  # type: ignore[arg-type]
 
     return has_image(run)
 

@@ -27,7 +27,7 @@ plugin_utils._report plugin_utils
 module_utils._maintenance
 module_utils._removal
 module_utils._diagnose
-module_utils._backup
+module_utils._backup module_utils._migrate
 module_utils._deploy
 module_utils._policy
 module_utils._preflight module_utils._instance

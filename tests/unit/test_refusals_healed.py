@@ -42,7 +42,12 @@ from ansible_collections.openclaw.hardening.plugins.plugin_utils._rollout import
 from ansible_collections.openclaw.hardening.plugins.plugin_utils._settings import role as settings_role
 from unit.plugins.module_utils._system.test_accounts import WANTED, read, root, tool  # noqa: F401  # pylint: disable=unused-import  # (a fixture)
 
-from . import refusal_trials_backups, refusal_trials_programs, refusal_trials_removal  # noqa: F401  # pylint: disable=unused-import  # (add to TRIALS)
+from . import (  # noqa: F401  # pylint: disable=unused-import  # (they add to TRIALS)
+    refusal_trials_backups,
+    refusal_trials_migrate,
+    refusal_trials_programs,
+    refusal_trials_removal,
+)
 from .refusal_trials import TRIALS
 from .source_place import place
 

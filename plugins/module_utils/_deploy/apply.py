@@ -116,19 +116,20 @@ class Deployer:
             return Health()
         if plan.container == "wait" and not plan.changed:
             return self._wait()
-        self._need_image()
+        self.need_image()
         mirror = self._snapshot() if self._moves_state() else None
-        journal = self._prepare(plan, mirror)
+        journal = self.prepare(plan, mirror)
         return self._swap(plan, journal, mirror)
 
     # --- before anything is touched -------------------------------------------------------------------------------
 
-    def _prepare(self, plan: Plan, mirror: Mirror | None) -> Journal:
+    def prepare(self, plan: Plan, mirror: Mirror | None) -> Journal:
         """Write down what is going to be replaced, copy its state, and let a candidate prove the new deployment."""
         before = self._before(plan)
-        with_candidate = self._wants_candidate(plan)
+        with_candidate = self.wants_candidate(plan)
         if self.wanted.state_dir and (mirror or with_candidate):
-            size = measure(self.wanted.state_dir, self.wanted.state_excludes)
+            tried = (self.wanted.testing and self.wanted.state_source) or self.wanted.state_dir
+            size = measure(tried, self.wanted.state_excludes)
             ensure_directory(self.places.record_dir, 0o700, 0, 0)
             what = f"copies of {self.wanted.state_dir}"
             copies = size.times((mirror is not None) + with_candidate)
@@ -196,9 +197,10 @@ class Deployer:
 
     # --- the candidate --------------------------------------------------------------------------------------------
 
-    def _wants_candidate(self, plan: Plan) -> bool:
+    def wants_candidate(self, plan: Plan) -> bool:
         """Return whether there is something to protect, and room for a second one."""
-        if plan.container != "recreate" or not self.found.health.up or self.wanted.candidate == "never":
+        protects = plan.container == "recreate" and self.found.health.up
+        if not (protects or self.wanted.testing) or self.wanted.candidate == "never":
             return False
         if self.wanted.state_dir and not self._copies_state:
             self.warnings.append(
@@ -251,7 +253,7 @@ class Deployer:
     @property
     def _comparison(self) -> Comparison | None:
         """Return how to find out what an upgrade loses; nothing where another state comes on purpose."""
-        if not self._moves_state() or self.wanted.state_source:
+        if not self._moves_state() or (self.wanted.state_source and not self.wanted.testing):
             return None
         return Comparison(f"{self.places.record_dir}/comparison", self.wanted.accept_losses, self.warnings)
 
@@ -360,7 +362,7 @@ class Deployer:
             return "candidate"
         return "" if self.wanted.exchanges_state else "copy_state"
 
-    def _need_image(self) -> None:
+    def need_image(self) -> None:
         back = self.wanted.rolling_back
         name = self.wanted.image_id if self.wanted.exchanges_state and self.wanted.image_id else self.wanted.image_ref
         if find_image(self._api, name) is None:

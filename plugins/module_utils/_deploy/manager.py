@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -156,7 +157,10 @@ class DeployManager:
         self._refuse_in_the_way(api, compose, found, claim)
         waived = self._check(compose, api)
         plan = decide(wanted, found)
-        if found.taken and (plan.changed or plan.container):
+        if wanted.testing:
+            return {**self._test(api, plan, found), "waived": waived}
+        # In check mode the one that is going to be replaced has the port.
+        if found.taken and (plan.changed or plan.container) and not (checking and wanted.replaces):
             raise taken_by(
                 Port(wanted.probe.host, wanted.probe.port),
                 found.taken,
@@ -169,10 +173,7 @@ class DeployManager:
         health, container = found.health, found.container
         probes: dict[str, float] = {}
         if api is not None:
-            if plan.validate and found.image_id:
-                progress.step("validating the configuration with the image's OpenClaw")
-                for warning in validate(self.module, self.docker_host, wanted, found.image_id):
-                    self.module.warn(f"{wanted.validation.path if wanted.validation else ''}: {warning}")
+            self._validate(plan, found)
             if not checking and (plan.changed or plan.container):
                 # Only now: compiling what acts takes a tenth of a second, and most runs find nothing to do.
                 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.apply import Deployer
@@ -210,6 +211,40 @@ class DeployManager:
         if self.module._diff:
             result["diff"] = diff(wanted, found, plan)
         return result
+
+    def _validate(self, plan: Plan, found: Current) -> None:
+        wanted = self.wanted
+        if plan.validate and found.image_id:
+            progress.step("validating the configuration with the image's OpenClaw")
+            for warning in validate(self.module, self.docker_host, wanted, found.image_id):
+                self.module.warn(f"{wanted.validation.path if wanted.validation else ''}: {warning}")
+
+    def _test(self, api: DockerClient | None, plan: Plan, found: Current) -> dict[str, Any]:
+        """Try it as a candidate, of which nothing stays; in check mode there is nothing to try."""
+        wanted = self.wanted
+        if api is not None and not self.module.check_mode:
+            self._validate(plan, found)
+            from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.apply import Deployer
+            from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure import Explainer
+            from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.recovery import Restorer
+
+            if wanted.state_source:
+                state_source.adopt(wanted.state_source, wanted.state_dir)
+            service = self._service(api)
+            explainer = Explainer(service, wanted.probe, self.hints, wanted.secrets)
+            deployer = Deployer(service, self.places, wanted, found, explainer)
+            try:
+                deployer.need_image()
+                if not deployer.wants_candidate(plan):
+                    raise HardeningError(
+                        "the trial", "; ".join(deployer.warnings) or "none", "a candidate", "candidate"
+                    )
+                Restorer(service, self.places, deployer.warnings).undo(deployer.prepare(plan, None))
+            finally:
+                for warning in deployer.warnings:
+                    self.module.warn(warning)
+        result = self._result(False, [f"try {wanted.image_ref} as a candidate"], Health())
+        return {**result, "container_id": "", "image_id": wanted.image_id, "probes": {}}
 
     def _warn_of(self, health: Health) -> None:
         """Warn of what fails no deployment: a dependency that is not ready, a question without an answer."""
@@ -280,7 +315,8 @@ class DeployManager:
 
     def _claim(self) -> Claim:
         wanted = self.wanted
-        return deploy_claim.read(self.places, wanted.project, wanted.container, wanted.definition.path)
+        claim = deploy_claim.read(self.places, wanted.project, wanted.container, wanted.definition.path)
+        return replace(claim, replaces=wanted.replaces)
 
     def _refuse_foreign(self, api: DockerClient) -> None:
         """Refuse what has our names and is not ours, before anything is touched, a journal included."""

@@ -74,7 +74,7 @@ HEALTH: dict[str, Any] = {
 # Where to change a thing, which is no secret where the thing is one.
 _HINT: dict[str, Any] = {"type": "str", "default": "", "no_log": False}
 DEPLOY_ARGUMENTS: dict[str, Any] = {
-    "state": {"type": "str", "choices": ["present", "stopped", "absent", "previous"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "tested", "stopped", "absent", "previous"], "default": "present"},
     "project": {"type": "str", "required": True},
     "directory": PATH,
     "definition": {"type": "str", "default": ""},
@@ -91,6 +91,7 @@ DEPLOY_ARGUMENTS: dict[str, Any] = {
     "unit": {"type": "str", "default": ""},
     "state_dir": {"type": "str", "default": ""},
     "state_source": {"type": "str", "default": ""},
+    "replaces": {"type": "list", "elements": "str", "default": []},
     "secret_sources": {"type": "list", "elements": "dict", "default": [], "no_log": False, "options": _SOURCE},
     "state_excludes": {"type": "list", "elements": "str", "default": []},
     "copy_state": {"type": "bool", "default": True},
@@ -168,10 +169,11 @@ def _validation(spec: dict[str, Any] | None, files: tuple[ManagedFile, ...]) -> 
 
 def wanted_from(params: dict[str, Any]) -> Desired:
     """Turn the options into one deployment, or refuse them."""
-    if params["state"] == "present":
+    testing = params["state"] == "tested"
+    if testing or params["state"] == "present":
         for option in ("definition", "image_ref", "health"):
             if not params[option]:
-                raise HardeningError(option, "nothing", "a value, because 'state' is present", option)
+                raise HardeningError(option, "nothing", "a value, because 'state' is present or tested", option)
         reference("image_ref", params["image_ref"])
     if params["image_id"] and not _IMAGE_ID.fullmatch(params["image_id"]):
         raise HardeningError("image_id", repr(params["image_id"][:80]), "sha256:<64 hex digits>", "image_id")
@@ -180,11 +182,13 @@ def wanted_from(params: dict[str, Any]) -> Desired:
     directory = absolute_path("directory", params["directory"])
     name = plain("definition_name", params["definition_name"])
     files = (*managed_files(params), *_from_host(params["secret_sources"]))
-    if params["state_source"] and (params["state"] != "present" or not params["state_dir"]):
+    if params["state_source"] and (params["state"] not in ("present", "tested") or not params["state_dir"]):
         needed = "'state' present and a 'state_dir', whose place it takes"
         raise HardeningError("state_source", "a state to bring", needed, "state_source")
     return Desired(
-        state=params["state"],
+        state="present" if testing else params["state"],
+        testing=testing,
+        replaces=frozenset(params["replaces"]),
         project=_name("project", params["project"]),
         service=_name("service", params["service"]),
         container=_name("container_name", params["container_name"]),

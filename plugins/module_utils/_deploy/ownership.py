@@ -46,6 +46,7 @@ class Claim:
     :param attempted: a journal of ours is there.
     :param files: the files that records name; None when a record is damaged and nobody knows.
     :param images: ids of the images that records name.
+    :param replaces: ids of the containers of others whose place the deployment is going to take.
     """
 
     project: str
@@ -56,6 +57,7 @@ class Claim:
     attempted: bool = False
     files: frozenset[str] | None = frozenset()
     images: frozenset[str] = frozenset()
+    replaces: frozenset[str] = frozenset()
 
     def made_here(self, labels: Mapping[str, str]) -> bool:
         """Return whether Compose made a container from one of our definitions."""
@@ -114,6 +116,7 @@ def foreign_containers(claim: Claim, there: Lists) -> list[str]:
         for found in there.containers
         if (_labels(found).get(LABEL_PROJECT) in projects or claim.container in _names(found))
         and not claim.owns(_labels(found))
+        and found.get("Id") not in claim.replaces
     ]
 
 
@@ -144,6 +147,8 @@ def foreign_needs(claim: Claim, needs: Needs, there: Lists) -> list[str]:
             since = volume.get("CreatedAt") or "an unknown time"
             found.append(f"volume {harmless(str(volume['Name']), 80)}{_project(_labels(volume))}, since {since}")
     for other in there.containers:
+        if other.get("Id") in claim.replaces:
+            continue
         if not claim.owns(_labels(other)) and other.get("State") in ("running", "restarting", "paused"):
             held = sorted({text for port in other.get("Ports") or [] for text in _held(port, needs.ports)})
             if held:
@@ -201,7 +206,7 @@ def refuse(found: Iterable[str], project: str) -> None:
         f"what has the names of {project}",
         f"{'; '.join(entries[:_SHOWN])}{more}",
         "names that nothing else on this host has. Nothing was changed: this collection changes and removes only what "
-        "its own records and labels name, and it cannot migrate an existing deployment yet. Stop what was found and "
+        "its own records and labels name; migrate.yml takes an existing deployment over. Or stop what was found and "
         "give it another name (of a Compose project: take it down, and bring it up with another --project-name), move "
         "a file away, or give this deployment other names (in the roles: openclaw_instance, and a port)",
         "project",

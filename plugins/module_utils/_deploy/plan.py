@@ -79,6 +79,10 @@ class Desired:
     rolling_back: bool = False
     # Whether an upgrade may lose a cron job, a login and the like.
     accept_losses: bool = False
+    # Whether it is only tried as a candidate, and nothing stays of it.
+    testing: bool = False
+    # Ids of the containers of others whose place it is going to take: they hold names and ports until then.
+    replaces: frozenset[str] = frozenset()
     # Whether the present logins stay when an older state comes back.
     keep_logins: bool = False
 

@@ -213,8 +213,8 @@ def find_container(api: DockerClient, name_or_id: str) -> Container | None:
     try:
         if isinstance(api.api, Questions):
             found = api.api.find("container", name_or_id)
-            return _container(found) if found is not None else None
-        return _container(api.api.inspect_container(name_or_id))
+            return as_container(found) if found is not None else None
+        return as_container(api.api.inspect_container(name_or_id))
     except sdk().errors.NotFound:
         return None
     except sdk().errors.APIError as error:
@@ -349,7 +349,7 @@ def _image(attrs: dict[str, Any]) -> Image:
     )
 
 
-def _container(attrs: dict[str, Any]) -> Container:
+def as_container(attrs: dict[str, Any]) -> Container:
     """Translate the daemon's answer."""
     state = attrs.get("State") or {}
     return Container(
