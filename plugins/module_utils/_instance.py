@@ -47,7 +47,7 @@ def names(value: object, option: str) -> dict[str, object]:
         },
         "audit": {f"{name}-audit.timer": _ANY, f"{name}-audit.service": 4.5},
         "backup": {f"{name}-backup.timer": _ANY, f"{name}-backup.service": 4.5},
-        "update": {f"{name}-update.timer": _ANY, f"{name}-update.service": 7.0},
+        "update": {f"{name}-update.timer": _ANY, f"{name}-update.service": 5.5},
     }
     return {
         "name": name,

@@ -321,6 +321,14 @@ def _shared(pid: int) -> tuple[str, ...] | None:
     """Compare with the service manager: the audit itself may be a service with a file system view of its own."""
     kinds = ("net", "mnt", "ipc", "user")
     try:
-        return tuple(kind for kind in kinds if os.path.samefile(f"/proc/{pid}/ns/{kind}", f"/proc/1/ns/{kind}"))
+        return tuple(kind for kind in kinds if os.path.samestat(os.stat(f"/proc/{pid}/ns/{kind}"), _of_host(kind)))
     except OSError:
         return None
+
+
+def _of_host(kind: str) -> os.stat_result:
+    """Return the host's namespace; where not even root may see that of the service manager, our own."""
+    try:
+        return os.stat(f"/proc/1/ns/{kind}")
+    except PermissionError:
+        return os.stat(f"/proc/self/ns/{kind}")

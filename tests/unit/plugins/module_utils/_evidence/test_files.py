@@ -115,7 +115,7 @@ def test_without_a_mount_the_container_itself_is_looked_at(world):
 def test_a_named_volume_is_where_the_kernel_mounted_it(monkeypatch):
     tables = {
         "/proc/7/mountinfo": [("8:1", "/volumes/a b/_data", "/home/node/.openclaw"), ("8:2", "/", "/")],
-        "/proc/self/mountinfo": [
+        "/proc/1/mountinfo": [
             ("8:2", "/", "/"),
             ("8:1", "/", "/mnt"),
             ("8:1", "/volumes", "/var/lib/docker/volumes"),
