@@ -12,7 +12,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._system import 
 
 KIND = "deploy"
 # What was meant for one run.
-_ONCE = {"state_source": "", "keep_logins": False, "accept_losses": False}
+_ONCE = {"state_source": "", "keep_logins": False, "accept_losses": False, "replaces": []}
 
 
 def keep(params: Mapping[str, Any]) -> None:
