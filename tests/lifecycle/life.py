@@ -136,7 +136,8 @@ def written(host: FaultHost) -> Iterator[None]:
 
 def last_row(host: FaultHost) -> int:
     """Return the last row of which its writer knows that it is committed."""
-    return int(host.check("cat /run/canary-rows"))
+    # It is empty for the moment in which the writer replaces its content.
+    return int(host.check('row=; while [ -z "$row" ]; do row=$(cat /run/canary-rows); done; echo "$row"'))
 
 
 def token_answers(host: FaultHost, token: str, port: int) -> str:
