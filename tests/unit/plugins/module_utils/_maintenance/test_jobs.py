@@ -50,6 +50,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(jobs, "Audit", Audit)
     monkeypatch.setattr(jobs, "DeploymentInfo", Info)
     monkeypatch.setattr(jobs, "time", SimpleNamespace(sleep=here.paused.append))
+    monkeypatch.setenv("TRIGGER_UNIT", "openclaw-audit.timer")
     here.settings = Settings("openclaw", str(tmp_path), str(tmp_path), options={"audit": {}, "drift": NAMES})
     here.record = lambda name: json.loads((tmp_path / f"{name}.json").read_text())
     return here
@@ -92,6 +93,13 @@ def test_a_finding_of_a_moment_is_no_alert(host: Any) -> None:
     assert titles(audited(host)) == []
     assert host.paused == [jobs.CONFIRM_SECONDS]
     assert host.record("findings") == {"findings": {}}
+
+
+def test_who_starts_it_waits_for_no_second_audit(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRIGGER_UNIT")
+    host.audits = [[check("fail")], [check("pass")]]
+    assert titles(audited(host)) == ["one rule of the audit begins to fail"]
+    assert host.paused == []
 
 
 def test_a_finding_that_lasts_is_one_alert_until_it_is_over(host: Any) -> None:
