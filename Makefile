@@ -16,7 +16,7 @@ sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 
 # What deploys mostly waits, so two lanes share the machine. Two runs of Molecule must not overlap.
 test: tools ## every gate below but the benchmark, with a summary
-	@tests/run lint unit browser -- "molecule rollout" lifecycle migrate faults seeded-faults hostile transfer sanity
+	@tests/run lint unit browser -- "molecule rollout" faults seeded-faults hostile transfer lifecycle migrate sanity
 
 test-long: export FAULTS := long
 test-long: export HOSTILE := long
