@@ -26,7 +26,7 @@ RECORDS = "/var/lib/openclaw-hardening"
 JOURNAL = f"{RECORDS}/attempt/journal.json"
 # In the record folder, what stays: that of the image, what is known of deployments, and the one to go back to.
 OF_THE_IMAGE = ("build.log", "image.json", "image.lock", "verified")
-KEPT = (*OF_THE_IMAGE, "claim.json", "deploy.lock", "deployed.json", "rejected.json", "previous")
+KEPT = (*OF_THE_IMAGE, "claim.json", "deploy.lock", "deployed.json", "rejected.json", "previous", "options", "maintenance")
 
 
 def up() -> FaultHost:

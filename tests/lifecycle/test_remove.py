@@ -162,10 +162,10 @@ def test_what_is_refused_changes_nothing(life: Life, host: FaultHost) -> None:
     with attached(host):
         refused = removal(host)
     assert "docker network disconnect openclaw-gateway mine" in refused["msg"]
-    host.check(f"mkdir -p {STATE}/media && mount -t tmpfs none {STATE}/media")
+    host.check(f"mkdir -p {STATE}/mounted && mount -t tmpfs none {STATE}/mounted")
     refused = removal(host, data=True)
-    host.check(f"umount {STATE}/media; rmdir {STATE}/media")
-    assert f"umount {STATE}/media" in refused["msg"]
+    host.check(f"umount {STATE}/mounted; rmdir {STATE}/mounted")
+    assert f"umount {STATE}/mounted" in refused["msg"]
     host.check(f"mkdir -p {BACKUPS}; mount -t tmpfs -o size=4k,nr_inodes=3 none {BACKUPS}")
     refused = removal(host, backup={})
     host.check(f"umount {BACKUPS}")
@@ -212,14 +212,15 @@ def test_a_removal_that_is_killed_again_and_again_ends_with_one_run(life: Life, 
     options = {"instance": "openclaw", "data": True, "backup": {"secrets": False}}
     host.write("/root/killer.py", KILLER)
     host.write("/root/arguments", host.arguments("gateway_removal", options))
-    backups = int(host.check(f"ls {BACKUPS} | grep -c 'json$'"))
+    backups = f"{host.check(f'ls {BACKUPS}')}\n".count(".json\n")
     for stage in STAGES:
         ended = host.check(f"python3 /root/killer.py '{stage}' {' '.join(host.program('gateway_removal'))}")
         assert ended == "killed", stage
     done = host.module("gateway_removal", options)
     assert not done.get("failed"), done
     # One backup of the whole state: none of what the killed runs had left of it.
-    assert int(host.check(f"ls {BACKUPS} | grep -c 'json$'")) == backups + 1
+    found = f"{host.check(f'ls -l --time-style=full-iso {BACKUPS}')}\n"
+    assert found.count(".json\n") == backups + 1, found
     host.check(f"rm {NOTES} {UNIT}; rmdir /etc/openclaw; docker rmi {KEPT_IMAGE}")
     assert [line for line in traces(host, uid) if not line.startswith(SHARED)] == []
     assert acme(host) == other
