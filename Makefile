@@ -16,7 +16,7 @@ sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 
 # What deploys mostly waits, so two lanes share the machine. Two runs of Molecule must not overlap.
 test: tools ## every gate below but the benchmark, with a summary
-	@tests/run lint unit browser -- "molecule rollout" faults seeded-faults hostile transfer lifecycle migrate sanity
+	@tests/run lint unit browser -- "molecule rollout" faults seeded-faults hostile transfer lifecycle sanity
 
 test-long: export FAULTS := long
 test-long: export HOSTILE := long
@@ -24,7 +24,7 @@ test-long: export SEEDED_FAULTS := long
 test-long: export ROLLOUT := long
 test-long: export LIFECYCLE := long
 test-long: tools ## the long forms of the gates that have one, with a summary: before a release
-	@tests/run -- faults seeded-faults hostile rollout lifecycle
+	@tests/run -- faults seeded-faults hostile rollout lifecycle migrate
 
 lint: tools ## every linter; ARGS="ruff mypy" for some of them
 	@python tests/lint/run.py $(ARGS)

@@ -26,7 +26,8 @@ RECORDS = "/var/lib/openclaw-hardening"
 JOURNAL = f"{RECORDS}/attempt/journal.json"
 # In the record folder, what stays: that of the image, what is known of deployments, and the one to go back to.
 OF_THE_IMAGE = ("build.log", "image.json", "image.lock", "verified")
-KEPT = (*OF_THE_IMAGE, "claim.json", "deploy.lock", "deployed.json", "rejected.json", "previous", "options", "maintenance")
+OF_DEPLOYMENTS = ("claim.json", "deploy.lock", "deployed.json", "rejected.json", "previous", "options", "maintenance")
+KEPT = (*OF_THE_IMAGE, *OF_DEPLOYMENTS)
 
 
 def up() -> FaultHost:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import stat
 import subprocess
@@ -39,6 +40,10 @@ taken.bind(('0.0.0.0', 18789))
 taken.listen()
 time.sleep(3600)"
 for _ in $(seq 50); do ss -ltn | grep -q '0.0.0.0:18789' && break; sleep 0.1; done"""
+
+
+# Each heals by a run of site.yml or two, with the real OpenClaw.
+long = pytest.mark.skipif(os.environ.get("LIFECYCLE") != "long", reason="minutes each: LIFECYCLE=long")
 
 
 def named(life: Life, **options: Any) -> dict[str, Any]:
@@ -94,6 +99,7 @@ def test_the_guides_read_only_path(host: Life) -> None:
     host.alpha.check(f"rm {STATE}/.env")
 
 
+@long
 def test_the_guides_denied_permission_and_a_taken_port(host: Life) -> None:
     host.alpha.check(f"{TAKE_PORT}\nchown -R root:root {STATE}/state")
     answer = named(host)
@@ -106,6 +112,7 @@ def test_the_guides_denied_permission_and_a_taken_port(host: Life) -> None:
     host.alpha.check("systemctl stop canary-port")
 
 
+@long
 def test_the_guides_other_machines_and_too_little_memory(host: Life) -> None:
     bind = well(host, port=18790)["named"]["loopback-only"]
     assert (bind["level"], bind["option"]) == ("note", "openclaw_gateway_bind")
@@ -124,6 +131,7 @@ def test_the_guides_other_machines_and_too_little_memory(host: Life) -> None:
         assert reply.status == 200
 
 
+@long
 def test_what_is_named_is_typed_where_no_variable_fixes_it(host: Life) -> None:
     for case, plant in {
         "paused": "docker pause openclaw-gateway >/dev/null",
@@ -152,6 +160,7 @@ def test_a_host_without_docker_is_diagnosed(host: Life) -> None:
     well(host, port=18790)
 
 
+@long
 def test_another_token_and_a_refused_configuration(host: Life) -> None:
     before = host.alpha.check(f"cat {TOKEN_FILE}")
     host.alpha.write(TOKEN_FILE, "0123456789abcdef" * 4)

@@ -6,6 +6,7 @@ no other file needs afterwards.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,10 @@ from harness import FaultHost
 from lab_host import PORT
 from life import BACKUPS, STATE, TOKEN_FILE, Life, token_answers
 
+pytestmark = pytest.mark.skipif(
+    os.environ.get("LIFECYCLE") != "long",
+    reason="two more deployments; the short form is in tests/faults: LIFECYCLE=long",
+)
 ACME, ACME_PORT = "/var/lib/openclaw-acme", 18790
 KEPT_IMAGE = "mine:kept"
 EVERYTHING = {"openclaw_remove_confirm": "openclaw", "openclaw_remove_data": True, "openclaw_remove_backup": False}
