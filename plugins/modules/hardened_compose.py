@@ -546,7 +546,11 @@ def main() -> None:
     try:
         result = DeployManager(module).run()
         if not module.check_mode:
-            repeat.keep(module.params)
+            # The deployment is proven; that it can be repeated is one more thing.
+            try:
+                repeat.keep(module.params)
+            except (HardeningError, OSError) as error:
+                module.warn(f"an update without Ansible cannot repeat this deployment: {error}")
     except HardeningError as error:
         module.fail_json(msg=str(error), **error.details)
     except client.daemon_errors() as error:

@@ -280,7 +280,10 @@ def build(module: AnsibleModule) -> dict[str, Any]:
     where = settings(module)
     result = ImageManager(module, recipe(module), where).run()
     if not module.check_mode:
-        saved_options.save(where.record_dir, "image", module.params)
+        try:
+            saved_options.save(where.record_dir, "image", module.params)
+        except (HardeningError, OSError) as error:
+            module.warn(f"an update without Ansible cannot repeat this build: {error}")
     return result
 
 

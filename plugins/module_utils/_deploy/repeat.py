@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import look
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import saved_options
 
 KIND = "deploy"
@@ -33,12 +34,18 @@ def kept(params: Mapping[str, Any]) -> dict[str, Any]:
     return {**params, **_ONCE, "secrets": [], "secret_sources": sources}
 
 
+def _is_deployed(params: Mapping[str, Any]) -> bool:
+    """Return whether these are the options of the definition that is there."""
+    found = look(f"{params['directory']}/{params['definition_name']}")
+    return found is not None and found.content == str(params["definition"]).encode()
+
+
 def again(record_dir: str, image_id: str) -> dict[str, Any]:
     """Return the options of the last deployment, with another image; secrets are read from their files.
 
     :raises HardeningError: there was none, or it was undone since.
     """
     params = saved_options.read(record_dir, KIND)
-    if not params:
+    if not params or not _is_deployed(params):
         raise HardeningError(record_dir, "no deployment that can be repeated", "one by site.yml")
     return {**params, "image_id": image_id}

@@ -21,9 +21,22 @@ SOURCE = {"path": "/etc/x/secrets/b", "source": "/var/lib/x/restore/b", "uid": 1
 def params(folder: Path, **more: Any) -> dict[str, Any]:
     return {
         **{"state": "present", "record_dir": str(folder), "secrets": [SECRET], "secret_sources": [SOURCE]},
+        **{"directory": str(folder), "definition_name": "compose.yml", "definition": "services: {}\n"},
         **{"state_source": "/from", "keep_logins": True, "accept_losses": True, "image_id": "old", "_ansible_x": 1},
         **more,
     }
+
+
+@pytest.fixture(autouse=True)
+def deployed(tmp_path: Path) -> None:
+    (tmp_path / "compose.yml").write_text("services: {}\n")
+
+
+def test_another_definition_than_the_one_that_is_there_is_not_repeated(tmp_path: Path) -> None:
+    repeat.keep(params(tmp_path))
+    (tmp_path / "compose.yml").write_text("services: {x: {}}\n")
+    with pytest.raises(HardeningError, match=r"needed one by site\.yml"):
+        repeat.again(str(tmp_path), "new")
 
 
 def test_of_a_secret_only_its_place_is_kept(tmp_path: Path) -> None:
