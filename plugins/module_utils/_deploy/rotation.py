@@ -182,7 +182,8 @@ class Rotation:
         for _attempt in range(_LOCKED_OUT):
             health = ask(replace(self.probe, token_file=token_file), self.port, (SERVING,))
             reply = health.replies.get(SERVING, Reply(False, str(health)))
-            if reply.ok is not None:
+            # Without an answer in time nobody was refused: a busy gateway is asked again.
+            if reply.ok is not None and "timeout" not in reply.text:
                 break
             time.sleep(1)
         return reply
