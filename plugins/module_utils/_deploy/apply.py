@@ -128,8 +128,8 @@ class Deployer:
         before = self._before(plan)
         with_candidate = self.wants_candidate(plan)
         if self.wanted.state_dir and (mirror or with_candidate):
-            tried = (self.wanted.testing and self.wanted.state_source) or self.wanted.state_dir
-            size = measure(tried, self.wanted.state_excludes)
+            tried = self.wanted.state_source if self.wanted.testing else ""
+            size = measure(tried or self.wanted.state_dir, self.wanted.state_excludes)
             ensure_directory(self.places.record_dir, 0o700, 0, 0)
             what = f"copies of {self.wanted.state_dir}"
             copies = size.times((mirror is not None) + with_candidate)

@@ -37,7 +37,7 @@ _USAGE = f"usage: run {'|'.join(JOBS)} SETTINGS, or: ended {'|'.join(JOBS)} SETT
 def main(arguments: list[str]) -> int:
     """Run one job, or note how systemd saw it end; return the exit status."""
     if len(arguments) != 3 or arguments[0] not in ("run", "ended") or arguments[1] not in JOBS:
-        print(_USAGE, file=sys.stderr)
+        sys.stderr.write(f"{_USAGE}\n")
         return 2
     settings = read_settings(arguments[2])
     ensure_directory(settings.folder, 0o700, 0, 0)
@@ -152,4 +152,5 @@ def gather(settings: Settings) -> metrics.Facts:
 
 def _say(priority: int, text: str) -> None:
     line = "".join(character if " " <= character <= "~" else " " for character in text)
-    print(f"<{priority}>{line}", flush=True)
+    sys.stdout.write(f"<{priority}>{line}\n")
+    sys.stdout.flush()

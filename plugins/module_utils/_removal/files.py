@@ -54,7 +54,8 @@ _MADE_BY_SYSTEMD = {
 }
 _STAMPS = "/var/lib/systemd/timers/stamp-"
 # Of the directory of the configuration: without a header, so only a record or the name proves them.
-_CONFIGURATION = ("passwd", "group", "ca.pem", "auth-monitor.env", "auth-notifier.env")
+_MAINTENANCE = ("maintenance.json", "maintenance-notifier.env")
+_CONFIGURATION = ("passwd", "group", "ca.pem", "auth-monitor.env", "auth-notifier.env", *_MAINTENANCE)
 _SETTINGS = ("gateway-firewall.json",)
 _UNFINISHED = (".hardening-tmp", ".hardening-old", ".hardening-new")
 _PATH = re.compile(r"/[^\s\"':=]+")
