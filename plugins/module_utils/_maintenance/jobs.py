@@ -68,7 +68,8 @@ def audit(settings: Settings) -> Outcome:
     """
     known = _known(settings)
     checks = _audited(settings)
-    # A person or a playbook that started it waits for what is found now; systemd names what triggered a run by the clock (systemd.exec(5)).
+    # A person or a playbook that started it waits for what is found now. systemd names the timer that did
+    # (systemd.exec(5), $TRIGGER_UNIT).
     if set(changes.bad(checks)) - set(known) and "TRIGGER_UNIT" in os.environ:
         first = checks
         time.sleep(CONFIRM_SECONDS)
