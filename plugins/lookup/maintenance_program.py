@@ -35,10 +35,10 @@ _raw:
   elements: str
 """
 
-import ast
 import base64
 import gzip
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from functools import lru_cache
@@ -48,7 +48,9 @@ from typing import Any
 from ansible.plugins.lookup import LookupBase
 
 _COLLECTION = Path(__file__).resolve().parents[2]
-_PACKAGE = "ansible_collections.openclaw.hardening.plugins."
+_IMPORT = re.compile(
+    r"^\s*from ansible_collections\.openclaw\.hardening\.plugins\.([\w.]+) import (\([^)]*\)|[^\n(]+)$", re.MULTILINE
+)
 _FIRST = "module_utils._maintenance.program"
 # What starts it, and what its notifier is made of.
 _FILES = {
@@ -105,12 +107,11 @@ def _modules() -> Iterator[tuple[str, str]]:
 
 
 def _imported(module: str) -> Iterator[str]:
-    tree = ast.parse(_source(module).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(_PACKAGE):
-            where = f"{node.module}."[len(_PACKAGE) : -1]
-            for alias in node.names:
-                yield f"{where}.{alias.name}" if _source(f"{where}.{alias.name}").is_file() else where
+    # Read as text: a syntax tree takes ten times as long, and each host of a play waits for it.
+    for where, taken in _IMPORT.findall(_source(module).read_text(encoding="utf-8")):
+        for name in filter(None, map(str.strip, taken.strip("()").split(","))):
+            inner = f"{where}.{name.split()[0]}"
+            yield inner if _source(inner).is_file() else where
 
 
 def _source(module: str) -> Path:

@@ -171,11 +171,10 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
-        result = DeploymentInfo(module.params).run()
+        with client.losses(module.params["docker_host"]):
+            result = DeploymentInfo(module.params).run()
     except HardeningError as error:
         module.fail_json(msg=str(error), **error.details)
-    except client.daemon_errors() as error:
-        module.fail_json(msg=str(client.lost(module.params["docker_host"], error)))
     module.exit_json(**result)
 
 

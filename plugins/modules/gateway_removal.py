@@ -153,11 +153,10 @@ def main() -> None:
     """Run the module."""
     module = SecretiveModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
-        result = RemovalManager(module).run()
+        with client.losses(module.params["docker_host"]):
+            result = RemovalManager(module).run()
     except HardeningError as error:
         module.fail_json(msg=str(error), **error.details)
-    except client.daemon_errors() as error:
-        module.fail_json(msg=str(client.lost(module.params["docker_host"], error)))
     module.exit_json(**result)
 
 

@@ -544,7 +544,8 @@ def main() -> None:
     """Run the module."""
     module = SecretiveModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
-        result = DeployManager(module).run()
+        with client.losses(module.params["docker_host"]):
+            result = DeployManager(module).run()
         if not module.check_mode:
             # The deployment is proven; that it can be repeated is one more thing.
             try:
@@ -553,8 +554,6 @@ def main() -> None:
                 module.warn(f"an update without Ansible cannot repeat this deployment: {error}")
     except HardeningError as error:
         module.fail_json(msg=str(error), **error.details)
-    except client.daemon_errors() as error:
-        module.fail_json(msg=str(client.lost(module.params["docker_host"], error)))
     module.exit_json(**result)
 
 

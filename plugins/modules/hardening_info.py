@@ -260,7 +260,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.info import NAMES, DeploymentInfo
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import daemon_errors, lost
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import losses
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.audit import Audit
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.options import AUDIT_ARGUMENTS, complete
 
@@ -276,11 +276,10 @@ def deployment_from(params: dict[str, Any]) -> DeploymentInfo | None:
 def looked_at(deployment: DeploymentInfo) -> dict[str, Any]:
     """Return what is deployed, or why that cannot be known, which is nothing that the audit may fail with."""
     try:
-        return {key: value for key, value in deployment.run().items() if key != "changed"}
+        with losses(deployment.docker_host):
+            return {key: value for key, value in deployment.run().items() if key != "changed"}
     except HardeningError as error:
         return {"error": str(error)}
-    except daemon_errors() as error:
-        return {"error": str(lost(deployment.docker_host, error))}
 
 
 def main() -> None:

@@ -184,11 +184,10 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
-        result = RotationManager(module).run()
+        with client.losses(module.params["docker_host"]):
+            result = RotationManager(module).run()
     except HardeningError as error:
         module.fail_json(msg=str(error), **error.details)
-    except client.daemon_errors() as error:
-        module.fail_json(msg=str(client.lost(module.params["docker_host"], error)))
     module.exit_json(**result)
 
 

@@ -45,7 +45,7 @@ find /home/alice -mindepth 1 -delete
 # Telegram is off: one that it cannot reach takes minutes to stop, also in the hardened deployment (its grace period).
 # The form of upstream's docker-compose.yml, in a folder of the name that `git clone` gives.
 _COMPOSE = f"""
-install -d -o alice -g alice /home/alice/openclaw /home/alice/.openclaw /home/alice/work
+install -d -o alice -g alice /home/alice/openclaw /home/alice/.openclaw /home/alice/desk
 cat > /home/alice/.openclaw/openclaw.json <<'JSON'
 {{"gateway": {{"mode": "local", "bind": "lan", "controlUi": {{"allowedOrigins": ["http://192.168.1.20:18789"]}}}},
  "channels": {{"telegram": {{"enabled": false, "botToken": "{BOT}"}}}},
@@ -59,7 +59,7 @@ services:
     environment: {{HOME: /home/node, TERM: xterm-256color, OPENCLAW_GATEWAY_TOKEN: "${{OPENCLAW_GATEWAY_TOKEN}}"}}
     volumes:
       - /home/alice/.openclaw:/home/node/.openclaw
-      - /home/alice/work:/home/node/.openclaw/workspace
+      - /home/alice/desk:/home/node/.openclaw/workspace
     ports: ["18789:18789", "18790:18790"]
     init: true
     restart: unless-stopped
@@ -76,7 +76,7 @@ services:
     depends_on: [openclaw-gateway]
 YAML
 echo OPENCLAW_GATEWAY_TOKEN={STRONG} > /home/alice/openclaw/.env
-echo work > /home/alice/work/notes.md
+echo work > /home/alice/desk/notes.md
 chown -R alice: /home/alice
 cd /home/alice/openclaw && docker compose up --detach --quiet-pull 2>/dev/null
 """

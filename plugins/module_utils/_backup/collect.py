@@ -29,13 +29,8 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._backup.manifes
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import shown
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_copy import refuse_foreign_mount
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_entry import is_temporary
-from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import (
-    DIRECTORY,
-    READ,
-    Descent,
-    look,
-    open_here,
-)
+from ansible_collections.openclaw.hardening.plugins.module_utils._files import descent
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import READ, Visited, open_here
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path import open_directory
 
 # A file up to this size is read again when it was changed meanwhile; a larger one is copied as it goes.
@@ -47,16 +42,6 @@ _NAMED = 20
 # Names in a state that are credentials, whatever is in them. From OpenClaw 2026.9.6, older stores included.
 _SECRET_NAMES = frozenset({"auth-profiles.json", "auth.json", ".env", "credentials", "identity"})
 _SECRET_ENDS = (".key", ".pem", ".p12", ".env")
-
-
-@dataclass(frozen=True)
-class Visited:
-    """One path of a tree that is walked, with the directory that has it."""
-
-    path: str
-    name: str
-    folder: int
-    status: os.stat_result
 
 
 @dataclass
@@ -165,39 +150,15 @@ def walk(
     :param problem: gets the path of what cannot be read, and why.
     :param skip: chooses what is not entered and not yielded.
     """
+
+    def unread(path: str, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            reason = "a mount point" if error.errno == errno.EXDEV else error.strerror
+            problem(path, reason or "cannot be read")
+
     refuse_foreign_mount(top)
-    with open_directory(top) as handle, Descent([handle]) as descent:
-        descent.here.names = [name for name in _names(handle) if name not in excluded]
-        while descent.deep or descent.here.names:
-            here = descent.here
-            if not here.names:
-                descent.up()
-                continue
-            name = here.names.pop()
-            try:
-                found = Visited(descent.path(name), name, here.handles[0], look(name, here.handles[0]))
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                reason = "a mount point" if error.errno == errno.EXDEV else error.strerror
-                problem(descent.path(name), reason or "cannot be read")
-                continue
-            if skip and skip(found):
-                continue
-            yield found
-            if stat.S_ISDIR(found.status.st_mode):
-                _enter(descent, found, problem)
-
-
-def _enter(descent: Descent, found: Visited, problem: Callable[[str, str], None]) -> None:
-    try:
-        inner = open_here(found.name, DIRECTORY, found.folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        problem(found.path, error.strerror or "cannot be read")
-        return
-    descent.down(found.name, [inner]).names = _names(inner)
+    with open_directory(top) as handle:
+        yield from descent.walk(handle, excluded, unread, names=_names, skip=skip or (lambda _found: False))
 
 
 def _names(handle: int) -> list[str]:

@@ -29,6 +29,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent 
     look,
     open_here,
     remove_tree,
+    walk,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path import failed, open_directory
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.mountinfo import MountPoint, mount_table
@@ -314,20 +315,9 @@ def measure(path: str, excluded: Collection[str] = ()) -> Size:
     size, files = 0, 1
     refuse_foreign_mount(path)
     try:
-        with open_directory(path) as top, Descent([top]) as descent:
-            descent.here.names = [name for name in os.listdir(top) if name not in excluded]
-            while descent.deep or descent.here.names:
-                here = descent.here
-                if not here.names:
-                    descent.up()
-                    continue
-                name = here.names.pop()
-                with suppress(OSError):
-                    found = look(name, here.handles[0])
-                    size, files = size + found.st_blocks * 512, files + 1
-                    if stat.S_ISDIR(found.st_mode):
-                        inner = open_here(name, DIRECTORY, here.handles[0])
-                        descent.down(name, [inner]).names = os.listdir(inner)
+        with open_directory(path) as top:
+            for found in walk(top, excluded):
+                size, files = size + found.status.st_blocks * 512, files + 1
     except OSError as error:
         raise _failed(path, path, error) from error
     return Size(size, files)

@@ -9,6 +9,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.arguments import completed
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import (
     harmless,
@@ -34,6 +35,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed 
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import look_directory
 from ansible_collections.openclaw.hardening.plugins.module_utils._instance import names
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.audit import Audit
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.options import AUDIT_ARGUMENTS, complete
 from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.redact import LONG_WORD, Redactor
 
 if TYPE_CHECKING:
@@ -202,19 +204,15 @@ class Diagnosis:
         """Return the secrets that the audit met, and what it reports; a part that fails is a part of the report."""
         known, params = self.names, self.module.params
         limits: dict[str, float] = known["exposure_limits"]
-        options = {
+        given = {
             "docker_host": self.docker_host,
-            "containers": [known["container"]],
-            "project": "",
-            "account": known["name"],
+            "instance": params["instance"],
             "addresses": [each or "any" for each in params["addresses"] if each != "127.0.0.1"],
             "capabilities": params["capabilities"],
             "units": {name: limits.get(name, 10.0) for name in self.subject.units if name != DOCKER_UNIT},
-            "record": known["image_record"],
-            "image_max_age_days": 30,
-            "docker_users": [],
-            "waivers": [],
         }
+        options = completed(AUDIT_ARGUMENTS, given)
+        complete(options)
         audit = Audit(self.module, options)
         try:
             return audit.secrets, audit.run()

@@ -10,7 +10,8 @@ import re
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -369,6 +370,18 @@ def lost(host: str, error: Exception) -> HardeningError:
     """Turn the loss of the daemon into ours."""
     needed = "a Docker daemon that goes on answering (systemctl status docker)"
     return HardeningError(f"Docker at {host}", harmless(f"{type(error).__name__}: {error}"), needed)
+
+
+@contextmanager
+def losses(host: str) -> Iterator[None]:
+    """Let the loss of the daemon, while the block runs, be a refusal like others.
+
+    :raises HardeningError: the daemon went away.
+    """
+    try:
+        yield
+    except daemon_errors() as error:
+        raise lost(host, error) from error
 
 
 def _answer(what: str, error: APIError) -> HardeningError:

@@ -13,7 +13,7 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -177,6 +177,69 @@ def _close(level: Level) -> None:
             os.close(handle)
 
 
+@dataclass(frozen=True)
+class Visited:
+    """One entry of a tree that is walked, with the descriptor of its directory; both are good until the next one."""
+
+    name: str
+    folder: int
+    status: os.stat_result
+    descent: Descent = field(repr=False, compare=False)
+
+    @property
+    def path(self) -> str:
+        """Its path from the top."""
+        return self.descent.path(self.name)
+
+
+def walk(
+    top: int,
+    excluded: Collection[str] = (),
+    problem: Callable[[str, OSError], object] = lambda _path, _error: None,
+    *,
+    names: Callable[[int], list[str]] = os.listdir,
+    skip: Callable[[Visited], bool] = lambda _found: False,
+) -> Iterator[Visited]:
+    """Yield everything below a directory, each directory before what is in it.
+
+    :param excluded: names directly below the top that are left out.
+    :param problem: gets the path of what cannot be read (it vanished, or is a mount point), and why.
+    :param names: lists a directory, the first name last.
+    :param skip: chooses what is not entered and not yielded.
+    """
+    with Descent([top]) as descent:
+        descent.here.names = [name for name in names(top) if name not in excluded]
+        while descent.deep or descent.here.names:
+            if not descent.here.names:
+                descent.up()
+                continue
+            name, folder = descent.here.names.pop(), descent.here.handles[0]
+            try:
+                found = Visited(name, folder, look(name, folder), descent)
+            except OSError as error:
+                problem(descent.path(name), error)
+                continue
+            if skip(found):
+                continue
+            yield found
+            if stat.S_ISDIR(found.status.st_mode):
+                try:
+                    inner, below = _entered(found, names)
+                except OSError as error:
+                    problem(found.path, error)
+                    continue
+                descent.down(name, [inner]).names = below
+
+
+def _entered(found: Visited, names: Callable[[int], list[str]]) -> tuple[int, list[str]]:
+    handle = open_here(found.name, DIRECTORY, found.folder)
+    try:
+        return handle, names(handle)
+    except BaseException:
+        os.close(handle)
+        raise
+
+
 def remove_path(path: str) -> None:
     """Remove whatever is at an absolute path, if anything; see ``remove_tree``."""
     above, _slash, name = path.rpartition("/")
@@ -207,17 +270,12 @@ def remove_tree(folder: int, name: str) -> None:
 def chown_tree(top: int, uid: int, gid: int) -> None:
     """Give a directory and everything in it to one account; of a link the link itself."""
     os.fchown(top, uid, gid)
-    with Descent([top]) as descent:
-        descent.here.names = os.listdir(top)
-        while descent.deep or descent.here.names:
-            if not descent.here.names:
-                descent.up()
-                continue
-            name, folder = descent.here.names.pop(), descent.here.handles[0]
-            os.chown(name, uid, gid, dir_fd=folder, follow_symlinks=False)
-            if stat.S_ISDIR(look(name, folder).st_mode):
-                inner = open_here(name, DIRECTORY, folder)
-                descent.down(name, [inner]).names = os.listdir(inner)
+    for found in walk(top, problem=_raise):
+        os.chown(found.name, uid, gid, dir_fd=found.folder, follow_symlinks=False)
+
+
+def _raise(_path: str, error: OSError) -> None:
+    raise error
 
 
 def _descend(descent: Descent, name: str) -> None:

@@ -10,12 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
-from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import (
-    DIRECTORY,
-    Descent,
-    look,
-    open_here,
-)
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import Visited, walk
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path import open_directory
 
 # Entries that are visited at most; a state has a few thousand.
@@ -36,7 +31,7 @@ class Foreign:
 def foreign(top: str, uid: int, gid: int) -> list[Foreign]:
     """Return what is in a directory and not of this account; what vanishes meanwhile is left out."""
     with open_directory(top) as handle:
-        return [entry for entry, _name, _folder in _walk(handle) if (entry.uid, entry.gid) != (uid, gid)]
+        return [_entry(found) for found in _others(handle, uid, gid)]
 
 
 def give(top: str, uid: int, gid: int) -> None:
@@ -48,38 +43,24 @@ def give(top: str, uid: int, gid: int) -> None:
     if linked:
         raise HardeningError(f"{top}/{linked.path}", "a file with several names", "one of its own; remove the others")
     with open_directory(top) as handle:
-        for entry, name, folder in _walk(handle):
-            if (entry.uid, entry.gid) != (uid, gid) and not entry.linked:
-                os.chown(name, uid, gid, dir_fd=folder, follow_symlinks=False)
+        for found in _others(handle, uid, gid):
+            if not _linked(found):
+                os.chown(found.name, uid, gid, dir_fd=found.folder, follow_symlinks=False)
 
 
-def _walk(top: int) -> Iterator[tuple[Foreign, str, int]]:
-    """Yield each entry, its name and the descriptor of its directory."""
-    seen = 0
-    with Descent([top]) as descent:
-        descent.here.names = os.listdir(top)
-        while descent.deep or descent.here.names:
-            if not descent.here.names:
-                descent.up()
-                continue
-            name, folder = descent.here.names.pop(), descent.here.handles[0]
-            try:
-                found = look(name, folder)
-            except OSError:
-                continue  # it vanished, or is a mount point
-            seen += 1
-            if seen > MOST:
-                raise HardeningError("the directory", f"more than {MOST} entries", "fewer")
-            folded = stat.S_ISDIR(found.st_mode)
-            linked = not folded and found.st_nlink > 1
-            yield (
-                Foreign(descent.path(name), found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode), linked),
-                name,
-                folder,
-            )
-            if folded:
-                try:
-                    inner = open_here(name, DIRECTORY, folder)
-                except OSError:
-                    continue
-                descent.down(name, [inner]).names = os.listdir(inner)
+def _others(top: int, uid: int, gid: int) -> Iterator[Visited]:
+    """Yield what is not of this account."""
+    for seen, found in enumerate(walk(top), 1):
+        if seen > MOST:
+            raise HardeningError("the directory", f"more than {MOST} entries", "fewer")
+        if (found.status.st_uid, found.status.st_gid) != (uid, gid):
+            yield found
+
+
+def _entry(found: Visited) -> Foreign:
+    status = found.status
+    return Foreign(found.path, status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode), _linked(found))
+
+
+def _linked(found: Visited) -> bool:
+    return not stat.S_ISDIR(found.status.st_mode) and found.status.st_nlink > 1

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -67,4 +66,3 @@ def add(folder: str, alerts: Sequence[Alert], now: float) -> None:
     ensure_directory(folder, 0o700, 0, 0)
     with lock(f"{folder}/alerts.lock", _LOCK_SECONDS, ""):
         write_json(path(folder), added(read_json(path(folder)), alerts, now, secrets.token_hex(8)))
-    os.sync()

@@ -12,14 +12,15 @@ from typing import Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._backup.manager import BackupManager
 from ansible_collections.openclaw.hardening.plugins.module_utils._backup.options import BACKUP_ARGUMENTS
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.arguments import completed
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.info import DeploymentInfo
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import daemon_errors, lost
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import losses
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance import changes
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance import update as updating
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance.alerts import Alert
-from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance.host_module import HostModule, completed
+from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance.host_module import HostModule
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.audit import Audit
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.options import AUDIT_ARGUMENTS, complete
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.json_record import read_json
@@ -67,16 +68,13 @@ def audit(settings: Settings) -> Outcome:
     :raises HardeningError: the host could not be audited, or a deployment was at work all the time.
     """
     known = _known(settings)
-    checks = _audited(settings)
+    first = checks = _audited(settings)
     # A person or a playbook that started it waits for what is found now. systemd names the timer that did
     # (systemd.exec(5), $TRIGGER_UNIT).
     if set(changes.bad(checks)) - set(known) and "TRIGGER_UNIT" in os.environ:
-        first = checks
         time.sleep(CONFIRM_SECONDS)
         checks = _audited(settings)
-        found = changes.confirmed(first, checks, known)
-    else:
-        found = changes.confirmed(checks, checks, known)
+    found = changes.confirmed(first, checks, known)
     return Outcome(
         f"{len(checks)} checks, {len(found)} of them fail or could not be made",
         changes.alerts(checks, known, found),
@@ -103,11 +101,10 @@ def _drift(docker_host: str, names: Mapping[str, Any]) -> list[dict[str, Any]]:
     check = {"id": "DRIFT", "title": "Nothing differs from what was deployed", "severity": "high",
              "target": names["container_name"], "waiver": None}  # fmt: skip
     try:
-        found = DeploymentInfo({**names, "docker_host": docker_host}).run()
+        with losses(docker_host):
+            found = DeploymentInfo({**names, "docker_host": docker_host}).run()
     except HardeningError as error:
         return [{**check, "status": "error", "actual": harmless(str(error), 300)}]
-    except daemon_errors() as error:
-        return [{**check, "status": "error", "actual": harmless(str(lost(docker_host, error)), 300)}]
     faults = [
         *found["drift"],
         *([f"a deployment was cut off while {found['interrupted']}"] if found["interrupted"] else []),

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._backup import shelf
+from ansible_collections.openclaw.hardening.plugins.module_utils._backup import retention, shelf
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import history
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import (
@@ -129,14 +129,14 @@ def gather(settings: Settings) -> metrics.Facts:
     """Read the records that the metrics are made of."""
     options = settings.options.get("backup", {})
     there = shelf.found(options["directory"], options["project"]) if options.get("directory") else []
-    good = [item for item in there if item.good]
-    newest = shelf.record(f"{options['directory']}/{good[-1].name}") if good else {}
+    name = retention.newest_good(there)
+    newest = f"{options['directory']}/{name}" if name else ""
+    size = 0
+    with suppress(OSError):
+        size = os.stat(newest).st_size if newest else 0
     deployed = history.read_deployed(settings.record_dir)
     at = deployed.at if deployed else ""
     checks = read_json(f"{settings.folder}/checks.json").get("checks")
-    size = 0
-    with suppress(OSError):
-        size = os.stat(f"{options['directory']}/{good[-1].name}").st_size if good else 0
     return metrics.Facts(
         instance=settings.name,
         jobs={job: record(settings, job) for job in JOBS},
@@ -144,7 +144,7 @@ def gather(settings: Settings) -> metrics.Facts:
         image_verified=metrics.seconds(str(read_record(settings.record_dir).get("verified", ""))),
         deployed=metrics.seconds(at),
         rejected=sum(entry["at"] > at for entry in history.read_rejected(settings.record_dir)),
-        backup_last=metrics.seconds(str(newest.get("made_at", ""))),
+        backup_last=metrics.seconds(str(shelf.record(newest).get("made_at", "")) if newest else ""),
         backup_bytes=size,
         backups=len(there),
     )

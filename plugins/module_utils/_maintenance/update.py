@@ -96,10 +96,8 @@ def deploy(record_dir: str, image_id: str) -> dict[str, Any]:
     :raises HardeningError: it failed; what served before serves again, as the error reports.
     """
     params = repeat.again(record_dir, image_id)
-    try:
+    with client.losses(params["docker_host"]):
         return DeployManager(HostModule(params)).run()
-    except client.daemon_errors() as error:
-        raise client.lost(params["docker_host"], error) from error
 
 
 def look(record_dir: str, project: str) -> tuple[Deployed | None, list[dict[str, str]]]:

@@ -10,13 +10,7 @@ import stat
 from contextlib import suppress
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless
-from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import (
-    DIRECTORY,
-    READ,
-    Descent,
-    look,
-    open_here,
-)
+from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import READ, open_here, walk
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path import open_directory
 
 # What OpenClaw writes: sessions, settings, databases. The workspace is what the agent works on, and no setting.
@@ -30,22 +24,11 @@ _MOST = 10
 def scan(state_dir: str) -> list[str]:
     """Return a line for each file with a path of a state that was elsewhere, a few by name."""
     found: list[str] = []
-    with open_directory(state_dir) as top, Descent([top]) as descent:
-        descent.here.names = [name for name in os.listdir(top) if name not in _SKIPPED]
-        while descent.deep or descent.here.names:
-            here = descent.here
-            if not here.names:
-                descent.up()
-                continue
-            name = here.names.pop()
-            with suppress(OSError):
-                status = look(name, here.handles[0])
-                if stat.S_ISDIR(status.st_mode):
-                    inner = open_here(name, DIRECTORY, here.handles[0])
-                    descent.down(name, [inner]).names = os.listdir(inner)
-                elif stat.S_ISREG(status.st_mode) and name.endswith(_KINDS):
-                    path = descent.path(name)
-                    found += [path] if _has(open_here(name, READ, here.handles[0])) else []
+    with open_directory(state_dir) as top:
+        for entry in walk(top, _SKIPPED):
+            if stat.S_ISREG(entry.status.st_mode) and entry.name.endswith(_KINDS):
+                with suppress(OSError):
+                    found += [entry.path] if _has(open_here(entry.name, READ, entry.folder)) else []
     lines = [
         f"{harmless(path, 120)}: a path of another home, which this container does not have" for path in found[:_MOST]
     ]

@@ -416,10 +416,15 @@ def load_memory(path: str) -> dict[str, Memory]:
 
 
 def save_memory(path: str, memory: Mapping[str, Memory]) -> None:
-    """Replace the memory in one step."""
+    """Write the memory."""
+    replace_json(path, {name: {"sent": dict(kept.sent), "alarmed": kept.alarmed} for name, kept in memory.items()})
+
+
+def replace_json(path: str, document: Mapping[str, Any]) -> None:
+    """Replace a file in one step."""
     temporary = f"{path}.new"
     with open(temporary, "w", encoding="utf-8") as file:
-        json.dump({name: {"sent": dict(kept.sent), "alarmed": kept.alarmed} for name, kept in memory.items()}, file)
+        json.dump(document, file)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)

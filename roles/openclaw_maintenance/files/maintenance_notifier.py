@@ -86,14 +86,14 @@ def notify(text: str, outlets: Mapping[str, Callable[[Text], None]], memory_path
                 failures += 1
                 break
             memory[channel] = {"origin": origin, "number": number}
-            _save(memory_path, memory)
+            notifier.replace_json(memory_path, memory)
     if not outlets and due(alerts, origin, memory.get("", {})):
         for alert in due(alerts, origin, memory.get("", {})):
             notifier.say(
                 4, f"nobody is notified (neither NOTIFY_NTFY nor NOTIFY_PHONE is set): {alert.title}: {alert.body}"
             )
         memory[""] = {"origin": origin, "number": alerts[-1].number}
-        _save(memory_path, memory)
+        notifier.replace_json(memory_path, memory)
     return failures
 
 
@@ -107,15 +107,6 @@ def _load(path: str) -> dict[str, Any]:
     return {
         str(name): entry for name, entry in known if isinstance(entry, dict) and isinstance(entry.get("number"), int)
     }
-
-
-def _save(path: str, memory: Mapping[str, Any]) -> None:
-    temporary = f"{path}.new"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(memory, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def main() -> int:

@@ -125,7 +125,6 @@ def test_drift_is_a_finding(host: Any) -> None:
 def test_drift_that_cannot_be_read_is_an_error_and_not_fine(
     host: Any, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "daemon_errors", lambda: (OSError,))
     host.audits, host.drift = [[check("pass")]], error
     audited(host)
     assert host.record("checks")["checks"][-1]["status"] == "error"
