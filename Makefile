@@ -23,8 +23,9 @@ test-long: export HOSTILE := long
 test-long: export SEEDED_FAULTS := long
 test-long: export ROLLOUT := long
 test-long: export LIFECYCLE := long
+test-long: export MOLECULE := long
 test-long: tools ## the long forms of the gates that have one, with a summary: before a release
-	@tests/run -- faults seeded-faults hostile rollout lifecycle migrate
+	@tests/run -- "molecule rollout" faults seeded-faults hostile lifecycle migrate
 
 lint: tools ## every linter; ARGS="ruff mypy" for some of them
 	@python tests/lint/run.py $(ARGS)
@@ -38,7 +39,7 @@ sanity: tools ## ansible-test sanity; ARGS="--test validate-modules" for one of 
 browser: tools ## the HTML report in a headless Chromium; ARGS=tests/browser/test_x.py for some of it
 	@tests/browser/run $(ARGS)
 
-molecule: tools ## one Molecule scenario: SCENARIO=default
+molecule: tools ## one Molecule scenario: SCENARIO=default; MOLECULE=long for all of it
 	@molecule test --no-command-borders --scenario-name $(SCENARIO)
 
 rollout: tools ## the Molecule scenario of that name: a build host and four hosts; ROLLOUT=long for the real OpenClaw

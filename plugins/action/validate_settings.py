@@ -73,4 +73,5 @@ class ActionModule(ControllerAction):
         raise AnsibleActionFail(f"Refused {count}, nothing was changed:{lines}")
 
     def _read(self, path: str) -> Any:
-        return self._loader.load_from_file(path, cache="none", trusted_as_template=True)
+        # "unsafe" spares a copy of what no cache holds.
+        return self._loader.load_from_file(path, cache="none", unsafe=True, trusted_as_template=True)

@@ -67,7 +67,7 @@ def heal(life: Life, *findings: dict[str, Any], **more: Any) -> None:
 
 def well(life: Life, **options: Any) -> dict[str, Any]:
     """Return a diagnosis without a fault, once the gateway is started."""
-    wait_until(lambda: named(life, **options)["serves"], "the gateway serves", 60)
+    wait_until(lambda: named(life, **options)["serves"], "the gateway serves", 180)
     answer = named(life, **options)
     assert (faults(answer), answer["not_checked"]) == ([], []), answer["messages"]
     return answer
@@ -83,6 +83,24 @@ def host(life: Life) -> Iterator[Life]:
         life.alpha.run(f"systemctl stop canary-port; rm -f {STATE}/.env")
 
 
+def test_a_host_without_docker_is_diagnosed(host: Life) -> None:
+    """What cannot be read is listed, and nothing of it counts as well."""
+    host.alpha.check("systemctl stop docker.service docker.socket")
+    try:
+        played = host.play("diagnose.yml", host.alpha, openclaw_diagnose_bundle=False, openclaw_diagnose_fail="fault")
+        assert played.returncode != 0
+        assert "diagnosis: found docker-down" in played.stdout
+        answer = named(host)
+        assert faults(answer) == ["docker-down"]
+        assert answer["named"]["docker-down"]["remediation"].startswith("run the playbook site.yml")
+        assert {gap["part"] for gap in answer["not_checked"]} == {"container", "health", "failure", "log", "usage"}
+        assert not any("every check was made" in line for line in answer["messages"])
+    finally:
+        host.alpha.check("systemctl start docker.service openclaw-gateway.service")
+    well(host)
+
+
+@long
 def test_the_guides_read_only_path(host: Life) -> None:
     """Container exits immediately: it has to write somewhere else; the state's own .env makes it."""
     host.alpha.check("systemctl disable --quiet openclaw-auth-monitor.timer")
@@ -141,23 +159,6 @@ def test_what_is_named_is_typed_where_no_variable_fixes_it(host: Life) -> None:
         found = named(host, port=18790)["named"][case]
         host.alpha.check(re.findall(r"`([^`]+)`", found["remediation"])[0])
         assert case not in well(host, port=18790)["named"]
-
-
-def test_a_host_without_docker_is_diagnosed(host: Life) -> None:
-    """What cannot be read is listed, and nothing of it counts as well."""
-    host.alpha.check("systemctl stop docker.service docker.socket")
-    try:
-        played = host.play("diagnose.yml", host.alpha, openclaw_diagnose_bundle=False, openclaw_diagnose_fail="fault")
-        assert played.returncode != 0
-        assert "diagnosis: found docker-down" in played.stdout
-        answer = named(host, port=18790)
-        assert faults(answer) == ["docker-down"]
-        assert answer["named"]["docker-down"]["remediation"].startswith("run the playbook site.yml")
-        assert {gap["part"] for gap in answer["not_checked"]} == {"container", "health", "failure", "log", "usage"}
-        assert not any("every check was made" in line for line in answer["messages"])
-    finally:
-        host.alpha.check("systemctl start docker.service openclaw-gateway.service")
-    well(host, port=18790)
 
 
 @long

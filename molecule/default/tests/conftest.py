@@ -26,6 +26,7 @@ MODEL_PORT = 18999
 # The tests share this file, gateway_client.py, and what is for all tests.
 sys.path[:0] = [str(Path(__file__).parent), str(CHECKOUT / "tests")]
 
+long_only = pytest.mark.skipif(os.environ.get("MOLECULE") != "long", reason="several starts of OpenClaw: MOLECULE=long")
 # These begin with a deployment of their own and leave it: what the scenario deployed is not restored between them, for
 # each start of the real OpenClaw takes 20 s of a processor. They come last, in this order.
 OWN_DEPLOYMENT = ("test_secrets", "test_auth_monitor", "test_workflows", "test_rotation")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import CONTAINER, wait_until
+from conftest import CONTAINER, long_only, wait_until
 
 RECORD = "/var/lib/openclaw-hardening/image.json"
 BUILD_TOOLS = (
@@ -75,6 +75,7 @@ def test_making_the_base_left_the_hosts_mounts_as_they_were(host):
     assert "shared" in host.check_output("findmnt --noheadings --output PROPAGATION /")
 
 
+@long_only
 def test_a_source_tree_builds_runs_and_is_not_built_twice(host, playbook):
     try:
         first = playbook("../molecule/default/checkout.yml")

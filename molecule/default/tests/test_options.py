@@ -6,7 +6,7 @@ import json
 import subprocess
 
 import pytest
-from conftest import CHECKOUT, CONTAINER, on_host
+from conftest import CHECKOUT, CONTAINER, long_only, on_host
 from probes import CONNECT, addresses
 
 OPTIONS_PORT = 18801
@@ -96,6 +96,7 @@ def test_the_gate_refuses_what_no_preflight_has_seen(host, inventory, mode):
     assert host.check_output(LOOK) == before
 
 
+@long_only
 def test_one_address_and_one_more_place_to_write(host, ssh, deployed):
     wanted = host.ansible.get_variables()["ansible_host"]
     deployed(
@@ -112,6 +113,7 @@ def test_one_address_and_one_more_place_to_write(host, ssh, deployed):
     assert "Read-only file system" in output
 
 
+@long_only
 def test_stopped_and_back(host, playbook, deployed):
     assert playbook("site.yml", openclaw_gateway_state="stopped").rc == 0
     assert host.check_output("docker inspect -f '{{.State.Running}}' %s", CONTAINER) == "false"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from conftest import CONTAINER, on_host, stub_model
+from conftest import CONTAINER, long_only, on_host, stub_model
 from gateway_client import Device, Refused, connected, http
 from secret_surfaces import search, shows
 
@@ -199,6 +199,7 @@ def test_the_token_that_is_there_is_no_rotation(host, playbook, rotated):
     assert not shows(token, run.output)
 
 
+@long_only
 def test_what_the_running_gateway_cannot_get_is_deployed(host, playbook, provider, rotated):
     """A file that was exchanged, as by a run of gateway_token: the container sees the earlier one."""
     host.check_output(f"cp -p {TOKEN_FILE} {TOKEN_FILE}.new && mv {TOKEN_FILE}.new {TOKEN_FILE}")

@@ -196,8 +196,13 @@ TRIALS += [("gateway_config", nested(key), {}, CONFIGS.get(key, {})) for key in 
 
 def messages(folder: Path, hosts: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Return what the action reports for each host with these variables; nothing when it takes them."""
-    (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
-    validate = {"openclaw.hardening.validate_settings": {"roles": ROLES}, "ignore_errors": True, "register": "done"}
+    inventory = {"all": {"hosts": hosts, "vars": {"roles_tried": ROLES}}}
+    (folder / "hosts.json").write_text(json.dumps(inventory))
+    validate = {
+        "openclaw.hardening.validate_settings": {"roles": "{{ roles_tried }}"},
+        "ignore_errors": True,
+        "register": "done",
+    }
     reported = "{{ dict(ansible_play_hosts_all | zip(ansible_play_hosts_all | map('extract', hostvars, 'done'))) }}"
     keep = {
         "ansible.builtin.copy": {"content": f"{reported[:-3]} | to_json }}}}", "dest": f"{folder}/done.json"},
@@ -213,6 +218,11 @@ def messages(folder: Path, hosts: dict[str, dict[str, Any]]) -> dict[str, str]:
     return {host: result["msg"] if result["failed"] else "" for host, result in results.items()}
 
 
+def owners(option: str) -> list[str]:
+    """Return the roles to try an option with: its own; all of them where several take it over."""
+    return [role for role in ROLES if f"openclaw_{option}".startswith(f"{role}_")] or ROLES
+
+
 def named(options: dict[str, Any]) -> dict[str, Any]:
     return {f"openclaw_{name}": value for name, value in options.items()}
 
@@ -222,8 +232,9 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What is refused in each trial, before and after; and of one host with everything wrong."""
     hosts = {"everything": named({option: bad for option, bad, _good, _more in reversed(TRIALS)})}
     for number, (option, bad, good, more) in enumerate(TRIALS):
-        hosts[f"{number}-bad"] = named({**more, option: bad})
-        hosts[f"{number}-good"] = named({**more, option: good})
+        tried = {"roles_tried": owners(option)}
+        hosts[f"{number}-bad"] = {**tried, **named({**more, option: bad})}
+        hosts[f"{number}-good"] = {**tried, **named({**more, option: good})}
     return messages(tmp_path_factory.mktemp("refused"), hosts)
 
 
