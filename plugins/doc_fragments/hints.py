@@ -40,6 +40,10 @@ options:
         description: Another user has the port of the host.
         type: str
         default: ""
+      processors:
+        description: It got too little of a processor to start.
+        type: str
+        default: ""
       secret:
         description: A secret cannot be read, or is another one than a client shows.
         type: str

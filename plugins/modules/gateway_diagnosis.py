@@ -111,6 +111,10 @@ options:
         description: The variable for the limit of processes.
         type: str
         default: ""
+      processors:
+        description: The variable for the share of the processors.
+        type: str
+        default: ""
       proxy:
         description: The variable for the HTTP proxy.
         type: str

@@ -22,7 +22,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate 
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import Listener
 
 # What a remediation may be about; who deploys can say for each how it is done there.
-SUBJECTS = ("bind", "config", "image", "memory", "owner", "port", "secret", "tmpfs")
+SUBJECTS = ("bind", "config", "image", "memory", "owner", "port", "processors", "secret", "tmpfs")
 EX_CONFIG = 78  # sysexits.h; OpenClaw's "fix the configuration, do not try again"
 _KILLED = 137
 _OUT_OF_HEAP = 134
@@ -53,6 +53,8 @@ _UNRESOLVED = re.compile(r"SECRETS_PROVIDER_DEGRADED\] \w+:(?P<provider>[\w.-]+)
 _NO_PROVIDER = re.compile(r"Secret provider \"(?P<provider>[\w.-]+)\" is not configured")
 _MISMATCH = re.compile(r"\bunauthorized\b.*\breason=(?:token|password)_mismatch\b")
 _TAKEN = re.compile(r"port is already allocated|address already in use|EADDRINUSE|Ports are not available", re.I)
+_STARVED = re.compile(r"state lease heartbeat did not become ready .*\btimeoutMs=(?P<limit>\d{1,9})")
+_OTHER_OWNER = re.compile(r"Another Gateway owner lease is still active for this state directory")
 _REFUSED = re.compile(r"Gateway failed to start: |Gateway start blocked: |Refusing to |Invalid config at ")
 # What OpenClaw reports after the reason, and what helps on a desktop only.
 _ADVICE = re.compile(
@@ -275,6 +277,24 @@ def _readable_secret(mount: Mount, user: tuple[int, int] | None) -> bool:
     return owner is not None and (user is None or owner.uid == user[0]) and owner.mode in (0o400, 0o600)
 
 
+def _starved(facts: Facts) -> Diagnosis | None:
+    match = _first(facts.log, [_STARVED])
+    if not match:
+        return None
+    seconds = int(match["limit"]) / 1000
+    cause = f"it got too little of a processor: OpenClaw gives its start {seconds:g} s at one place, and ends then"
+    return Diagnosis("processors", cause, "stop what keeps the host busy, or raise `cpus:` of the service")
+
+
+def _state_in_use(facts: Facts) -> Diagnosis | None:
+    if not _first(facts.log, [_OTHER_OWNER]):
+        return None
+    mount = next((mount for mount in facts.mounts if mount.writable and mount.folder), None)
+    where = f" {mount.source}" if mount else ""
+    cause = f"another gateway uses the state directory{where}, or wrote the copy that it is, not long ago"
+    return Diagnosis("", cause, "stop the other gateway: two of them on one state damage it")
+
+
 def _refused_configuration(facts: Facts) -> Diagnosis | None:
     output = _own_words(facts.log)
     if facts.exit_code != EX_CONFIG and not any("Invalid config at " in line for line in facts.log):
@@ -319,6 +339,8 @@ CASES: Mapping[str, Callable[[Facts], Diagnosis | None]] = {
     "not-allowed": _not_allowed,
     "unresolved-secret": _unresolved_secret,
     "out-of-memory": _out_of_memory,
+    "starved": _starved,
+    "state-in-use": _state_in_use,
     "refused-configuration": _refused_configuration,
     "not-reachable": _not_reachable,
     "other-token": _other_token,

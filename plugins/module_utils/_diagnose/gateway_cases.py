@@ -48,6 +48,8 @@ _TITLES = {
     "not-allowed": "Permission denied",
     "unresolved-secret": "A secret cannot be read",
     "out-of-memory": "It runs out of memory",
+    "starved": "It gets too little of a processor",
+    "state-in-use": "Another gateway uses its state",
     "refused-configuration": "OpenClaw refuses its configuration",
     "not-reachable": "The host cannot reach it",
     "other-token": "A client shows another token",

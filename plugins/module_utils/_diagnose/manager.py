@@ -53,6 +53,7 @@ SUBJECTS = (
     "owner",
     "port",
     "processes",
+    "processors",
     "proxy",
     "retry",
     "secret",

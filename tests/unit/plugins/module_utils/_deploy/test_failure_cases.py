@@ -145,6 +145,8 @@ CASES = {
         recorded("memory", exit_code=134, log=("FATAL ERROR: Reached heap limit - JavaScript heap out of memory",)),
         ("memory", "Node.js gave up (exit code 134)", "`mem_limit:`"),
     ),
+    "a busy host": (recorded("starved"), ("processors", "OpenClaw gives its start 5 s", "`cpus:`")),
+    "one state for two": (recorded("state-in-use"), ("", f"uses the state directory {STATE_DIR}", "stop the other")),
     "an unknown key": (
         recorded("config-unknown-key"),
         ("config", f'Invalid config at {CONFIG}: <root>: Unrecognized key: "colour"', "openclaw.json"),

@@ -98,6 +98,10 @@ FOUND: list[tuple[str, Host, str, str, Any, str]] = [
     ("old-node", failed("Node 22.1: openclaw requires Node >=24."), FAULT, "image", None, "Node.js 22.1"),
     ("out-of-memory", failed(code=137, oom_killed=True, memory=512 * MIB), FAULT, "memory", "1536m", "512 MiB"),
     ("out-of-memory", failed(code=137, oom_killed=True, memory=2048 * MIB), FAULT, "memory", "4096m", "2048 MiB"),
+    ("starved", failed("Gateway failed to start: state lease heartbeat did not become ready (timeoutMs=5000)"), FAULT,
+     "processors", None, "5 s"),
+    ("state-in-use", failed("Another Gateway owner lease is still active for this state directory."), FAULT, "", None,
+     "another gateway"),
     ("refused-configuration", failed("Gateway failed to start: bad key", code=78), FAULT, "config", None, "bad key"),
     ("not-reachable", replace(SICK, failure=Facts("", **LOOPBACK)), FAULT, "bind", None, "127.0.0.1"),  # type: ignore[arg-type]
     ("owner", replace(SICK, files=Files(1000, (Owned(f"{STATE}/a", "0:0"),))), FAULT, "owner", True, "/a"),
