@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lab.shell import CHECKOUT, STUB_IMAGE, one_at_a_time
+from lab.shell import CHECKOUT, KEPT_IMAGE, one_at_a_time
 from module_runner import TOOLS, ModuleRunner
 
 LAB = CHECKOUT / "tests/lab"
@@ -77,6 +77,7 @@ LOCKS = "/run/openclaw-hardening"
 
 
 STUB = CHECKOUT / "tests/deploy_stub_gateway.yml"
+REAL = "real"
 
 
 def deploy_stub_gateway(lab_name: str, *hosts: str, **variables: Any) -> None:
@@ -115,7 +116,16 @@ def keep_stub_image() -> None:
 
     :raises RuntimeError: the build failed.
     """
-    _once("images", _keep_images)
+    _once("images", functools.partial(_keep_images, CHECKOUT / "tests/build_stub_image.yml"))
+
+
+def keep_real_image() -> None:
+    """Build the image of the real OpenClaw once: what does not test the build need not wait for npm.
+
+    :raises RuntimeError: the build failed.
+    """
+    options = ("--deployed", REAL)
+    _once("images", functools.partial(_keep_images, CHECKOUT / "tests/build_image.yml", *options), *options)
 
 
 def _once(kind: str, make: Callable[[], None], *options: str) -> None:
@@ -127,11 +137,11 @@ def _once(kind: str, make: Callable[[], None], *options: str) -> None:
                 make()
 
 
-def _keep_images() -> None:
+def _keep_images(play: Path, *options: str) -> None:
     try:
         lab("up", "--lab", "images", "builder")
-        _play("images", CHECKOUT / "tests/build_stub_image.yml")
-        lab("keep", "--lab", "images", "--kind", "images", "builder")
+        _play("images", play)
+        lab("keep", "--lab", "images", "--kind", "images", *options, "builder")
     finally:
         lab("down", "--lab", "images")
 
@@ -141,11 +151,11 @@ def _keep_host(lab_name: str, play: Path, name: str, deployed: str, variables: d
         keep_stub_image()
         lab("up", "--lab", lab_name, "--images", name, name)
     else:
-        lab("up", "--lab", lab_name, name)
+        keep_real_image()
+        lab("up", "--lab", lab_name, "--images", name, "--deployed", REAL, name)
     record = _deploy(lab_name, play, **variables)
     host = LabHost(lab_name, name)
-    if play == STUB:
-        host.check(f"docker image rm {STUB_IMAGE}")
+    host.check(f"docker image rm {KEPT_IMAGE}")
     # The tests need no build cache: without it a copy takes seconds less.
     host.check("docker builder prune --all --force >/dev/null")
     host.write(RECORD_ON_HOST, record.read_text())

@@ -26,9 +26,7 @@ def main() -> int:
     up.add_argument("--lab", required=True)
     up.add_argument("--bare", action="store_true", help="without Docker, as Debian comes")
     up.add_argument("--aside", action="append", default=[], help="a host more, that runs no gateway")
-    up.add_argument(
-        "--images", action="append", default=[], help="a host that has the kept stub image, if there is one"
-    )
+    up.add_argument("--images", action="append", default=[], help="a host that has the kept image, if there is one")
     up.add_argument("--copies", action="store_true", help="new hosts are copies of the kept host")
     up.add_argument("hosts", nargs="+")
     keep = commands.add_parser("keep", help="make a snapshot of a host")
@@ -38,7 +36,7 @@ def main() -> int:
     for command in (keep, has):
         command.add_argument("--kind", choices=sorted(snapshots.KEPT), required=True)
     for command in (up, keep, has):
-        command.add_argument("--deployed", default="", help="what was deployed on the kept host, beside the checkout")
+        command.add_argument("--deployed", default="", help="what was built or deployed there, beside the checkout")
     down = commands.add_parser("down", help="take a lab away")
     down.add_argument("--lab", required=True)
     commands.add_parser("clean", help="take every lab of this checkout away")
@@ -56,7 +54,7 @@ def act(arguments: argparse.Namespace) -> int:
     if arguments.command == "up":
         engine.ensure()
         copied = hosts.snapshot_key("host", arguments.deployed) if arguments.copies else ""
-        beginning = hosts.Beginning(arguments.bare, tuple(arguments.images), copied)
+        beginning = hosts.Beginning(arguments.bare, tuple(arguments.images), arguments.deployed, copied)
         hosts.up(arguments.lab, arguments.hosts, aside=arguments.aside, beginning=beginning)
         engine.weigh()  # the group is there since the first container
     elif arguments.command in ("has", "keep"):

@@ -15,7 +15,7 @@ from pathlib import Path
 import image
 import mirrors
 import snapshots
-from shell import CHECKOUT, CHECKOUT_ID, STUB_IMAGE, LabError, answers, run, say
+from shell import CHECKOUT, CHECKOUT_ID, KEPT_IMAGE, LabError, answers, run, say
 
 LABEL = "openclaw.hardening.lab"
 CHECKOUT_LABEL = "openclaw.hardening.lab.checkout"
@@ -43,12 +43,14 @@ class Beginning:
     """What a new host begins with.
 
     :param bare: what the roles install is taken away.
-    :param images: the hosts whose Docker has the image of the stub gateway, when one was kept.
+    :param images: the hosts whose Docker has an image already, with its build cache, when one was kept.
+    :param deployed: which image that is: empty is the stub gateway's.
     :param snapshot: the key of a kept host, of which it is a copy.
     """
 
     bare: bool = False
     images: tuple[str, ...] = ()
+    deployed: str = ""
     snapshot: str = ""
 
 
@@ -103,11 +105,11 @@ def container_of(lab: str, name: str) -> str:
 def snapshot_key(kind: str, deployed: str = "") -> str:
     """Return the key of the snapshot that fits this checkout and machine.
 
-    :param deployed: what was deployed, beside what is in the checkout: the playbook's variables.
+    :param deployed: what was built or deployed, beside what is in the checkout: the playbook's variables.
     """
     root = image.ensure()
     if kind == "images":
-        return snapshots.key_of(snapshots.IMAGE_SOURCES, root)
+        return snapshots.key_of(snapshots.IMAGE_SOURCES, root, deployed)
     return snapshots.key_of(snapshots.HOST_SOURCES, root, json.dumps(furniture()), " ".join(CONTAINER), deployed)
 
 
@@ -115,7 +117,7 @@ def keep(lab: str, name: str, kind: str, key: str) -> None:
     """Make a snapshot of a host that runs; it runs again afterwards."""
     container = container_of(lab, name)
     if kind == "images":
-        run("docker", "exec", container, "docker", "tag", "openclaw:hardened", STUB_IMAGE)
+        run("docker", "exec", container, "docker", "tag", "openclaw:hardened", KEPT_IMAGE)
         run("docker", "exec", container, "docker", "image", "rm", "openclaw:hardened")
     run("docker", "stop", "--time=60", container)
     snapshots.keep(container, f"{container}-docker", kind, key, image.ensure())
@@ -147,8 +149,10 @@ def _host(lab: str, name: str, tag: str, key: Path, beginning: Beginning) -> str
         if beginning.snapshot:
             root = snapshots.image(beginning.snapshot)
             snapshots.fill(volume, "host", beginning.snapshot, tag)
-        elif name in beginning.images and snapshots.exists("images", snapshot_key("images")):
-            snapshots.fill(volume, "images", snapshot_key("images"), tag)
+        elif name in beginning.images:
+            kept = snapshot_key("images", beginning.deployed)
+            if snapshots.exists("images", kept):
+                snapshots.fill(volume, "images", kept, tag)
         run("docker", "create", "--name", container, "--hostname", name, "--network", f"{PREFIX}-{lab}",
             *_labels(lab), f"--volume={volume}:/var/lib/docker", *CONTAINER, root)  # fmt: skip
         if beginning.snapshot:

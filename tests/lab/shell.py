@@ -17,7 +17,7 @@ CHECKOUT_ID = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:8]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openclaw-hardening" / "lab"
 
 # The name that a kept image of the stub gateway has until a deployment gives it its own.
-STUB_IMAGE = "openclaw-hardening-lab:stub"
+KEPT_IMAGE = "openclaw-hardening-lab:kept"
 
 
 class LabError(Exception):

@@ -12,8 +12,8 @@ from shell import CACHE, CHECKOUT, LabError, answers, run, say
 
 FOLDER = CACHE / "snapshots"
 REPOSITORY = "openclaw-hardening-snapshot"
-KEPT = {"images": 2, "host": 3}
-# What decides how the image of the stub gateway is made. A change there has to show in each gate that builds one.
+KEPT = {"images": 4, "host": 3}
+# What decides how an image is made. A change there has to show in each gate that builds one.
 IMAGE_SOURCES = (
     "plugins/module_utils/_image",
     "plugins/modules/hardened_image.py",
