@@ -122,7 +122,7 @@ class Images:
         own = {NAME, f"{NAME}-previous"}
         assert sorted(set(now.images) - own) == sorted(set(self.before.images) - own)
         assert now.images.count("<none>:<none>") == self.before.images.count("<none>:<none>")
-        kept = {RECORDS, *(f"{RECORDS}/{name}" for name in ("build.log", "image.json", "image.lock", "verified"))}
+        kept = {RECORDS, *(f"{RECORDS}/{name}" for name in ("build.log", "image.json", "image.lock", "options", "verified"))}
         assert set(now.files) - set(self.before.files) <= kept
         assert now.processes == ()
         assert now.mounts == self.before.mounts
