@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import LONG, FaultHost, Interrupted, wait_until
+from harness import LONG, OF_THE_IMAGE, FaultHost, Interrupted, wait_until
 
 long_only = pytest.mark.skipif(not LONG, reason="takes minutes; FAULTS=long")
 ROLE = Path(__file__).resolve().parents[2] / "roles/openclaw_image"
@@ -122,7 +122,7 @@ class Images:
         own = {NAME, f"{NAME}-previous"}
         assert sorted(set(now.images) - own) == sorted(set(self.before.images) - own)
         assert now.images.count("<none>:<none>") == self.before.images.count("<none>:<none>")
-        kept = {RECORDS, *(f"{RECORDS}/{name}" for name in ("build.log", "image.json", "image.lock", "options", "verified"))}
+        kept = {RECORDS, *(f"{RECORDS}/{name}" for name in (*OF_THE_IMAGE, "options"))}
         assert set(now.files) - set(self.before.files) <= kept
         assert now.processes == ()
         assert now.mounts == self.before.mounts
