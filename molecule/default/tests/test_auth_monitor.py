@@ -204,7 +204,9 @@ def test_an_alert_that_nobody_takes_is_an_error_and_is_sent_when_other_user_does
         receiver(True)
     assert check(host) == "missing"
     assert host.run("systemctl is-failed %s", NOTIFIER).stdout.strip() != "failed"
-    assert len(received(host, "alerts")) == len(received(host, "sendMessage")) == 1
+    assert len(received(host, "alerts")) == 1
+    # OpenClaw, too, sends what Telegram did not take once more, by itself and when it likes.
+    assert len(received(host, "sendMessage")) in (1, 2)
 
 
 def test_the_notifier_shows_no_secret_and_cannot_read_the_state(host):
