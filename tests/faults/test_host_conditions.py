@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from deployment import Deployment
-from harness import FaultHost, World, wait_until
+from harness import LONG, FaultHost, World, wait_until
 from lab_host import CHECKOUT, playbook
 
 CONFIG = "/etc/docker/daemon.json"
@@ -146,7 +146,7 @@ def test_a_unit_that_was_started_too_often_is_no_obstacle(
     assert host.check(f"systemctl is-active {unit}").strip() == "active"
 
 
-@pytest.mark.parametrize("method", ["sudo", "su"])
+@pytest.mark.parametrize("method", ["sudo", "su"] if LONG else ["sudo"])
 def test_an_account_that_becomes_root_by_a_password_can_deploy(
     host: FaultHost, before: World, method: str, tmp_path: Path
 ) -> None:

@@ -130,7 +130,7 @@ def cases(folder: Path) -> Iterator[Case]:
             yield Case(role, f"{option}-changed", {option: not default}, f"{option}-changed")
             yield Case(role, f"{option}-text", {option: TEXTS[not default][0]}, f"{option}-changed")
         for real, texts in TEXTS.items():
-            for value in (real, *texts):
+            for value in (real, *texts[1:]):  # the first text is tried with each option alone
                 yield Case(role, f"all-{value!r}".replace("'", ""), dict.fromkeys(switches, value), f"all-{real!r}")
         for option in (*switches, *numbers):
             yield Case(role, f"{option}-bad", {option: BAD}, REFUSED)
