@@ -24,7 +24,12 @@ def _samples(host: HostileHost) -> dict[str, list[dict[str, Any]]]:
         "deployment_info": [{**deployed, "image_ref": "openclaw:hardened"}],
         # These hosts have no other OpenClaw, which is a refusal; the options are checked before.
         "base_deployment": [
-            {**deployed, "state": "running", "definition": "/etc/openclaw/docker-compose.hardened.yml"},
+            {
+                **deployed,
+                "state": "running",
+                "definition": "/etc/openclaw/docker-compose.hardened.yml",
+                "record_dir": "/var/lib/openclaw-hardening",
+            },
         ],
         # What makes a backup needs programs that these hosts do not have; the options are checked all the same.
         "gateway_backup": [

@@ -32,7 +32,7 @@ SECRETS_DIR = "/etc/openclaw/secrets"
 NTFY_PORT = 8099
 RECORDS = "/var/lib/openclaw-hardening"
 # Where a secret may lie, too: what a deployment keeps to go back to, and the address that the notifier gets.
-PRIVATE = (RECORDS, "/etc/openclaw/auth-notifier.env")
+PRIVATE = (RECORDS, "/etc/openclaw/auth-notifier.env", "/etc/openclaw/maintenance-notifier.env")
 NEVER_READY = """
 docker buildx build --load --quiet --tag stub:never --tag stub:again --file - /root/.modules >/dev/null <<'DOCKERFILE'
 FROM openclaw:hardened
@@ -229,7 +229,7 @@ def test_what_is_kept_is_roots_alone(past, host):
     # A copy of the state has the owners and modes of the state; the folder around it lets nobody in.
     states = " -o ".join(f"-path {RECORDS}/{name}/state -prune" for name in ("attempt", "previous"))
     lines = host.check(
-        f"find {RECORDS} {states} -o -printf '%m %U %y\\n'; stat -c '%a %u f' /etc/openclaw/auth-notifier.env"
+        f"find {RECORDS} {states} -o -printf '%m %U %y\\n'; stat -c '%a %u f' /etc/openclaw/*-notifier.env"
     )
     assert {tuple(line.split()) for line in lines.splitlines()} <= {
         ("700", "0", "d"),

@@ -27,6 +27,18 @@ _NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
 _MODE = re.compile(r"0[0-7]{3}")
 _EXCEPTION = re.compile(r"\*|(\*?\.)?[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,252}(:[0-9]{1,5})?|[0-9a-fA-F:.]{2,45}(/[0-9]{1,3})?")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----", re.ASCII)
+# systemd.time(7): when a timer starts. Each part is a list of *, numbers and ranges, each with a repetition.
+_PART = r"(?:\*|[0-9]{1,4}(?:\.\.[0-9]{1,4})?)(?:/[0-9]{1,4})?"
+_PARTS = rf"{_PART}(?:,{_PART}){{0,60}}"
+_DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"
+_DAYS = rf"{_DAY}(?:(?:,|\.\.){_DAY}){{0,6}}"
+_DATE = rf"(?:{_PARTS}-)?{_PARTS}[-~]{_PARTS}"
+_TIME = rf"{_PARTS}:{_PARTS}(?::{_PARTS})?"
+_ZONE = r"(?:UTC|[A-Z][A-Za-z_]{1,30}(?:/[A-Z][A-Za-z_+-]{1,30}){1,2})"
+_CALENDAR = re.compile(
+    rf"(?:minutely|hourly|daily|weekly|monthly|quarterly|semiannually|yearly"
+    rf"|{_DAYS}|(?:{_DAYS} )?{_DATE}|(?:{_DAYS} )?(?:{_DATE} )?{_TIME})(?: {_ZONE})?"
+)
 # Linux takes longer paths, but a refusal has to name them; 255 bytes a name is what file systems take.
 _LONGEST_PATH = 500
 _LONGEST_NAME = 255
@@ -110,6 +122,14 @@ def word(option: str, value: object) -> str:
     text = plain(option, value)
     if any(character.isspace() for character in text):
         _refuse(option, text, "text without spaces")
+    return text
+
+
+def calendar(option: str, value: object) -> str:
+    """When a timer starts, in the form of systemd.time(7): daily, Sun 03:00, *-*-* 00/6:00 UTC."""
+    text = plain(option, value)
+    if not _CALENDAR.fullmatch(text):
+        _refuse(option, text, "when systemd starts it, such as daily or *-*-* 03:00 (systemd.time(7))")
     return text
 
 

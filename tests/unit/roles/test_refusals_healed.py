@@ -97,7 +97,7 @@ TRIALS: list[tuple[str, Any, Any, dict[str, Any]]] = [
     ("maintenance_audit_schedule", "03h", "*-*-* 03:00", {}),
     ("maintenance_audit_schedule", "daily\nUser=root", "", {}),
     ("maintenance_backup_schedule", "%n", "Sun 03:00", {}),
-    ("maintenance_update_schedule", "at night!", "Sun 04:00", {}),
+    ("maintenance_update_schedule", "at night", "Sun 04:00", {}),
     ("maintenance_update_schedule", "daily", "", {"image_build_host": "localhost"}),
     ("maintenance_jitter_minutes", 1441, 0, {}),
     ("maintenance_metrics_dir", "metrics", "/var/lib/prometheus/node-exporter", {}),

@@ -343,3 +343,28 @@ def test_what_is_no_ca(text, reason):
     with pytest.raises(HardeningError, match=reason) as refused:
         validate.ca_certificates("ca", text)
     assert "canary" not in str(refused.value)
+
+
+# Each as `systemd-analyze calendar` of systemd 252 takes or refuses it.
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("daily", "hourly", "Sunday", "Sun 03:00", "Sat,Sun *-*-* 03:00", "Mon..Fri 22:30", "*:0/15", "*-*~03"),
+        *("*-*-* 00/6:00:00", "*-*-01 04:00 UTC", "weekly Europe/Berlin", "2026-12-24", "05-24 11:00"),
+        *("*-*-* 00,12:15..20:00", "Mon *-05~07/1"),
+    ],
+)
+def test_calendar_returns_the_value(value):
+    assert validate.calendar("o", value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("at night", "03h", "", "daily ", "Mo 3:00", "*-*-* 03:00 Mon", "a b c d e", "25:00x", "-x", "dailya: b"),
+        *("*-*-* 00/6:00:00a: b", "daily$$", "daily\nUser=root", "%n", 5, None, "*-*-* " + "1," * 5000 + "1:0"),
+    ],
+)
+def test_calendar_refuses(value):
+    with pytest.raises(HardeningError, match=r"o: found .*, needed .*; set 'o'"):
+        validate.calendar("o", value)
