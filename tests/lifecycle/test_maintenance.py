@@ -156,6 +156,7 @@ def test_a_fault_that_lasts_is_one_alert_and_one_of_a_moment_is_none(host: Maint
         # As its timer starts it; whoever starts it by hand waits for no second audit.
         host.host.check(
             f"systemctl set-environment TRIGGER_UNIT=openclaw-audit.timer; systemctl start --no-block {AUDIT}\n"
+            f"until [ $(systemctl show -P MainPID {AUDIT}) != 0 ]; do sleep 0.1; done\n"
             "systemctl unset-environment TRIGGER_UNIT"
         )
         wait_until(lambda: host.host.run(PAUSING).returncode == 0, "the pause of the audit", 180)
