@@ -22,13 +22,14 @@ def _samples(host: HostileHost) -> dict[str, list[dict[str, Any]]]:
     login = {"repository": REGISTRY, "username": "someone", "password": "canary"}
     return {
         "deployment_info": [{**deployed, "image_ref": "openclaw:hardened"}],
-        # These hosts have no other OpenClaw, which is a refusal; the options are checked before.
+        # What runs there is the base of another instance, which is only looked at.
         "base_deployment": [
             {
-                **deployed,
-                "state": "running",
-                "definition": "/etc/openclaw/docker-compose.hardened.yml",
-                "record_dir": "/var/lib/openclaw-hardening",
+                "project": "other",
+                "service": "openclaw-gateway",
+                "container_name": "other-gateway",
+                "definition": "/etc/other/docker-compose.hardened.yml",
+                "record_dir": "/var/lib/other-hardening",
             },
         ],
         # What makes a backup needs programs that these hosts do not have; the options are checked all the same.
