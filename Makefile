@@ -14,9 +14,9 @@ tools: ## the pinned tools in .venv (every target below makes them first)
 sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 	@tools/sandbox $(ARGS)
 
-# What deploys mostly waits, so two lanes share the machine. Two runs of Molecule must not overlap.
+# Two lanes share the machine. Two runs of Molecule must not overlap.
 test: tools ## every gate below but the benchmark, with a summary
-	@tests/run lint unit browser -- "molecule rollout" faults seeded-faults hostile transfer lifecycle sanity
+	@tests/run lint unit browser -- molecule faults hostile seeded-faults lifecycle sanity
 
 test-long: export FAULTS := long
 test-long: export HOSTILE := long
@@ -25,7 +25,7 @@ test-long: export ROLLOUT := long
 test-long: export LIFECYCLE := long
 test-long: export MOLECULE := long
 test-long: tools ## the long forms of the gates that have one, with a summary: before a release
-	@tests/run -- "molecule rollout" faults seeded-faults hostile lifecycle migrate
+	@tests/run -- "molecule rollout" faults seeded-faults hostile transfer lifecycle migrate
 
 lint: tools ## every linter; ARGS="ruff mypy" for some of them
 	@python tests/lint/run.py $(ARGS)

@@ -10,7 +10,7 @@ import pytest
 from life import DATABASE, PASTE, STATE, Life, deploy_older, deployed, version
 from test_real_openclaw import OLDER
 
-long = pytest.mark.skipif(os.environ.get("LIFECYCLE") != "long", reason="one more image: LIFECYCLE=long")
+pytestmark = pytest.mark.skipif(os.environ.get("LIFECYCLE") != "long", reason="ten minutes: LIFECYCLE=long")
 JOB = "canary-job"
 # What a defective version would do at its start: a job of a person's is gone.
 LOSE = f"""import {{ existsSync }} from "node:fs";
@@ -113,7 +113,6 @@ def older(life: Life, tmp_path_factory: pytest.TempPathFactory) -> dict:
     return found
 
 
-@long
 def test_an_upgrade_keeps_what_was_set_up(life: Life, older: dict) -> None:
     host = life.alpha
     with host.probed() as probes:

@@ -84,7 +84,10 @@ class BaseManager:
 
     def run(self) -> dict[str, Any]:
         """Look, decide, act; never beside a deployment."""
-        vet_parents(f"{self._folder.path}/x")
+        try:
+            vet_parents(f"{self._folder.path}/x")
+        except HardeningError as error:
+            raise HardeningError(error.what, error.found, error.needed, "record_dir", outcome="unchanged") from error
         api = client.client_if_installed(self.wanted.docker_host)
         if api is None:
             raise HardeningError("Docker", "none on this host", "a base deployment in a container", outcome="unchanged")

@@ -85,6 +85,6 @@ def test_a_configuration_keeps_its_keys_and_no_text() -> None:
     assert SECRET not in text
     assert json.loads(text)["a"] == {"token": f"text of {len(SECRET)} characters", "port": 1, "on": True}
     deep: dict[str, object] = {}
-    for _ in range(100):
+    for _level in range(100):
         deep = {"a": deep}
     assert "…" in json.dumps(shape(deep), ensure_ascii=False)

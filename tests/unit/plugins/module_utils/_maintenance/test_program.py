@@ -28,8 +28,17 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     (tmp_path / "metrics").mkdir()
     settings = Settings("openclaw", str(folder), str(folder), str(tmp_path / "metrics"), {"backup": BACKUPS})
     (tmp_path / "settings.json").write_text(json.dumps(vars(settings)))
-    monkeypatch.setattr(program, "JOBS", {"audit": lambda given: here.job(given)})
-    monkeypatch.setattr(program, "time", SimpleNamespace(time=lambda: here.now))
+
+    # Each asks again what the test has set meanwhile.
+    def job(given: Settings) -> Outcome:
+        outcome: Outcome = here.job(given)
+        return outcome
+
+    def now() -> float:
+        return float(here.now)
+
+    monkeypatch.setattr(program, "JOBS", {"audit": job})
+    monkeypatch.setattr(program, "time", SimpleNamespace(time=now))
     here.settings = settings
     here.run = lambda: program.main(["run", "audit", str(tmp_path / "settings.json")])
     here.record = lambda: json.loads((folder / "audit.json").read_text())
