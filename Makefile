@@ -15,7 +15,7 @@ sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 	@tools/sandbox $(ARGS)
 
 # Two lanes share the machine. Two runs of Molecule must not overlap.
-test: tools ## every gate below but the benchmark, with a summary
+test: tools ## the gates that CI runs, with a summary
 	@tests/run lint unit browser -- molecule faults hostile seeded-faults lifecycle sanity
 
 test-long: export FAULTS := long

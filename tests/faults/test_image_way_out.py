@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from harness import LONG
 from lab_host import LabHost
 from test_image_build import Images, images  # noqa: F401  # pylint: disable=unused-import  # (a fixture)
 
-LONG = os.environ.get("FAULTS") == "long"
 PLACE = "/srv/fault-build"
 # No base that is there: it would have to be made.
 BASE = {"source": "debian", "packages": ["netbase"]}

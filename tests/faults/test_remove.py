@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
-from harness import FaultHost, down
+from harness import LONG, FaultHost, down
 from lab_host import deploy_stub_gateway
 
-pytestmark = pytest.mark.skipif(os.environ.get("FAULTS") != "long", reason="a host of its own: FAULTS=long")
+pytestmark = pytest.mark.skipif(not LONG, reason="a host of its own: FAULTS=long")
 LAB = "faults-remove"
 # What has our name anywhere but in the lab's own folders, in logs, and in the backups.
 TRACES = r"""

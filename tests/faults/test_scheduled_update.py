@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from harness import FaultHost, down, recorded
+from harness import LONG, FaultHost, down, recorded
 from lab_host import NEVER, deploy_stub_gateway
 
 LAB = "faults-update"
@@ -19,7 +18,7 @@ FOLDER = "/var/lib/openclaw-hardening/maintenance"
 PUBLISH = "sed -i 's/^\\(deb .* trixie main\\)$/\\1 contrib/' /etc/apt/sources.list"
 DEAD = "deb http://127.0.0.1:9/debian trixie main"
 # Three builds of an image, on a host of its own.
-pytestmark = pytest.mark.skipif(os.environ.get("FAULTS") != "long", reason="minutes for each build: FAULTS=long")
+pytestmark = pytest.mark.skipif(not LONG, reason="minutes for each build: FAULTS=long")
 
 
 class Updates:

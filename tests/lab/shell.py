@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 CHECKOUT_ID = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:8]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openclaw-hardening" / "lab"
 
-# The name that a kept image of the stub gateway has until a deployment gives it its own.
+# The name that a kept image has until a deployment gives it its own.
 KEPT_IMAGE = "openclaw-hardening-lab:kept"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from secret_surfaces import search
 from test_real_openclaw import OLDER, older_lock
 
 LAB = "lifecycle"
+LONG = os.environ.get("LIFECYCLE") == "long"
 NODE = CHECKOUT / "roles/openclaw_image/files/requirements-node.txt"
 STATE = "/var/lib/openclaw/.openclaw"
 BACKUPS = "/var/backups/openclaw"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 
 import pytest
 from life import (
     BACKUPS,
     CANARY,
+    LONG,
     OPTIONS,
     PASTE,
     STATE,
@@ -119,7 +119,7 @@ def test_what_is_refused_changes_nothing(life: Life, first: dict) -> None:
     assert after.container()["id"] == world.container()["id"]
 
 
-@pytest.mark.skipif(os.environ.get("LIFECYCLE") != "long", reason="four starts of OpenClaw: LIFECYCLE=long")
+@pytest.mark.skipif(not LONG, reason="four starts of OpenClaw: LIFECYCLE=long")
 def test_a_restore_that_is_killed_and_an_older_state_that_can_be_undone(life: Life, first: dict) -> None:
     """The older state comes back in one run after the kill; the rollback brings the newer one again."""
     host, made = life.alpha, first["made"]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import stat
 import subprocess
@@ -21,7 +20,7 @@ from urllib.parse import quote
 import pytest
 import yaml
 from lab_host import CHECKOUT, wait_until
-from life import STATE, TOKEN_FILE, Life, token_answers
+from life import LONG, STATE, TOKEN_FILE, Life, token_answers
 from secret_surfaces import needles
 
 ROLE = yaml.safe_load((CHECKOUT / "roles/openclaw_gateway/vars/main.yml").read_text())
@@ -43,7 +42,7 @@ for _ in $(seq 50); do ss -ltn | grep -q '0.0.0.0:18789' && break; sleep 0.1; do
 
 
 # Each heals by a run of site.yml or two, with the real OpenClaw.
-long = pytest.mark.skipif(os.environ.get("LIFECYCLE") != "long", reason="minutes each: LIFECYCLE=long")
+long = pytest.mark.skipif(not LONG, reason="minutes each: LIFECYCLE=long")
 
 
 def named(life: Life, **options: Any) -> dict[str, Any]:

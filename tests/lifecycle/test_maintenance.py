@@ -45,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
 ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 # Starts the audit as its own timer would, at once.
-TRIGGER = "/run/systemd/system/maintenance-trigger.timer"
+TRIGGER = "maintenance-trigger.timer"
 # Sleeps, twice in a row: that is the pause before the audit that confirms (clock_nanosleep of x86-64 and of ARM64).
 PAUSING = f"""pid=$(systemctl show -P MainPID {AUDIT})
 for _ in 1 2; do
@@ -157,8 +157,8 @@ def test_a_fault_that_lasts_is_one_alert_and_one_of_a_moment_is_none(host: Maint
     try:
         # As its timer starts it; whoever starts it by hand waits for no second audit.
         host.host.check(
-            f"printf '[Timer]\\nOnActiveSec=0\\nAccuracySec=1\\nUnit={AUDIT}\\n' > {TRIGGER}\n"
-            f"systemctl daemon-reload; systemctl start {TRIGGER.rpartition('/')[2]}"
+            f"printf '[Timer]\\nOnActiveSec=0\\nAccuracySec=1\\nUnit={AUDIT}\\n' > /run/systemd/system/{TRIGGER}\n"
+            f"systemctl daemon-reload; systemctl start {TRIGGER}"
         )
         wait_until(lambda: host.host.run(PAUSING).returncode == 0, "the pause of the audit", 180)
     except AssertionError:
@@ -166,7 +166,7 @@ def test_a_fault_that_lasts_is_one_alert_and_one_of_a_moment_is_none(host: Maint
         raise
     finally:
         host.host.check(
-            f"systemctl stop {TRIGGER.rpartition('/')[2]}; rm -rf {DROP_IN} {TRIGGER}; systemctl daemon-reload"
+            f"systemctl stop {TRIGGER}; rm -rf {DROP_IN} /run/systemd/system/{TRIGGER}; systemctl daemon-reload"
         )
     now = host.audited()
     lasts = {name for name in both if now[name] in ("fail", "error")}

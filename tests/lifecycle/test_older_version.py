@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
-from life import DATABASE, OPTIONS, Life, deploy_older, deployed, look, version
+from life import DATABASE, LONG, OPTIONS, Life, deploy_older, deployed, look, version
 from test_real_openclaw import OLDER
 
-pytestmark = pytest.mark.skipif(os.environ.get("LIFECYCLE") != "long", reason="one more image: LIFECYCLE=long")
+pytestmark = pytest.mark.skipif(not LONG, reason="one more image: LIFECYCLE=long")
 
 
 def schema(life: Life) -> int:

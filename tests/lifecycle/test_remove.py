@@ -6,7 +6,6 @@ no other file needs afterwards.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,10 +13,10 @@ from typing import Any
 import pytest
 from harness import FaultHost
 from lab_host import PORT
-from life import BACKUPS, STATE, TOKEN_FILE, Life, token_answers
+from life import BACKUPS, LONG, STATE, TOKEN_FILE, Life, token_answers
 
 pytestmark = pytest.mark.skipif(
-    os.environ.get("LIFECYCLE") != "long",
+    not LONG,
     reason="two more deployments; the short form is in tests/faults: LIFECYCLE=long",
 )
 ACME, ACME_PORT = "/var/lib/openclaw-acme", 18790

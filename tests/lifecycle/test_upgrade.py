@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 
 import pytest
-from life import DATABASE, PASTE, STATE, Life, deploy_older, deployed, version
+from life import DATABASE, LONG, PASTE, STATE, Life, deploy_older, deployed, version
 from test_real_openclaw import OLDER
 
-pytestmark = pytest.mark.skipif(os.environ.get("LIFECYCLE") != "long", reason="ten minutes: LIFECYCLE=long")
+pytestmark = pytest.mark.skipif(not LONG, reason="ten minutes: LIFECYCLE=long")
 JOB = "canary-job"
 # What a defective version would do at its start: a job of a person's is gone.
 LOSE = f"""import {{ existsSync }} from "node:fs";
