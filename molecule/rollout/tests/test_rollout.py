@@ -139,6 +139,8 @@ def test_a_controller_that_is_killed_is_followed_by_a_run_that_finishes(command,
         )
         assert host.check("docker ps -a --format '{{.Names}}'") == "openclaw-gateway"
         assert host.run("test -e /var/lib/openclaw-hardening/attempt").returncode != 0
+    again = rollout(openclaw_rollout_batches=["100%"], **changed)
+    assert again.results() == dict.fromkeys(NAMES, "unchanged")
 
 
 def test_a_host_that_is_away_stops_everything_or_is_left_out(rollout, hosts):
