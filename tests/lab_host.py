@@ -103,12 +103,26 @@ def deploy_gateway(lab_name: str, play: Path, *hosts: str, **variables: Any) -> 
     make = functools.partial(_keep_host, lab_name, play, hosts[0], deployed, variables)
     _once("host", make, "--deployed", deployed)
     lab("up", "--lab", lab_name, "--copies", "--deployed", deployed, *hosts)
+    _write_record(lab_name, hosts)
     for name in hosts:
         host = LabHost(lab_name, name)
         wait_until(host.answers, f"{name}: the gateway", 90)
         # The copy has booted since site.yml ran: its locks, which are in memory, would be made by the first test.
         host.check(f"umask 077; mkdir -p {LOCKS}; touch {LOCKS}/accounts.lock {LOCKS}/units.lock")
-    _write_record(lab_name, hosts)
+        # What was recorded on another host is nothing that a deployment builds on: the copy needs one of its own.
+        answer = host.module("hardened_compose", with_secrets(host, recorded(lab_name, "hardened_compose")))
+        if answer.get("failed"):
+            raise RuntimeError(f"{name}: the deployment on the copy failed: {answer['msg']}")
+        host.close()
+
+
+def recorded(lab_name: str, module: str) -> dict[str, Any]:
+    """Return the options that the roles gave to a module in the newest run that reached it."""
+    for file in sorted((CHECKOUT / "build" / lab_name / "records").glob("*-run.json"), reverse=True):
+        for task in json.loads(file.read_text())["tasks"]:
+            if task["action"] == f"openclaw.hardening.{module}" and task.get("options"):
+                return {name: value for name, value in task["options"].items() if value is not None}
+    raise RuntimeError(f"no run of {module} was written down")
 
 
 def keep_stub_image() -> None:
@@ -160,6 +174,8 @@ def _keep_host(lab_name: str, play: Path, name: str, deployed: str, variables: d
     host.check("docker builder prune --all --force >/dev/null")
     host.write(RECORD_ON_HOST, record.read_text())
     lab("keep", "--lab", lab_name, "--kind", "host", "--deployed", deployed, name)
+    # The tests begin with a copy, whether the host was kept before or is new: the two differ.
+    lab("down", "--lab", lab_name)
 
 
 def _play(lab_name: str, path: Path, **variables: Any) -> None:

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 pytest.register_assert_rewrite("deployment", "proofs")  # so that they say what differs
 
 from deployment import Deployment  # noqa: E402
-from harness import RESULTS, FaultHost, World, down, recorded, up  # noqa: E402
+from harness import RESULTS, FaultHost, World, down, up  # noqa: E402
+from lab_host import recorded  # noqa: E402
 from stubs import build  # noqa: E402
 
 

@@ -42,15 +42,6 @@ def down(lab_name: str = LAB) -> None:
         lab("down", "--lab", lab_name)
 
 
-def recorded(lab_name: str, module: str) -> dict[str, Any]:
-    """Return the options that the roles gave to a module in the newest run that reached it."""
-    for file in sorted((CHECKOUT / "build" / lab_name / "records").glob("*-run.json"), reverse=True):
-        for task in json.loads(file.read_text())["tasks"]:
-            if task["action"] == f"openclaw.hardening.{module}" and task.get("options"):
-                return {name: value for name, value in task["options"].items() if value is not None}
-    raise RuntimeError(f"no run of {module} was written down")
-
-
 @dataclass(frozen=True)
 class World:
     """Everything on a host that a deployment could change or leave behind (tests/on_host/snapshot.py)."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import stubs
 from deployment import CONTAINER, STATE, Deployment
-from harness import LONG, FaultHost, down, recorded, wait_until
-from lab_host import CHECKOUT, lab, playbook
+from harness import LONG, FaultHost, down, wait_until
+from lab_host import CHECKOUT, lab, playbook, recorded
 from proofs import reported
 
 pytestmark = pytest.mark.skipif(not LONG, reason="the real OpenClaw: FAULTS=long")

@@ -49,6 +49,10 @@ if [ -e /etc/lab/new-identity ]; then
   old=$(cat /etc/machine-id)
   tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id
   [ ! -d "/var/log/journal/$old" ] || mv "/var/log/journal/$old" "/var/log/journal/$(cat /etc/machine-id)"
+  # A directory of a lower layer of overlayfs cannot be renamed (EXDEV): on a server each can.
+  for folder in /etc/openclaw /var/lib/openclaw /var/lib/openclaw-hardening; do
+    [ -d "$folder" ] && cp -a "$folder" "$folder.new" && rm -rf "$folder" && mv "$folder.new" "$folder"
+  done
 fi
 ssh-keygen -A > /dev/null
 mount --make-rshared / # systemd does it on a server, not in a container; LoadCredential= gives nothing without it

@@ -40,6 +40,12 @@ taken.listen()
 time.sleep(3600)"
 for _ in $(seq 50); do ss -ltn | grep -q '0.0.0.0:18789' && break; sleep 0.1; done"""
 
+SECOND_GATEWAY = """docker inspect --format '{{join .Config.Env "\\n"}}' openclaw-gateway >/run/second.env
+docker run --detach --name second-gateway --network none --user 1000:1000 --read-only --tmpfs /tmp --init \\
+    --volumes-from openclaw-gateway --env-file /run/second.env openclaw:hardened node openclaw.mjs gateway >/dev/null
+rm /run/second.env
+timeout 120 docker wait second-gateway >/dev/null"""
+
 
 # Each heals by a run of site.yml or two, with the real OpenClaw.
 long = pytest.mark.skipif(not LONG, reason="minutes each: LIFECYCLE=long")
@@ -97,6 +103,17 @@ def test_a_host_without_docker_is_diagnosed(host: Life) -> None:
     finally:
         host.alpha.check("systemctl start docker.service openclaw-gateway.service")
     well(host)
+
+
+def test_a_second_gateway_on_one_state(host: Life) -> None:
+    """By its own log: it gives up, and the first one serves on."""
+    host.alpha.check(SECOND_GATEWAY)
+    try:
+        found = named(host, instance="second")["named"]["state-in-use"]
+        assert STATE in found["found"]
+        well(host)
+    finally:
+        host.alpha.check("docker rm --force second-gateway >/dev/null")
 
 
 @long

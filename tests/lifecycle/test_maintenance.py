@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import FaultHost, recorded
-from lab_host import NEVER, playbook, wait_until
+from harness import FaultHost
+from lab_host import NEVER, playbook, recorded, wait_until
 from life import LAB, OPTIONS, TOKEN_FILE, Life
 
 ROLE = Path(__file__).with_name("maintenance.yml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,12 @@ from unittest.mock import patch
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import manager as deploy_manager
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import as_container
-from ansible_collections.openclaw.hardening.plugins.module_utils._migrate import containers, decide, options
+from ansible_collections.openclaw.hardening.plugins.module_utils._migrate import (
+    containers,
+    decide,
+    manager,
+    options,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.decide import Current
 
 from .refusal_trials import trial, two
@@ -52,6 +58,26 @@ def no_container_of_that_name(_folder: Path) -> Any:
 def two_containers(_folder: Path) -> Any:
     found = Current(None, (base("one"), base("two")))
     return two(lambda name: decide.choose(found, name, "openclaw"), "", "two")
+
+
+@trial("record_dir")
+def records_that_others_could_exchange(folder: Path) -> Any:
+    for name, mode in (("loose", 0o777), ("own", 0o700)):
+        (folder / name).mkdir()
+        (folder / name).chmod(mode)
+
+    def look(name: str) -> None:
+        """As far as the first question to Docker, which is not there."""
+        asked = manager.BaseManager(
+            SimpleNamespace(check_mode=True), options.wanted_from({**GIVEN, "record_dir": name})
+        )
+        with (
+            patch.object(manager.client, "client_if_installed", side_effect=ZeroDivisionError),
+            suppress(ZeroDivisionError),
+        ):
+            asked.run()
+
+    return two(look, str(folder / "loose/records"), str(folder / "own/records"))
 
 
 @trial("candidate")

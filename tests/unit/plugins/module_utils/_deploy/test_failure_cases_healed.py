@@ -143,6 +143,7 @@ SCRATCH = (*OWN, "a write below the program", "a shell's words", "a state that i
 SETTINGS: dict[str, dict[str, Any]] = {
     **{name: scratch(name) for name in SCRATCH},
     "little memory": {"openclaw_gateway_memory": "1536m"},
+    "a busy host": {"openclaw_gateway_cpus": 3},
     "a taken port": {"openclaw_gateway_port": 18790},
 }
 
@@ -178,6 +179,11 @@ def test_more_memory_is_in_the_rendered_definition(rendered: dict[str, dict]) ->
         assert fix(name).endswith("1536m")
     service = rendered["little memory"]
     assert (service["mem_limit"], service["memswap_limit"]) == ("1536m", "1536m")
+
+
+def test_more_of_a_processor_is_in_the_rendered_definition(rendered: dict[str, dict]) -> None:
+    assert fix("a busy host").endswith("raise `cpus:` of the service")
+    assert float(rendered["a busy host"]["cpus"]) == 3 > float(rendered[""]["cpus"])
 
 
 def test_another_port_is_in_the_rendered_definition(rendered: dict[str, dict]) -> None:
@@ -218,6 +224,7 @@ def test_a_secret_that_is_named_is_no_longer_missing() -> None:
 _REAL = "tests/faults/test_real_openclaw.py"
 # Nothing on the controller can show that these heal: the test on a host that shows the diagnosis, if there is one.
 ON_A_HOST = {
+    "one state for two": "tests/lifecycle/test_diagnose.py",
     "an unknown key": "",
     "a wrong type": _REAL,
     "no mode": _REAL,
@@ -237,7 +244,7 @@ ON_A_HOST = {
 def test_every_case_has_a_trial_or_waits_for_a_host() -> None:
     memory = {"little memory", "killed, and Docker does not say by whom", "Node.js's own limit"}
     ports = {name for name in CASES if name.startswith("a taken port")}
-    tried = {*COMMANDS, *SCRATCH, *LOOKS, *memory, *ports, "no secret"}
+    tried = {*COMMANDS, *SCRATCH, *LOOKS, *memory, *ports, "no secret", "a busy host"}
     assert not tried & set(ON_A_HOST)
     assert set(CASES) == tried | set(ON_A_HOST)
     assert all((TOP / path).is_file() for path in ON_A_HOST.values() if path)

@@ -42,7 +42,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     here.settings = settings
     here.run = lambda: program.main(["run", "audit", str(tmp_path / "settings.json")])
     here.record = lambda: json.loads((folder / "audit.json").read_text())
-    here.metrics = lambda: (tmp_path / "metrics/openclaw.prom").read_text()
+    here.metrics = (tmp_path / "metrics/openclaw.prom").read_text
 
     def ended(**environment: str) -> None:
         assert program.ended(settings, "audit", environment) == 0
