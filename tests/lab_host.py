@@ -41,12 +41,14 @@ FROZEN = {
     "_openclaw_auth_monitor_on_calendar": NEVER,
     "_openclaw_maintenance_notify_schedule": NEVER,
     "openclaw_maintenance_audit_schedule": NEVER,
+    "openclaw_maintenance_events_schedule": NEVER,
 }
 TICKING = {
     "_openclaw_auth_monitor_on_boot": "1min",
     "_openclaw_auth_monitor_on_calendar": "*:*",
     "_openclaw_maintenance_notify_schedule": "*:*",
     "openclaw_maintenance_audit_schedule": "*:*",
+    "openclaw_maintenance_events_schedule": "*:*",
 }
 TIMER = TICKING if os.environ.get("TICKS") else FROZEN
 
@@ -174,8 +176,6 @@ def _keep_host(lab_name: str, play: Path, name: str, deployed: str, variables: d
     host.check("docker builder prune --all --force >/dev/null")
     host.write(RECORD_ON_HOST, record.read_text())
     lab("keep", "--lab", lab_name, "--kind", "host", "--deployed", deployed, name)
-    # The tests begin with a copy, whether the host was kept before or is new: the two differ.
-    lab("down", "--lab", lab_name)
 
 
 def _play(lab_name: str, path: Path, **variables: Any) -> None:

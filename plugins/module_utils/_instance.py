@@ -48,6 +48,7 @@ def names(value: object, option: str) -> dict[str, object]:
         "audit": {f"{name}-audit.timer": _ANY, f"{name}-audit.service": 4.5},
         "backup": {f"{name}-backup.timer": _ANY, f"{name}-backup.service": 4.5},
         "update": {f"{name}-update.timer": _ANY, f"{name}-update.service": 5.5},
+        "events": {f"{name}-events.timer": _ANY, f"{name}-events.service": 2.5},
     }
     return {
         "name": name,
@@ -83,6 +84,8 @@ def names(value: object, option: str) -> dict[str, object]:
         "backup_timer": f"{name}-backup.timer",
         "update_unit": f"{name}-update.service",
         "update_timer": f"{name}-update.timer",
+        "events_unit": f"{name}-events.service",
+        "events_timer": f"{name}-events.timer",
         "maintenance_notifier_unit": f"{name}-maintenance-notifier.service",
         "maintenance_notifier_timer": f"{name}-maintenance-notifier.timer",
         "unit_groups": groups,

@@ -114,13 +114,20 @@ def snapshot_key(kind: str, deployed: str = "") -> str:
 
 
 def keep(lab: str, name: str, kind: str, key: str) -> None:
-    """Make a snapshot of a host that runs; it runs again afterwards."""
+    """Make a snapshot of a host that runs. One of images runs again afterwards; the host that was kept is gone.
+
+    Tests begin with its copy, whether it was kept long ago or is new: the two differ (overlayfs, machine-id).
+    """
     container = container_of(lab, name)
     if kind == "images":
         run("docker", "exec", container, "docker", "tag", "openclaw:hardened", KEPT_IMAGE)
         run("docker", "exec", container, "docker", "image", "rm", "openclaw:hardened")
     run("docker", "stop", "--time=60", container)
     snapshots.keep(container, f"{container}-docker", kind, key, image.ensure())
+    if kind == "host":
+        run("docker", "rm", container)
+        run("docker", "volume", "rm", f"{container}-docker")
+        return
     run("docker", "start", container)
     _stabilize(container)
 

@@ -39,6 +39,8 @@ UNITS = {
     "openclaw-maintenance-notifier.service": 1.2,
     "openclaw-audit.timer": 10,
     "openclaw-audit.service": 4.5,
+    "openclaw-events.timer": 10,
+    "openclaw-events.service": 2.5,
 }
 # What the capitals of a remediation stand for on these hosts.
 VALUES = {

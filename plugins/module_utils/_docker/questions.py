@@ -108,6 +108,13 @@ class Questions:
             text = self.sdk.api.logs(container, timestamps=timestamps, tail=tail, since=since)
         return bytes(text)
 
+    def events(self, since: int, until: int, *, filters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """GET /events of a time that is over (seconds since 1970), as far as the daemon still knows them."""
+        status, body = self._get(f"events?since={since}&until={until}&{_query(filters)}")
+        if status == 200:
+            return [_read(line) for line in body.splitlines() if line]
+        return list(self.sdk.api.events(since=since, until=until, filters=filters, decode=True))
+
     def networks(self, *, filters: Mapping[str, Any] | None = None) -> Any:
         """GET /networks."""
         return self._ask(f"networks?{_query(filters)}", lambda api: api.networks(filters=filters))

@@ -9,6 +9,7 @@ write any of these words into it: that can add an event, and never hides one.
 
 from __future__ import annotations
 
+import calendar
 import re
 import time
 from collections.abc import Mapping
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 DAY = 24 * 60 * 60
 MAX_LINES = 2000
 MAX_SIZE = 1 << 20
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # Docker's time, OpenClaw's time, its part of the program.
 _START = re.compile(r"(?:(\S+Z) )?(?:\d{4}-\d\d-\d\dT\S+ )?(?:\[[\w/.:-]+\] )?")
-_EVENTS: Mapping[str, re.Pattern[str]] = {
+EVENTS: Mapping[str, re.Pattern[str]] = {
     "lockout": re.compile(r"unauthorized conn=.* reason=rate_limited guidance="),
     # Nobody guesses who shows no token at all: a page that is still open somewhere.
     "refused login": re.compile(r"unauthorized conn=.* reason=(?!(?:token|password)_missing )\S+ guidance="),
@@ -41,10 +43,11 @@ _EVENTS: Mapping[str, re.Pattern[str]] = {
 
 @dataclass(frozen=True)
 class Event:
-    """One line that OpenClaw wrote for security's sake; ``line`` is fit to be shown."""
+    """One line that OpenClaw wrote for security's sake; ``line`` is fit to be shown, ``at`` is Docker's time of it."""
 
     kind: str
     line: str
+    at: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def read(driver: str, raw: bytes) -> LogFacts:
     kept = raw[-MAX_SIZE:]
     if len(kept) < len(raw):
         kept = kept.partition(b"\n")[2]
-    text = _CONTROL.sub("", kept.decode(errors="replace"))
+    text = without_colours(kept.decode(errors="replace"))
     lines = text.splitlines()
     first = _START.match(lines[0]) if lines else None
     return LogFacts(
@@ -93,15 +96,26 @@ def read(driver: str, raw: bytes) -> LogFacts:
         lines=len(lines),
         cut=len(kept) < len(raw) or len(lines) >= MAX_LINES,
         since=(first and first[1]) or "",
-        events=tuple(event for event in map(_event, lines) if event),
+        events=tuple(event for event in map(event_of, lines) if event),
     )
 
 
-def _event(line: str) -> Event | None:
+def event_of(line: str, patterns: Mapping[str, re.Pattern[str]] = EVENTS) -> Event | None:
+    """Return the event that a line is, by the first pattern that matches what OpenClaw wrote after the times."""
     start = _START.match(line)
     rest = line[start.end() if start else 0 :]
-    kind = next((kind for kind, pattern in _EVENTS.items() if pattern.match(rest)), "")
+    kind = next((kind for kind, pattern in patterns.items() if pattern.match(rest)), "")
     if not kind:
         return None
-    when = start[1][:19] if start and start[1] else ""
-    return Event(kind, redact(f"{when} {rest}".strip(), also=LONG_WORD)[:200])
+    at = (start and start[1]) or ""
+    return Event(kind, redact(f"{at[:19]} {rest}".strip(), also=LONG_WORD)[:200], at)
+
+
+def seconds(at: str) -> int:
+    """Return a time of Docker's as whole seconds since 1970; 0 of none."""
+    return calendar.timegm(time.strptime(at[:19], "%Y-%m-%dT%H:%M:%S")) if STAMP.fullmatch(at) else 0
+
+
+def without_colours(text: str) -> str:
+    """Return the text of a log without the sequences that colour it."""
+    return _CONTROL.sub("", text)

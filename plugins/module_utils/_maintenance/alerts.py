@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,10 +40,13 @@ def path(folder: str) -> str:
     return f"{folder}/alerts.json"
 
 
-def added(record: dict[str, Any], alerts: Sequence[Alert], now: float, origin: str) -> dict[str, Any]:
+def added(
+    record: dict[str, Any], alerts: Sequence[Alert], now: float, origin: str, seen: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the file's content with more alerts; pure. Numbers only grow, so that none is sent twice or left out.
 
     :param origin: names the sequence of numbers, when it begins here.
+    :param seen: how far the log watcher had read when it found these.
     """
     known = record.get("version") == VERSION and isinstance(record.get("alerts"), list)
     first = int(record["next"]) if known else 1
@@ -56,13 +59,14 @@ def added(record: dict[str, Any], alerts: Sequence[Alert], now: float, origin: s
         "origin": record["origin"] if known else origin,
         "next": first + len(entries),
         "alerts": [*(record["alerts"] if known else []), *entries][-MOST:],
+        "seen": dict(seen if seen is not None else record.get("seen", {})),
     }
 
 
-def add(folder: str, alerts: Sequence[Alert], now: float) -> None:
-    """Write more alerts down; jobs that end at once wait for each other."""
+def add(folder: str, alerts: Sequence[Alert], now: float, seen: Mapping[str, Any] | None = None) -> None:
+    """Write more alerts down, with what they were found by; jobs that end at once wait for each other."""
     if not alerts:
         return
     ensure_directory(folder, 0o700, 0, 0)
     with lock(f"{folder}/alerts.lock", _LOCK_SECONDS, ""):
-        write_json(path(folder), added(read_json(path(folder)), alerts, now, secrets.token_hex(8)))
+        write_json(path(folder), added(read_json(path(folder)), alerts, now, secrets.token_hex(8), seen))

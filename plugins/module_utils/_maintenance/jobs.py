@@ -17,7 +17,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.info import DeploymentInfo
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import losses
-from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance import changes
+from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance import changes, watcher
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance import update as updating
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance.alerts import Alert
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance.host_module import HostModule
@@ -54,12 +54,18 @@ class Outcome:
     """What a job that ran to its end has to report.
 
     :param records: files of the folder, by name; they are written after the alerts, so that a kill loses none.
+    :param seen: what is written together with the alerts, so that a kill between the two repeats none.
+    :param routine: nothing that the journal has to have.
+    :param notifier: the unit to start for the alerts, of a job whose own unit does not start it each time.
     """
 
     message: str
     alerts: Sequence[Alert] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    seen: Mapping[str, Any] | None = None
+    routine: bool = False
+    notifier: str = ""
 
 
 def audit(settings: Settings) -> Outcome:
@@ -165,7 +171,15 @@ def _proof(settings: Settings) -> str:
     return f"The audit of what serves now has findings: {', '.join(found)}" if found else "Its audit found nothing"
 
 
-JOBS = {"audit": audit, "backup": backup, "update": update}
+def events(settings: Settings) -> Outcome:
+    """Count what happened for security's sake since the last run, by the rules of the log watcher.
+
+    :raises HardeningError: it could not be read.
+    """
+    return Outcome(**watcher.watch(settings.folder, settings.record_dir, settings.options["events"], time.time()))
+
+
+JOBS = {"audit": audit, "backup": backup, "update": update, "events": events}
 
 
 def failure(job: str, reason: str) -> Alert:

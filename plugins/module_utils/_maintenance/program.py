@@ -24,11 +24,13 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed 
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._image.record import read_record
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance import alerts, jobs, metrics
+from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance.host_module import HostModule
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance.jobs import JOBS, Settings
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import command
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.json_record import read_json, write_json
 
 # Priorities of sd-daemon(3), by which the journal sorts.
-_ERROR, _NOTICE = 3, 5
+_ERROR, _NOTICE, _INFO = 3, 5, 6
 # A failure that is the same as in the run before is reported again after this time.
 _REMIND_SECONDS = 20 * 3600
 _USAGE = f"usage: run {'|'.join(JOBS)} SETTINGS, or: ended {'|'.join(JOBS)} SETTINGS"
@@ -60,9 +62,12 @@ def run(settings: Settings, job: str) -> int:
             traceback.print_exc()
         _finish(settings, job, before, began, False, jobs.explained(error))
         return 1
-    _say(_NOTICE, f"{job}: {outcome.message}")
+    _say(_INFO if outcome.routine else _NOTICE, f"{job}: {outcome.message}")
     known = [] if before.get("ok", True) else [alerts.Alert(job, f"the {job} works again", outcome.message, False)]
-    alerts.add(settings.folder, [*known, *outcome.alerts], time.time())
+    alerts.add(settings.folder, [*known, *outcome.alerts], time.time(), outcome.seen)
+    if outcome.alerts and outcome.notifier:
+        # It begins when this job has ended.
+        command.run(HostModule({}), ["systemctl", "start", "--no-block", "--", outcome.notifier], check=False)
     for name, content in outcome.records.items():
         write_json(f"{settings.folder}/{name}.json", content)
     _finish(settings, job, before, began, True, outcome.message, outcome.details)

@@ -96,6 +96,7 @@ TRIALS: list[tuple[str, Any, Any, dict[str, Any]]] = [
     ("maintenance_instance", "A", "acme", {}),
     ("maintenance_audit_schedule", "03h", "*-*-* 03:00", {}),
     ("maintenance_audit_schedule", "daily\nUser=root", "", {}),
+    ("maintenance_events_schedule", "often", "*:00/5", {}),
     ("maintenance_backup_schedule", "%n", "Sun 03:00", {}),
     ("maintenance_update_schedule", "at night", "Sun 04:00", {}),
     ("maintenance_update_schedule", "daily", "", {"image_build_host": "localhost"}),

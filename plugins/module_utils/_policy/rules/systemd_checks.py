@@ -27,7 +27,7 @@ _LISTS = (
     *("RestrictAddressFamilies", "SystemCallArchitectures", "SystemCallFilter", "TemporaryFileSystem"),
 )
 # The jobs of the role openclaw_maintenance: they have to see every process and to read files of every owner.
-_ROOT_JOBS = re.compile(r"openclaw(?:-[a-z0-9-]+)?-(?:audit|backup|update)\.service")
+_ROOT_JOBS = re.compile(r"openclaw(?:-[a-z0-9-]+)?-(?:audit|backup|update|events)\.service")
 _STATE_PATH = re.compile(r"(?:^|/)(?:\.openclaw|\.claude|\.credentials\.json|auth-profiles\.json)(?:[/:]|$)")
 _CAPABILITY_SETS = ("AmbientCapabilities", "CapabilityBoundingSet")
 _SPAN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)")

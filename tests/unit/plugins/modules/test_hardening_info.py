@@ -193,6 +193,8 @@ def test_what_is_not_given_is_what_the_instance_has(run_module, monkeypatch, ins
             "auth-monitor.service",
             "auth-monitor.timer",
             "auth-notifier.service",
+            "events.service",
+            "events.timer",
             "gateway-firewall.service",
             "gateway-start.service",
             "gateway.service",

@@ -71,7 +71,7 @@ REFUSED = HardeningError("disk", "full", "space")
 )
 def test_what_it_does_not_know_is_a_usage_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert program.main(arguments) == 2
-    assert "usage: run audit|backup|update SETTINGS" in capsys.readouterr().err
+    assert "usage: run audit|backup|update|events SETTINGS" in capsys.readouterr().err
 
 
 def test_a_run_that_succeeds(host: Any, capsys: pytest.CaptureFixture[str]) -> None:
