@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Find an OpenClaw in a container that was not deployed by this collection, copy it, and stop it for good."""
+"""Find an OpenClaw that was not deployed by this collection, copy it, and stop it for good."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ module: base_deployment
 short_description: Find an OpenClaw that this collection did not deploy, copy it, and stop it for good
 version_added: 0.1.0
 description:
-  - Finds the one container with OpenClaw that this collection did not make (Compose or C(docker run)), and what a
-    hardened deployment takes over from it.
+  - Finds the one OpenClaw that this collection did not make (in a container of Compose or C(docker run), or on the host
+    by a unit of a user or of the system), and what a hardened deployment takes over from it.
+  - What runs on the host is found by its process, and stopped and started by the manager that has its unit, which is a
+    user's own for a unit of that user.
   - Its state is only read. The owner of the state may plant anything in it; no link is followed and no mount point
     crossed. Secrets of its configuration and its environment are written to files of root, and never shown.
   - Before the base is touched, what brings it back is written to O(record_dir)C(/migrate/base.json). Whatever is
@@ -18,8 +20,8 @@ description:
   - A container that has the Compose project or the name of the new deployment is kept under another name. Labels cannot
     be changed, so one with that project is made again from all it had, with the same mounts, before it goes. Volumes
     and directories are never removed.
-  - Containers with C(--rm), state in the container itself, a configuration with C($include) or comments, and host
-    installs are refused.
+  - Containers with C(--rm), state in the container itself, a configuration with C($include) or comments, and a process
+    that no unit has started are refused.
 author: OpenClaw Hardening maintainers (@openclaw)
 extends_documentation_fragment:
   - openclaw.hardening.attributes
@@ -41,15 +43,16 @@ options:
     description:
       - With V(found), nothing is changed.
       - With V(copied), state and secrets are copied while the base runs.
-      - With V(stopped), the base is stopped for good, with the units of the host that start it, and what it wrote last
-        is copied.
+      - With V(stopped), the base is stopped for good, with the units that start it, and what it wrote last is copied.
       - With V(retired), it is noted that the new deployment is proven, and the copies are removed.
       - With V(running), the base is as it was before, and the copies are removed.
     type: str
     choices: [found, copied, stopped, retired, running]
     default: found
   from:
-    description: Name of the container to migrate; empty is the only one that there is.
+    description:
+      - Name of the container to migrate; empty is the only OpenClaw that there is.
+      - For one on the host C(ACCOUNT@) or C(ACCOUNT@UNIT), such as V(alice@) or V(alice@openclaw-gateway.service).
     type: str
     default: ""
   project:

@@ -41,8 +41,9 @@ time.sleep(3600)"
 for _ in $(seq 50); do ss -ltn | grep -q '0.0.0.0:18789' && break; sleep 0.1; done"""
 
 SECOND_GATEWAY = """docker inspect --format '{{join .Config.Env "\\n"}}' openclaw-gateway >/run/second.env
-docker run --detach --name second-gateway --network none --user 1000:1000 --read-only --tmpfs /tmp --init \\
-    --volumes-from openclaw-gateway --env-file /run/second.env openclaw:hardened node openclaw.mjs gateway >/dev/null
+docker run --detach --name second-gateway --network none --user 1000:1000 --tmpfs /tmp:mode=1777 \\
+    --tmpfs /home/node/.cache:mode=0700,uid=1000,gid=1000 --volumes-from openclaw-gateway --env-file /run/second.env \\
+    openclaw:hardened >/dev/null
 rm /run/second.env
 timeout 120 docker wait second-gateway >/dev/null"""
 

@@ -18,7 +18,7 @@ ROLE = Path(__file__).with_name("maintenance.yml")
 RECORDS = "/var/lib/openclaw-hardening/maintenance"
 METRICS = "/var/lib/prometheus/node-exporter"
 BACKUPS = "/var/backups/openclaw-maintenance"
-AUDIT, BACKUP = "openclaw-audit.service", "openclaw-backup.service"
+AUDIT, BACKUP, EVENTS = "openclaw-audit.service", "openclaw-backup.service", "openclaw-events.service"
 NOTIFIER = "openclaw-maintenance-notifier.service"
 DROP_IN = "/etc/systemd/system/openclaw-auth-monitor.service.d"
 PORT = 8098
@@ -52,6 +52,36 @@ for _ in 1 2; do
   case "$(cut -d' ' -f1 /proc/$pid/syscall)" in 230|115) sleep 0.7 ;; *) exit 1 ;; esac
 done"""
 
+# OpenClaw's own words, as it wrote them; and what it writes into its database when a person approves something.
+LINES = """for n in 1 2 3 4; do
+  echo "2026-11-22T19:27:15.224+00:00 [ws] unauthorized conn=$n peer=192.0.2.9:36588->x remote=192.0.2.9 \
+client=CANARY cli v1.0 role=operator scopes=0 auth=token device=no reason=token_mismatch guidance=unauthorized"
+done
+echo "2026-11-22T19:27:15.224+00:00 [reload] config change detected; evaluating reload (tools.exec)"
+echo "2026-11-22T19:27:15.224+00:00 [tools] exec failed: EROFS: read-only file system, open '/usr/CANARY'"
+"""
+ROWS = """
+import sqlite3, time
+now = int(time.time() * 1000)
+with sqlite3.connect("/var/lib/openclaw/.openclaw/state/openclaw.sqlite", timeout=30) as database:
+    database.execute("PRAGMA ignore_check_constraints=ON")
+    database.execute(
+        "INSERT INTO operator_approvals (approval_id, resolution_ref, kind, status, presentation_json, decision,"
+        " terminal_reason, reviewer_device_ids_json, audience_session_keys_json, runtime_epoch, created_at_ms,"
+        " expires_at_ms, updated_at_ms, resolved_at_ms) VALUES"
+        " ('CANARY', ?, 'exec', 'denied', '{}', 'deny', 'user', '[]', '[]', 'x', ?, ?, ?, ?)",
+        ("a" * 43, now, now + 1000, now, now))
+    database.execute(
+        "INSERT INTO device_pairing_paired (device_id, public_key, display_name, role, approved_via, created_at_ms,"
+        " approved_at_ms) VALUES ('canary', 'CANARY', 'CANARY', 'operator', 'silent', ?, ?)", (now, now))
+"""
+UNDO_ROWS = """
+import sqlite3
+with sqlite3.connect("/var/lib/openclaw/.openclaw/state/openclaw.sqlite", timeout=30) as database:
+    database.execute("DELETE FROM operator_approvals WHERE approval_id = 'CANARY'")
+    database.execute("DELETE FROM device_pairing_paired WHERE device_id = 'canary'")
+"""
+
 
 class Maintained:
     """The host with the units, and what its receiver was sent."""
@@ -83,6 +113,12 @@ class Maintained:
     def delivered(self) -> None:
         """Let the notifier send what is due."""
         self.host.run(f"systemctl start {NOTIFIER}")
+
+    def as_account(self, program: str) -> None:
+        """Run a program of Python as the gateway's account."""
+        self.host.check(
+            f"setpriv --reuid openclaw --regid openclaw --clear-groups python3 - <<'PYTHON'\n{program}\nPYTHON"
+        )
 
     def news(self) -> list[tuple[str, str]]:
         """Return the messages since the last call: title without the names, body."""
@@ -185,6 +221,47 @@ def test_a_fault_that_lasts_is_one_alert_and_one_of_a_moment_is_none(host: Maint
     ((title, body),) = host.news()
     assert title.endswith("not fail any more")
     assert all(name in body for name in lasts)
+
+
+def test_security_events_are_exactly_their_alerts(host: Maintained) -> None:
+    """One login is refused in earnest; the log, the database and the container have the others."""
+    gateway = "docker exec openclaw-gateway node openclaw.mjs gateway call health"
+    wait_until(lambda: host.host.run(f"{gateway} --json >/dev/null").returncode == 0, "the gateway", 120)
+    assert host.start(EVENTS)
+    assert host.news() == []
+    assert host.host.run(f"{gateway} --url ws://127.0.0.1:18789 --token wrong").returncode != 0
+    host.host.check(
+        f"docker exec --interactive openclaw-gateway sh >/dev/null <<'SHELL'\nexec >/proc/1/fd/1\n{LINES}\nSHELL"
+    )
+    host.as_account(ROWS)
+    host.host.check(f"systemctl start {EVENTS}")
+    found: dict[str, str] = {}
+    # The program starts the notifier by itself.
+    wait_until(lambda: found.update(host.news()) or len(found) >= 5, "five alerts", 30)
+    assert set(found) == {
+        "logins are refused",
+        "the configuration was changed while the gateway runs",
+        "a write was denied",
+        "commands of the agent were approved or refused",
+        "a device was paired",
+    }
+    assert "from 192.0.2.9 (4), from 127.0.0.1 (1)" in found["logins are refused"]
+    assert "exec denied deny (1)" in found["commands of the agent were approved or refused"]
+    assert "CANARY" not in str(found) + host.host.check(f"cat {RECORDS}/*.json")
+    host.as_account(UNDO_ROWS)
+    host.host.check("docker kill openclaw-gateway >/dev/null")
+    assert host.start(EVENTS)
+    assert [(title, "exit code 137 (1)" in body) for title, body in host.news()] == [
+        ("the gateway ended with an error", True)
+    ]
+    wait_until(host.host.answers, "the gateway after it was killed", 120)
+    assert host.start(EVENTS)
+    assert host.news() == []
+
+
+def test_the_log_watcher_has_no_network(host: Maintained) -> None:
+    shown = host.host.check(f"systemctl show -P PrivateNetwork -P ProtectSystem -P CapabilityBoundingSet {EVENTS}")
+    assert shown.split("\n") == ["yes", "strict", "cap_dac_read_search cap_setgid cap_setuid cap_sys_chroot"]
 
 
 def test_a_backup_is_made_and_accepted(host: Maintained, life: Life) -> None:

@@ -39,6 +39,8 @@ FROM openclaw:hardened
 ENTRYPOINT []
 HEALTHCHECK NONE
 DOCKERFILE
+loginctl disable-linger alice 2>/dev/null || true
+systemctl stop user@1000.service 2>/dev/null || true
 id alice >/dev/null 2>&1 || useradd --create-home --uid 1000 alice
 find /home/alice -mindepth 1 -delete
 """
@@ -89,6 +91,31 @@ docker run --detach --name openclaw-gateway --user 0:0 --restart always --publis
     --env OPENCLAW_GATEWAY_TOKEN={WEAK} --volume oc:/root/.openclaw upstream:local \\
     node openclaw.mjs gateway --bind lan --port 18789 >/dev/null
 """
+# OpenClaw as a user installs it: its own `gateway install` writes the unit, the user's manager runs it.
+AS_ALICE = ("setpriv --reuid alice --regid alice --init-groups env -i HOME=/home/alice XDG_RUNTIME_DIR=/run/user/1000 "
+            "PATH=/opt/openclaw:/usr/bin:/bin")  # fmt: skip
+_HOST_INSTALL = f"""
+dpkg --status libpam-systemd >/dev/null 2>&1 || {{
+  apt-get update -qq >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libpam-systemd dbus-user-session >/dev/null 2>&1
+}}
+id=$(docker create openclaw:hardened)
+mkdir -p /opt/openclaw
+docker cp --quiet "$id:/app" /opt/openclaw/
+docker cp --quiet "$id:$(docker run --rm --entrypoint sh openclaw:hardened -c 'command -v node')" /opt/openclaw/node
+docker rm "$id" >/dev/null
+loginctl enable-linger alice
+for _ in $(seq 50); do [ -e /run/user/1000/systemd/private ] && break; sleep 0.2; done
+{AS_ALICE} sh -euc '
+mkdir -p /home/alice/.openclaw/workspace
+echo work > /home/alice/.openclaw/workspace/notes.md
+cat > /home/alice/.openclaw/openclaw.json <<JSON
+{{"gateway": {{"mode": "local", "bind": "loopback", "auth": {{"mode": "token", "token": "{STRONG}"}}}},
+ "channels": {{"telegram": {{"enabled": false, "botToken": "{BOT}"}}}},
+ "agents": {{"defaults": {{"workspace": "/home/alice/.openclaw/workspace"}}}}}}
+JSON
+node /opt/openclaw/app/openclaw.mjs gateway install --port 18789 >/dev/null 2>&1'
+"""
 _ASK = ("curl --silent --output /dev/null --write-out '%{{http_code}}' --max-time 10 -H 'Authorization: Bearer {}' "
         "-H 'Content-Type: application/json' --data '{{\"tool\": \"sessions_list\", \"args\": {{}}}}' "
         "http://127.0.0.1:18789/tools/invoke || true")  # fmt: skip
@@ -119,6 +146,16 @@ class Bases:
             f"printf %s {LOGIN} | docker exec --interactive {name} node openclaw.mjs models auth --agent main "
             "paste-token --provider anthropic --expires-in 1h >/dev/null"
         )
+
+    def host_install(self) -> None:
+        """Make one of the user alice."""
+        self.host.check(f"{_FORGET}{_HOST_INSTALL}")
+        self.started()
+
+    def unit_of_alice(self) -> str:
+        """Return whether her unit runs, and whether it is enabled."""
+        shown = f"{AS_ALICE} systemctl --user show -P ActiveState -P UnitFileState openclaw-gateway.service"
+        return self.host.check(shown).replace("\n", " ")
 
     def docker_run(self) -> None:
         """Make a container by hand."""

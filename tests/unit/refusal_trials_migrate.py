@@ -40,8 +40,8 @@ def base(name: str = "oc", mounted: str = "/home/node/.openclaw") -> Any:
 
 
 @trial("from")
-def a_host_install(_folder: Path) -> Any:
-    return two(lambda name: options.wanted_from({**GIVEN, "from": name}), "alice@", "oc")
+def a_host_install_of_no_account(_folder: Path) -> Any:
+    return two(lambda name: options.wanted_from({**GIVEN, "from": name}), "@openclaw.service", "alice@")
 
 
 @trial("from")

@@ -77,7 +77,12 @@ def look(
         happened += lines
     docker_place = min(int(seen.get("docker", until * _SECOND)), until * _SECOND)
     filters = {"type": "container", "event": ["die", "oom", "start"], "label": labels}
-    events = api.api.events(docker_place // _SECOND, until, filters=filters)
+    events: list[Any] = []
+
+    def ask() -> None:
+        events.extend(api.api.events(docker_place // _SECOND, until, filters=filters))
+
+    client.streamed(api, "events", ask)
     happened += event_sources.docker_events(events, docker_place, known or places)
     ledger_places: dict[str, int] = seen.get("ledger", {})
     if any(_settled(container, now) for container in containers):

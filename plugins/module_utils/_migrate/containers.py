@@ -13,6 +13,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Container
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import LABEL_PROJECT
+from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.host_install import KIND, is_host_install
 
 _SERVICE = "com.docker.compose.service"
 _DIRECTORY = "com.docker.compose.project.working_dir"
@@ -48,6 +49,7 @@ class Base:
     # What is mounted beside the state, and does not come along.
     beside: tuple[str, ...] = ()
     restart: str = "no"
+    kind: str = "docker run"
 
     @property
     def reachable(self) -> bool:
@@ -57,7 +59,7 @@ class Base:
     def facts(self) -> dict[str, Any]:
         """Return what may be shown of it."""
         return {
-            "kind": "compose" if self.project else "docker run",
+            "kind": self.kind,
             "name": self.name,
             "container_id": self.container_id,
             "image": self.image,
@@ -123,7 +125,9 @@ def read(container: Container) -> Base:
     beside = sorted(
         f"{mount['Destination']} ({mount['Source']})"
         for mount in mounts
-        if mount["Destination"] not in taken and not f"{inside}/".startswith(f"{mount['Destination']}/")
+        if mount["Destination"] not in taken
+        and not f"{inside}/".startswith(f"{mount['Destination']}/")
+        and not is_host_install(container.id)
     )
     labels = container.labels
     return Base(
@@ -141,6 +145,7 @@ def read(container: Container) -> Base:
         environment=environment,
         beside=tuple(harmless(text, 200) for text in beside),
         restart=restart_of(container.attrs)["Name"],
+        kind=KIND if is_host_install(container.id) else "compose" if labels.get(LABEL_PROJECT) else "docker run",
     )
 
 

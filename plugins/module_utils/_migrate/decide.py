@@ -18,7 +18,7 @@ MIGRATE, UNDO, FINISH, NOTHING = "migrate", "undo", "finish", "nothing"
 
 @dataclass(frozen=True)
 class Current:
-    """What there is: the record of a migration, OpenClaw containers of others, and ours."""
+    """What there is: the record of a migration, OpenClaws of others (in containers, on the host), and ours."""
 
     record: Record | None
     bases: tuple[Container, ...]
@@ -43,9 +43,12 @@ def choose(found: Current, named: str, project: str) -> Container:
     if found.ours:
         needed = "none of this name, whose state would be lost; give this one another name (openclaw_instance)"
         raise HardeningError("migration", f"a deployment of {project} already", needed, outcome="unchanged")
-    there = [base for base in found.bases if named in ("", base.name)]
+    # ALICE@ is whatever the account alice runs.
+    there = [
+        base for base in found.bases if named in ("", base.name) or (named[-1] == "@" and base.name.startswith(named))
+    ]
     if not there:
-        what = f"no running container {named} with OpenClaw" if named else "no running container with OpenClaw"
+        what = f"no running OpenClaw {named}" if named else "no running OpenClaw"
         others = f" (there is {listed(base.name for base in found.bases)})" if found.bases else ""
         needed = "a base deployment that runs; start it, or deploy with site.yml when there is none"
         raise HardeningError("migration", f"{what}{others}", needed, "from", outcome="unchanged")

@@ -32,7 +32,12 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed 
     write,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.regular import read_text
-from ansible_collections.openclaw.hardening.plugins.module_utils._migrate import containers, foreign_paths, leases
+from ansible_collections.openclaw.hardening.plugins.module_utils._migrate import (
+    containers,
+    foreign_paths,
+    host_install,
+    leases,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate import record as records
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.containers import Base
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.decide import (
@@ -45,11 +50,10 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.decide
     next_step,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.options import Request, wanted_from
-from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.record import Folder, Member, Record
+from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.record import Folder, Member, OwnUnit, Record
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.retire import (
     LABEL_MIGRATED,
     Keeper,
-    own_units,
     units_of,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.takeover import Takeover, take_over
@@ -89,10 +93,11 @@ class BaseManager:
         except HardeningError as error:
             raise HardeningError(error.what, error.found, error.needed, "record_dir", outcome="unchanged") from error
         api = client.client_if_installed(self.wanted.docker_host)
-        if api is None:
-            raise HardeningError("Docker", "none on this host", "a base deployment in a container", outcome="unchanged")
         if self.wanted.state == "found" or self.module.check_mode:
             return self._answer(api, *self._look(api))
+        if api is None:
+            needed = "the engine that the deployment needs; site.yml installs it"
+            raise HardeningError("Docker", "none on this host", needed, outcome="unchanged")
         ensure_directory(self.wanted.record_dir, 0o700, 0, 0)
         acts = {"copied": self._copy, "stopped": self._stop, "retired": self._retire, "running": self._run_again}
         taken = lock(f"{self.wanted.record_dir}/deploy.lock", self.wanted.lock_timeout)
@@ -106,24 +111,24 @@ class BaseManager:
 
     # --- look ---------------------------------------------------------------------------------------------------------
 
-    def _look(self, api: DockerClient) -> tuple[Current, str]:
+    def _look(self, api: DockerClient | None) -> tuple[Current, str]:
         wanted = self.wanted
         claim = deploy_claim.read(Places(wanted.record_dir), wanted.project, wanted.container, wanted.definition)
         bases, ours = [], False
-        for listed_one in lists.lists(api).containers:
+        for listed_one in lists.lists(api).containers if api else []:
             labels = listed_one.get("Labels") or {}
             if claim.owns(labels):
                 ours = ours or (str(listed_one.get("State")) in ALIVE and labels.get(LABEL_PROJECT) == wanted.project)
-            elif str(listed_one.get("State")) in ALIVE and LABEL_MIGRATED not in labels:
+            elif api and str(listed_one.get("State")) in ALIVE and LABEL_MIGRATED not in labels:
                 found = client.find_container(api, str(listed_one["Id"]))
                 bases += [found] if found and containers.is_gateway(found) else []
         deployed = history.look_deployed(wanted.record_dir, wanted.project)[0] is not None
         journal = deploy_journal.load(Places(wanted.record_dir))
         proven = ours and deployed and (journal is None or journal.phase == deploy_journal.COMMITTING)
-        found_all = Current(self._folder.load(), tuple(bases), proven, ours)
+        found_all = Current(self._folder.load(), (*bases, *host_install.look()), proven, ours)
         return found_all, next_step(found_all)
 
-    def _base(self, api: DockerClient, found: Current, step: str) -> tuple[Container, Base]:
+    def _base(self, found: Current, step: str) -> tuple[Container, Base]:
         """Return the base that is migrated: of the record once it was touched, else the one that runs."""
         record = found.record
         if record and step in (FINISH, UNDO):
@@ -139,13 +144,13 @@ class BaseManager:
             needed = "a container that stays when it is stopped, so that it can come back: run it without --rm"
             raise HardeningError(container.name, "--rm", needed, outcome="unchanged")
 
-    def _members(self, api: DockerClient, container: Container) -> list[Container]:
+    def _members(self, api: DockerClient | None, container: Container) -> list[Container]:
         """Return the base, first, and what else of its project is OpenClaw.
 
         :raises HardeningError: the project has our name and other services.
         """
         project = container.labels.get(LABEL_PROJECT)
-        if not project:
+        if not project or api is None:
             return [container]
         there = client.containers_by_label(api, f"{LABEL_PROJECT}={project}")
         others = [found for found in there if found.id != container.id]
@@ -176,7 +181,10 @@ class BaseManager:
             raise HardeningError(base.config, "$include", needed, outcome="unchanged")
         return take_over(parsed, base.environment, base.inside)
 
-    def _units(self, members: Iterable[Container], base: Base) -> list[str]:
+    def _units(self, members: Iterable[Container], base: Base) -> list[tuple[str, str]]:
+        """Return the units that start it, each with the account whose manager has it."""
+        if base.kind == host_install.KIND:
+            return [host_install.unit_of(member.attrs) for member in members]
         texts = {}
         for name in sorted(os.listdir(_UNITS)):
             if name.endswith((".service", ".timer")):
@@ -184,14 +192,14 @@ class BaseManager:
                     texts[name] = read_text(f"{_UNITS}/{name}")
                 except OSError:
                     continue
-        return units_of([*(member.name for member in members), base.directory], texts)
+        return [(name, "") for name in units_of([*(member.name for member in members), base.directory], texts)]
 
     # --- answer -------------------------------------------------------------------------------------------------------
 
-    def _answer(self, api: DockerClient, found: Current, step: str) -> dict[str, Any]:
+    def _answer(self, api: DockerClient | None, found: Current, step: str) -> dict[str, Any]:
         if step == NOTHING:
             return {"changed": False, "next": step, "actions": [], "base": {}, "config": {}, "secret_files": {}}
-        container, base = self._base(api, found, step)
+        container, base = self._base(found, step)
         members = [container] if step != MIGRATE else self._members(api, container)
         taken = self._takeover(base)
         recorded = found.record.members if found.record and step != MIGRATE else ()
@@ -206,7 +214,7 @@ class BaseManager:
             "base": {
                 **base.facts(),
                 "members": [member.container_id for member in recorded] or [member.id for member in members],
-                "units": units,
+                "units": [_shown(*unit) for unit in units],
             },
             **self._taken(base, taken),
         }
@@ -224,11 +232,11 @@ class BaseManager:
             "state_source": self._folder.state,
         }
 
-    def _plan(self, base: Base, members: list[Container], units: list[str]) -> list[str]:
+    def _plan(self, base: Base, members: list[Container], units: Iterable[tuple[str, str]]) -> list[str]:
         steps = [f"copy {base.state_dir} to {self._folder.state}"]
         steps += [f"copy {source} to {self._folder.state}/{name}" for name, source in sorted(base.nested.items())]
-        steps += [f"disable and stop {unit}" for unit in units]
-        for found in members:
+        steps += [f"disable and stop {_shown(*unit)}" for unit in units]
+        for found in members if base.kind != host_install.KIND else []:
             member = self._member(found)
             how = f", and keep it as {member.retired}" if member.retired else ""
             steps.append(f"stop container {found.name} for good{how}")
@@ -236,6 +244,8 @@ class BaseManager:
 
     def _member(self, found: Container) -> Member:
         """Describe a container: one with our project's name is made again, one with our container's name renamed."""
+        if host_install.is_host_install(found.id):
+            return Member(found.id, found.name, False, found.attrs)  # its unit is all that there is to stop
         again = found.labels.get(LABEL_PROJECT) == self.wanted.project
         taken = again or found.name == self.wanted.container
         retired = f"{found.name}-migrated" if taken else ""
@@ -248,7 +258,7 @@ class BaseManager:
         found, step = self._look(api)
         if step != MIGRATE:
             raise HardeningError("migration", f"one that was cut off ({step})", "to be gone on with: run migrate.yml")
-        container, base = self._base(api, found, step)
+        container, base = self._base(found, step)
         taken = self._takeover(base)
         folder = self._folder
         self._need_room(base)
@@ -260,7 +270,8 @@ class BaseManager:
         keeper = Keeper(self.module, api, self.wanted.docker_host)
         mirrors = self._mirrors(base)
         rested = [mirror.run_live() for mirror in mirrors]
-        if not all(rested):  # it pauses for the last changes
+        # It pauses for the last changes; a process that nobody would wake does not, and what is tried is a copy.
+        if not all(rested) and base.kind != host_install.KIND:
             keeper.pause(container.id)
             try:
                 for mirror in mirrors:
@@ -320,9 +331,9 @@ class BaseManager:
         found, step = self._look(api)
         if step != MIGRATE:
             raise HardeningError("migration", f"one that was cut off ({step})", "to be gone on with: run migrate.yml")
-        container, base = self._base(api, found, step)
+        container, base = self._base(found, step)
         members = self._members(api, container)
-        units = own_units((name, *self._unit_state(name)) for name in self._units(members, base))
+        units = tuple(self._unit_state(*unit) for unit in self._units(members, base))
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         record = Record(records.STOPPING, tuple(map(self._member, members)), units, now)
         self._folder.save(record)
@@ -333,12 +344,14 @@ class BaseManager:
         for mirror in mirrors:
             mirror.run_rested(_PATIENCE)
         self._complete(mirrors)
-        return {"changed": True, "actions": self._plan(base, members, [unit.name for unit in units]), "stopped_at": now}
+        actions = self._plan(base, members, [(unit.name, unit.account) for unit in units])
+        return {"changed": True, "actions": actions, "stopped_at": now}
 
-    def _unit_state(self, name: str) -> tuple[bool, bool]:
-        shown = run(self.module, ["systemctl", "show", "--property=ActiveState,UnitFileState", "--", name], check=False)
-        lines = dict(line.partition("=")[::2] for line in shown.stdout.splitlines())
-        return lines.get("ActiveState") in ("active", "activating"), lines.get("UnitFileState") == "enabled"
+    def _unit_state(self, name: str, account: str) -> OwnUnit:
+        argv = [*host_install.systemctl(self.module, account), "show", "--property=ActiveState,UnitFileState"]
+        lines = dict(line.partition("=")[::2] for line in run(self.module, [*argv, "--", name]).stdout.splitlines())
+        active = lines.get("ActiveState") in ("active", "activating")
+        return OwnUnit(name, active, lines.get("UnitFileState") == "enabled", account)
 
     def _retire(self, api: DockerClient) -> dict[str, Any]:
         """Note that the new deployment took the place of the base, and remove the copies."""
@@ -374,5 +387,9 @@ class BaseManager:
             remove_path(self._folder.path)
         self._forget_trial(api)
         names = [member.name for member in record.members] if record else []
-        actions = [f"start container {name} again" for name in names] if changed else []
+        actions = [f"start {name} again" for name in names] if changed else []
         return {"changed": bool(changed or left), "actions": actions}
+
+
+def _shown(unit: str, account: str) -> str:
+    return f"{unit} of {account}" if account else unit

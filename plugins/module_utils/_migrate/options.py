@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,8 @@ BASE_ARGUMENTS: dict[str, Any] = {
     "lock_timeout": {"type": "int", "default": 600},
 }
 
+_ON_HOST = re.compile(r"[a-z_][a-z0-9_-]{0,31}@(?:[A-Za-z0-9:_.@\\-]{1,240}\.service)?")
+
 
 @dataclass(frozen=True)
 class Request:
@@ -52,12 +55,12 @@ class Request:
 def wanted_from(params: dict[str, Any]) -> Request:
     """Turn the options into a wish, or refuse them."""
     named = params["from"]
-    if named.partition("@")[1]:
-        needed = "the name of a container: a host install cannot be migrated yet, only what runs in a container"
+    if "@" in named and not _ON_HOST.fullmatch(named):
+        needed = "the name of a container, or ACCOUNT@ or ACCOUNT@UNIT for what runs on the host itself"
         raise HardeningError("from", shown(named), needed, "from")
     return Request(
         state=params["state"],
-        named=object_name("from", named) if named else "",
+        named=object_name("from", named) if named and "@" not in named else named,
         project=plain("project", params["project"]),
         service=plain("service", params["service"]),
         container=object_name("container_name", params["container_name"]),

@@ -41,11 +41,15 @@ class Member:
 
 @dataclass(frozen=True)
 class OwnUnit:
-    """A unit of the host that starts the base."""
+    """A unit that starts the base.
+
+    :param account: whose manager has it; empty is the system's.
+    """
 
     name: str
     active: bool
     enabled: bool
+    account: str = ""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client 
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import LABEL_PROJECT
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.containers import restart_of
+from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.host_install import has_manager, systemctl
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.record import Member, OwnUnit, Record
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import run
 
@@ -40,6 +41,7 @@ _SHARED = "container:"
 _RUNS = 10.0
 # Idle it ends within two seconds, but one whose channel cannot be reached takes minutes.
 _GRACE = 30
+_DRAIN = 330.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class Keeper:
     def retire(self, record: Record) -> None:
         """Stop all of it, so that nothing starts it again; what it was stays, under other names where needed."""
         for unit in record.units:
-            self._systemctl("disable", "--now", "--", unit.name)
+            if has_manager(unit.account):
+                self._systemctl(unit, "disable", "--now")
         for member in record.members:
             found = find_container(self.api, member.container_id)
             if found is None:  # its unit removed it, or an earlier run got so far
@@ -111,9 +114,9 @@ class Keeper:
                 self._docker("start", "--", found.id)
         for unit in record.units:
             if unit.enabled:
-                self._systemctl("enable", "--", unit.name)
+                self._systemctl(unit, "enable")
             if unit.active:
-                self._systemctl("start", "--", unit.name)
+                self._systemctl(unit, "start")
         self._runs(record)
 
     def _runs(self, record: Record) -> None:
@@ -158,8 +161,9 @@ class Keeper:
     def _docker(self, *words: str, extra: float = 0) -> None:
         run(self.module, [*cli(self.docker_host), *words], extra=extra)
 
-    def _systemctl(self, *words: str) -> None:
-        run(self.module, ["systemctl", *words])
+    def _systemctl(self, unit: OwnUnit, *words: str) -> None:
+        # What it stops may finish what it is doing (TimeoutStopSec= of upstream's unit).
+        run(self.module, [*systemctl(self.module, unit.account), *words, "--", unit.name], extra=_DRAIN)
 
 
 def units_of(names: Iterable[str], units: Mapping[str, str]) -> list[str]:
@@ -247,8 +251,3 @@ def _names(record: Record, *, retired: bool) -> dict[str, str]:
 
 def _image(member: Member) -> str:
     return f"openclaw-migrated:{member.container_id[:12]}"
-
-
-def own_units(record: Iterable[tuple[str, bool, bool]]) -> tuple[OwnUnit, ...]:
-    """Return the units of a base from name, whether it is active, and whether it is enabled."""
-    return tuple(OwnUnit(*unit) for unit in record)
