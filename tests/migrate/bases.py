@@ -104,8 +104,10 @@ mkdir -p /opt/openclaw
 docker cp --quiet "$id:/app" /opt/openclaw/
 docker cp --quiet "$id:$(docker run --rm --entrypoint sh openclaw:hardened -c 'command -v node')" /opt/openclaw/node
 docker rm "$id" >/dev/null
+chmod -R a+rX /opt/openclaw
 loginctl enable-linger alice
 for _ in $(seq 50); do [ -e /run/user/1000/systemd/private ] && break; sleep 0.2; done
+cd /home/alice
 {AS_ALICE} sh -euc '
 mkdir -p /home/alice/.openclaw/workspace
 echo work > /home/alice/.openclaw/workspace/notes.md
