@@ -16,13 +16,14 @@ sandbox: tools ## a disposable Debian host with OpenClaw deployed and audited
 
 # Two lanes share the machine. Two runs of Molecule must not overlap.
 test: tools ## the gates that CI runs, with a summary
-	@tests/run lint unit browser -- molecule faults hostile seeded-faults lifecycle sanity
+	@tests/run lint unit browser -- molecule faults hostile seeded-faults lifecycle migrate sanity
 
 test-long: export FAULTS := long
 test-long: export HOSTILE := long
 test-long: export SEEDED_FAULTS := long
 test-long: export ROLLOUT := long
 test-long: export LIFECYCLE := long
+test-long: export MIGRATE := long
 test-long: export MOLECULE := long
 test-long: tools ## the long forms of the gates that have one, with a summary: before a release
 	@tests/run -- "molecule rollout" faults seeded-faults hostile transfer lifecycle migrate
@@ -57,7 +58,7 @@ hostile: tools ## hostile input for every module, planted links, injection, a ca
 transfer: tools ## images built once and moved, as archives and through a real registry; ARGS=tests/transfer/test_x.py for some
 	@pytest -p no:cacheprovider $(or $(ARGS),tests/transfer)
 
-migrate: tools ## from deployments that others made to the hardened one; MIGRATE_KEEP=1 keeps the host
+migrate: tools ## from deployments that others made to the hardened one; MIGRATE=long for all of it, MIGRATE_KEEP=1 keeps the host
 	@pytest -p no:cacheprovider $(or $(ARGS),tests/migrate)
 
 lifecycle: tools ## upgrades, backups and restores of the real OpenClaw; LIFECYCLE=long for two versions of it

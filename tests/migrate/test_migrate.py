@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from bases import BOT, LOGIN, STATE, STRONG, WEAK, Bases
 from life import surfaces
 
+# Two bases more, each with several runs of the real OpenClaw.
+pytestmark = pytest.mark.skipif(os.environ.get("MIGRATE") != "long", reason="a quarter of an hour: MIGRATE=long")
 HARDENED = ["openclaw-gateway"]
 COMPOSE = ["openclaw-openclaw-cli-1", "openclaw-openclaw-gateway-1"]
 

@@ -96,11 +96,11 @@ def read(driver: str, raw: bytes) -> LogFacts:
         lines=len(lines),
         cut=len(kept) < len(raw) or len(lines) >= MAX_LINES,
         since=(first and first[1]) or "",
-        events=tuple(event for event in map(event_of, lines) if event),
+        events=tuple(event for event in (event_of(line, EVENTS) for line in lines) if event),
     )
 
 
-def event_of(line: str, patterns: Mapping[str, re.Pattern[str]] = EVENTS) -> Event | None:
+def event_of(line: str, patterns: Mapping[str, re.Pattern[str]]) -> Event | None:
     """Return the event that a line is, by the first pattern that matches what OpenClaw wrote after the times."""
     start = _START.match(line)
     rest = line[start.end() if start else 0 :]

@@ -112,7 +112,9 @@ def test_it_has_what_is_imported_and_no_more(program: Path) -> None:
 def test_without_ansible_it_explains_how_to_use_it(program: Path) -> None:
     done = started(program)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "usage: run audit|backup|update SETTINGS, or: ended audit|backup|update SETTINGS\n"
+    assert (
+        done.stderr == "usage: run audit|backup|update|events SETTINGS, or: ended audit|backup|update|events SETTINGS\n"
+    )
     assert list(program.parent.iterdir()) == [program], "it leaves nothing beside itself"
 
 
