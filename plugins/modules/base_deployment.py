@@ -20,8 +20,9 @@ description:
   - A container that has the Compose project or the name of the new deployment is kept under another name. Labels cannot
     be changed, so one with that project is made again from all it had, with the same mounts, before it goes. Volumes
     and directories are never removed.
-  - Containers with C(--rm), state in the container itself, a configuration with C($include) or comments, and a process
-    that no unit has started are refused.
+  - Containers with C(--rm), state in the container itself, a configuration with C($include) or comments, and state or
+    configuration of another user than the one who runs the gateway on the host are refused. A process that no unit has
+    started is left alone.
 author: OpenClaw Hardening maintainers (@openclaw)
 extends_documentation_fragment:
   - openclaw.hardening.attributes

@@ -180,11 +180,18 @@ def events(settings: Settings) -> Outcome:
 
 
 JOBS = {"audit": audit, "backup": backup, "update": update, "events": events}
+# What alerts name each job.
+TITLES = {"audit": "audit", "backup": "backup", "update": "update", "events": "log watcher"}
 
 
 def failure(job: str, reason: str) -> Alert:
     """Return the alert of a job that did not do its work."""
-    return Alert(job, f"the {job} failed", reason)
+    return Alert(job, f"the {TITLES[job]} failed", reason)
+
+
+def recovery(job: str, message: str) -> Alert:
+    """Return the alert of a job that did its work after it had failed."""
+    return Alert(job, f"the {TITLES[job]} works again", message, False)
 
 
 def explained(error: Exception) -> str:

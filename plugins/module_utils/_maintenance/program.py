@@ -63,7 +63,7 @@ def run(settings: Settings, job: str) -> int:
         _finish(settings, job, before, began, False, jobs.explained(error))
         return 1
     _say(_INFO if outcome.routine else _NOTICE, f"{job}: {outcome.message}")
-    known = [] if before.get("ok", True) else [alerts.Alert(job, f"the {job} works again", outcome.message, False)]
+    known = [] if before.get("ok", True) else [jobs.recovery(job, outcome.message)]
     alerts.add(settings.folder, [*known, *outcome.alerts], time.time(), outcome.seen)
     if outcome.alerts and outcome.notifier:
         # It begins when this job has ended.

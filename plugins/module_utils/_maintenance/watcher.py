@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000_000
 # OpenClaw recovers its database at its start.
 _SETTLED_SECONDS = 60
+# Before it is a failure that Docker does not answer.
+_PAUSES = (10, 20, 30)
 
 
 def watch(folder: str, record_dir: str, options: Mapping[str, str], now: float) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def watch(folder: str, record_dir: str, options: Mapping[str, str], now: float) 
     seen = read_seen(folder)
     docker_host = options["docker_host"]
     with client.losses(docker_host):
-        api = client.client(docker_host)
+        api = _connected(docker_host)
         happened, places = look(api, record_dir, options, seen, now)
     counted, found = event_rules.decide(seen.get("counted", {}), happened, now)
     following = {"run": int(seen.get("run", 0)) + 1, "counted": counted, **places}
@@ -52,6 +54,15 @@ def watch(folder: str, record_dir: str, options: Mapping[str, str], now: float) 
         "routine": not found,
         "notifier": options["notifier"],
     }
+
+
+def _connected(docker_host: str) -> DockerClient:
+    """Connect to the daemon, which may just be restarting."""
+    for pause in _PAUSES:
+        with suppress(HardeningError):
+            return client.client(docker_host)
+        time.sleep(pause)
+    return client.client(docker_host)
 
 
 def read_seen(folder: str) -> dict[str, Any]:

@@ -24,6 +24,8 @@ class Current:
     bases: tuple[Container, ...]
     deployed: bool = False
     ours: bool = False
+    # Processes on the host that look like gateways, and that nothing could stop and start again.
+    loose: tuple[str, ...] = ()
 
 
 def next_step(found: Current) -> str:
@@ -49,8 +51,11 @@ def choose(found: Current, named: str, project: str) -> Container:
     ]
     if not there:
         what = f"no running OpenClaw {named}" if named else "no running OpenClaw"
-        others = f" (there is {listed(base.name for base in found.bases)})" if found.bases else ""
+        known = [*(base.name for base in found.bases), *found.loose]
+        others = f" (there is {listed(known)})" if known else ""
         needed = "a base deployment that runs; start it, or deploy with site.yml when there is none"
+        if found.loose:
+            needed = "a base that a container or a unit starts (openclaw gateway install)"
         raise HardeningError("migration", f"{what}{others}", needed, "from", outcome="unchanged")
     if len(there) > 1:
         names = listed(base.name for base in there)

@@ -75,12 +75,12 @@ def is_gateway(words: Iterable[str]) -> bool:
     return program in _PROGRAMS and "gateway" in parts[1:] and any("openclaw" in part for part in parts)
 
 
-def installs(found: Iterable[Process], accounts: Accounts) -> list[Container]:
-    """Return each host install once, described as a container would be; pure.
-
-    :raises HardeningError: nothing that could be stopped and started again started it.
+def installs(found: Iterable[Process], accounts: Accounts) -> tuple[list[Container], tuple[str, ...]]:
+    """Return each host install once, described as a container would be, and the processes that no unit has started;
+    pure.
     """
     installs: dict[str, Container] = {}
+    loose = []
     for process in sorted(found, key=lambda process: process.pid):
         if _CONTAINER.search(process.group):
             continue
@@ -88,13 +88,13 @@ def installs(found: Iterable[Process], accounts: Accounts) -> list[Container]:
         account = accounts.owner(process.uid)
         unit = user[2] if user else system[1] if system else ""
         if not unit or not _UNIT_NAME.fullmatch(unit) or account is None or (user and int(user[1]) != process.uid):
-            found_text = f"process {process.pid} of user {process.uid}, which no service of systemd has started"
-            needed = "a unit that starts it (openclaw gateway install), so that it can be stopped and started again"
-            raise HardeningError("the gateway on this host", found_text, needed, outcome="unchanged")
+            who = account.name if account else str(process.uid)
+            loose.append(f"process {process.pid} of {who}, which no unit has started")
+            continue
         name = f"{account.name}@{unit}"
         if name not in installs:
             installs[name] = _described(name, process, account, "user" if user else "system", unit)
-    return list(installs.values())
+    return list(installs.values()), tuple(loose)
 
 
 def _described(name: str, process: Process, account: Account, manager: str, unit: str) -> Container:
@@ -116,7 +116,7 @@ def _described(name: str, process: Process, account: Account, manager: str, unit
             "User": account.name,
         },
         "Mounts": [{"Type": "bind", "Source": top, "Destination": top} for top in tops],
-        "HostInstall": {"account": account.name, "unit": unit, "manager": manager},
+        "HostInstall": {"account": account.name, "uid": process.uid, "unit": unit, "manager": manager},
     })  # fmt: skip
 
 
@@ -131,10 +131,25 @@ def unit_of(attrs: Mapping[str, Any]) -> tuple[str, str]:
     return str(found["unit"]), str(found["account"]) if found["manager"] == "user" else ""
 
 
-def look() -> list[Container]:
-    """Return the host installs that run."""
+def look() -> tuple[list[Container], tuple[str, ...]]:
+    """Return the host installs that run, and what looks like one and has no unit."""
     found = processes()
-    return installs(found, read_accounts()) if found else []
+    return installs(found, read_accounts()) if found else ([], ())
+
+
+def vet(container: Container, *places: str) -> None:
+    """Refuse places that are not of the user who runs it: the environment that names them is that user's.
+
+    :raises HardeningError: the owner is another one.
+    """
+    if not is_host_install(container.id):
+        return
+    uid = container.attrs["HostInstall"]["uid"]
+    for place in filter(os.path.lexists, places):
+        owner = os.lstat(place).st_uid
+        if owner != uid:
+            needed = f"one of user {uid}, who runs the gateway: root reads it with no more rights than that"
+            raise HardeningError(place, f"a place of user {owner}", needed, outcome="unchanged")
 
 
 def has_manager(account: str) -> bool:

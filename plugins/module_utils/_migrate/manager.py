@@ -21,18 +21,17 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_c
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client, lists
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Container
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import LABEL_PROJECT
-from ansible_collections.openclaw.hardening.plugins.module_utils._evidence import openclaw_config
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import remove_path
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import (
     ManagedFile,
     ensure_directory,
     look_directory,
-    read_bytes,
     vet_parents,
     write,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.regular import read_text
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate import (
+    base_config,
     containers,
     foreign_paths,
     host_install,
@@ -56,7 +55,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.retire
     Keeper,
     units_of,
 )
-from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.takeover import Takeover, take_over
+from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.takeover import Takeover
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import progress
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import run
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.lock import lock
@@ -125,7 +124,8 @@ class BaseManager:
         deployed = history.look_deployed(wanted.record_dir, wanted.project)[0] is not None
         journal = deploy_journal.load(Places(wanted.record_dir))
         proven = ours and deployed and (journal is None or journal.phase == deploy_journal.COMMITTING)
-        found_all = Current(self._folder.load(), (*bases, *host_install.look()), proven, ours)
+        on_host, loose = host_install.look()
+        found_all = Current(self._folder.load(), (*bases, *on_host), proven, ours, loose)
         return found_all, next_step(found_all)
 
     def _base(self, found: Current, step: str) -> tuple[Container, Base]:
@@ -135,8 +135,11 @@ class BaseManager:
             container = client.as_container(record.members[0].attrs)
         else:
             container = choose(found, self.wanted.named, self.wanted.project)
+            self.warnings += [f"{text}: it goes on" for text in found.loose]
         self._refuse(container)
-        return container, containers.read(container)
+        base = containers.read(container)
+        host_install.vet(container, base.state_dir, base.config)
+        return container, base
 
     def _refuse(self, container: Container) -> None:
         host = container.attrs.get("HostConfig") or {}
@@ -163,24 +166,6 @@ class BaseManager:
             self.warnings.append(f"other services of the Compose project {project} go on: {listed(foreign)}")
         return [container, *mine]
 
-    def _takeover(self, base: Base) -> Takeover:
-        if not base.config:
-            return take_over({}, base.environment, base.inside)
-        try:
-            text = read_bytes(base.config, 1 << 20).decode("utf-8", "replace")
-        except HardeningError as error:
-            if error.found != "nothing":
-                raise
-            return take_over({}, base.environment, base.inside)
-        parsed = openclaw_config.parse(text)
-        if parsed is None:
-            needed = "JSON, or JSON5 without comments; OpenClaw's own config command writes it so"
-            raise HardeningError(base.config, "a configuration that cannot be read", needed, outcome="unchanged")
-        if any(name == "$include" for _path, name, _value in openclaw_config.leaves(parsed)):
-            needed = "one file: put what it includes into it"
-            raise HardeningError(base.config, "$include", needed, outcome="unchanged")
-        return take_over(parsed, base.environment, base.inside)
-
     def _units(self, members: Iterable[Container], base: Base) -> list[tuple[str, str]]:
         """Return the units that start it, each with the account whose manager has it."""
         if base.kind == host_install.KIND:
@@ -201,7 +186,7 @@ class BaseManager:
             return {"changed": False, "next": step, "actions": [], "base": {}, "config": {}, "secret_files": {}}
         container, base = self._base(found, step)
         members = [container] if step != MIGRATE else self._members(api, container)
-        taken = self._takeover(base)
+        taken = base_config.take_over_from(base)
         recorded = found.record.members if found.record and step != MIGRATE else ()
         units = self._units(members, base)
         for warning in self.warnings:
@@ -259,7 +244,7 @@ class BaseManager:
         if step != MIGRATE:
             raise HardeningError("migration", f"one that was cut off ({step})", "to be gone on with: run migrate.yml")
         container, base = self._base(found, step)
-        taken = self._takeover(base)
+        taken = base_config.take_over_from(base)
         folder = self._folder
         self._need_room(base)
         ensure_directory(folder.path, 0o700, 0, 0)

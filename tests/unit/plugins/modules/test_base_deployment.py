@@ -54,7 +54,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_a_host_without_docker(run_module: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(client, "client_if_installed", lambda *_args, **_more: None)
     monkeypatch.setattr(manager, "vet_parents", lambda _path: None)
-    monkeypatch.setattr(manager.host_install, "look", list)
+    monkeypatch.setattr(manager.host_install, "look", lambda: ([], ()))
     given = {name: value for name, value in GIVEN.items() if name != "docker_host"}
     result = run_module(base_deployment, **{**given, "record_dir": str(tmp_path)})
     assert "found no running OpenClaw" in result["msg"]

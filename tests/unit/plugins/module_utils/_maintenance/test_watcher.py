@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance import (
     event_sources,
@@ -124,6 +125,24 @@ class TestRuns:
         host.run()
         assert set(watcher.read_seen(str(host.folder))["containers"]) == {"b"}
         assert len(host.alerts()) == 1
+
+    def test_a_daemon_that_is_just_restarted_is_waited_for(
+        self, host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        paused: list[int] = []
+        connect, answers = client.client, [False, True]
+
+        def restarting(name: str) -> Any:
+            if not answers.pop(0):
+                raise HardeningError("Docker", "nothing", "a daemon")
+            return connect(name)
+
+        monkeypatch.setattr(watcher.time, "sleep", paused.append)
+        monkeypatch.setattr(client, "client", restarting)
+        assert (host.run(), paused) == (0, [10])
+        answers[:] = [False] * 4
+        assert (host.run(), paused) == (1, [10, 10, 20, 30])
+        assert [alert["title"] for alert in host.alerts()] == ["the log watcher failed"]
 
     def test_a_clock_that_was_set_back_hides_nothing(self, host: SimpleNamespace) -> None:
         host.now += 3600

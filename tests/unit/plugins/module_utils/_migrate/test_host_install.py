@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,7 +52,7 @@ def test_which_processes_are_gateways(words: list[str], is_one: bool) -> None:
     ],
 )
 def test_a_unit_of_a_user_or_of_the_system(group: str, name: str, unit: tuple[str, str]) -> None:
-    (found,) = host_install.installs([process(group, 8), process(group, 7)], ACCOUNTS)
+    (found,), _loose = host_install.installs([process(group, 8), process(group, 7)], ACCOUNTS)
     assert (found.name, host_install.unit_of(found.attrs)) == (name, unit)
     base = containers.read(found)
     assert (base.kind, base.state_dir, base.beside) == ("host install", "/home/alice/.openclaw", ())
@@ -68,7 +70,7 @@ def test_a_unit_of_a_user_or_of_the_system(group: str, name: str, unit: tuple[st
     ],
 )
 def test_where_its_state_is(environment: dict[str, str], state: str) -> None:
-    (found,) = host_install.installs([process(**environment)], ACCOUNTS)
+    (found,), _loose = host_install.installs([process(**environment)], ACCOUNTS)
     assert containers.read(found).state_dir == state
 
 
@@ -81,24 +83,43 @@ def test_where_its_state_is(environment: dict[str, str], state: str) -> None:
         Process(7, 4242, ("openclaw-gateway",), SYSTEM, {}),
     ],
 )
-def test_what_no_unit_has_started_is_refused(one: Process) -> None:
-    with pytest.raises(HardeningError, match="a unit that starts it"):
-        host_install.installs([one], ACCOUNTS)
+def test_what_no_unit_has_started_is_refused_and_keeps_nothing_else_away(one: Process) -> None:
+    found, loose = host_install.installs([one], ACCOUNTS)
+    assert (found, loose[0].startswith("process 7 of ")) == ([], True)
+    with pytest.raises(HardeningError, match="a unit starts"):
+        choose(Current(None, (), loose=loose), "", "openclaw")
+    (install,), loose = host_install.installs([one, process(pid=9)], ACCOUNTS)
+    assert choose(Current(None, (install,), loose=loose), "", "openclaw") is install
 
 
 def test_a_container_s_process_is_none_of_the_host() -> None:
-    assert host_install.installs([process(IN_A_CONTAINER)], ACCOUNTS) == []
+    assert host_install.installs([process(IN_A_CONTAINER)], ACCOUNTS) == ([], ())
+
+
+def test_a_user_s_environment_leads_root_to_no_place_of_another(tmp_path: Path) -> None:
+    """What is named there is copied to the service, and shown."""
+    own, other = tmp_path / "own", tmp_path / "other"
+    for place, uid in ((own, 1000), (other, 0)):
+        place.mkdir()
+        os.chown(place, uid, uid)
+    (found,), _loose = host_install.installs([process()], ACCOUNTS)
+    host_install.vet(found, str(own), str(tmp_path / "nothing"))
+    with pytest.raises(HardeningError, match="a place of user 0"):
+        host_install.vet(found, str(own), str(other))
+    (own / "link").symlink_to(other)
+    with pytest.raises(HardeningError, match="a place of user 0"):
+        host_install.vet(found, str(own / "link"))
 
 
 def test_its_environment_is_in_no_answer() -> None:
-    (found,) = host_install.installs([process(OPENCLAW_GATEWAY_TOKEN="canary")], ACCOUNTS)  # noqa: S106
+    (found,), _loose = host_install.installs([process(OPENCLAW_GATEWAY_TOKEN="canary")], ACCOUNTS)  # noqa: S106
     assert "canary" not in repr(containers.read(found))
     assert "canary" not in str(containers.read(found).facts())
 
 
 @pytest.mark.parametrize("named", ["", "alice@", "alice@openclaw-gateway.service"])
 def test_how_it_is_named(named: str) -> None:
-    bases: Any = tuple(host_install.installs([process()], ACCOUNTS))
+    bases: Any = tuple(host_install.installs([process()], ACCOUNTS)[0])
     assert choose(Current(None, bases), named, "openclaw") is bases[0]
     with pytest.raises(HardeningError, match=r"alice@openclaw-gateway\.service"):
         choose(Current(None, bases), "bob@", "openclaw")
