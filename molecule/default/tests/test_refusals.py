@@ -71,7 +71,8 @@ WORLD = (
     "getent passwd; getent group; docker ps --all --no-trunc --quiet; docker images --no-trunc --quiet; "
     "find /etc /usr/local /var/lib/openclaw-hardening /var/lib/openclaw /var/lib/openclaw-*-hardening -xdev "
     # The log watcher's timer ticks.
-    "-not -path '*/.openclaw/*' -not -name deploy.lock -not -path '*/maintenance/*' -type f -exec sha256sum {} + 2>/dev/null | sort -k2; "
+    "-not -path '*/.openclaw/*' -not -path '*/maintenance/*' -not -name deploy.lock -type f "
+    "-exec sha256sum {} + 2>/dev/null | sort -k2; "
     "systemctl list-unit-files --no-pager"
 )
 
