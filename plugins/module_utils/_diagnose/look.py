@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -291,12 +291,8 @@ def _unit(name: str, got: dict[str, str]) -> Unit:
 
 
 def _young(container: Container) -> bool:
-    """Return whether it was started a short while ago; Docker's times are in UTC."""
-    started = _PAST.match(str((container.attrs.get("State") or {}).get("StartedAt") or ""))
-    if not started:
-        return False
-    began = datetime.fromisoformat(started[1]).replace(tzinfo=timezone.utc).timestamp()
-    return time.time() - began < _YOUNG
+    """Return whether it was started a short while ago."""
+    return time.time() - container.started < _YOUNG
 
 
 def usage(container: Container) -> Usage:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import harmless
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker import access
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import access, times
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.questions import Questions, QuestionsFirst
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.deadline import within
 
@@ -76,6 +76,11 @@ class Container:
     def running(self) -> bool:
         """Return whether its main process runs (a paused or restarting one does not serve)."""
         return self.status == "running"
+
+    @property
+    def started(self) -> int:
+        """Return when it was started last, in seconds since 1970; 0 when that is not known."""
+        return times.seconds(str((self.attrs.get("State") or {}).get("StartedAt") or ""))
 
 
 def docker_host(value: str) -> str:

@@ -9,7 +9,6 @@ write any of these words into it: that can add an event, and never hides one.
 
 from __future__ import annotations
 
-import calendar
 import re
 import time
 from collections.abc import Mapping
@@ -109,11 +108,6 @@ def event_of(line: str, patterns: Mapping[str, re.Pattern[str]]) -> Event | None
         return None
     at = (start and start[1]) or ""
     return Event(kind, redact(f"{at[:19]} {rest}".strip(), also=LONG_WORD)[:200], at)
-
-
-def seconds(at: str) -> int:
-    """Return a time of Docker's as whole seconds since 1970; 0 of none."""
-    return calendar.timegm(time.strptime(at[:19], "%Y-%m-%dT%H:%M:%S")) if STAMP.fullmatch(at) else 0
 
 
 def without_colours(text: str) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import confined, state_files
-from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
+from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client, times
 from ansible_collections.openclaw.hardening.plugins.module_utils._evidence import log as evidence_log
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path import open_directory
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance.event_rules import Happened
@@ -54,7 +54,7 @@ def logged(api: DockerClient, container_id: str, after: str) -> tuple[list[Happe
     :param after: Docker's time of the last line that was read; empty reads from the beginning.
     """
     try:
-        raw = api.api.logs(container_id, timestamps=True, tail=MOST_LINES, since=evidence_log.seconds(after))
+        raw = api.api.logs(container_id, timestamps=True, tail=MOST_LINES, since=times.seconds(after))
     except client.sdk().errors.NotFound:  # it was removed since it was listed
         return [], after
     except client.sdk().errors.APIError as error:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
-from ansible_collections.openclaw.hardening.plugins.module_utils._evidence import log as evidence_log
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance import alerts, event_rules, event_sources
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance.event_rules import Happened
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.json_record import read_json
@@ -103,8 +102,7 @@ def look(
 
 
 def _settled(container: client.Container, now: float) -> bool:
-    started = evidence_log.seconds(str((container.attrs.get("State") or {}).get("StartedAt", "")))
-    return container.running and started + _SETTLED_SECONDS < now
+    return container.running and container.started + _SETTLED_SECONDS < now
 
 
 def _ledger(

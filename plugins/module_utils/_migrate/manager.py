@@ -135,7 +135,6 @@ class BaseManager:
             container = client.as_container(record.members[0].attrs)
         else:
             container = choose(found, self.wanted.named, self.wanted.project)
-            self.warnings += [f"{text}: it goes on" for text in found.loose]
         self._refuse(container)
         base = containers.read(container)
         host_install.vet(container, base.state_dir, base.config)
@@ -189,6 +188,8 @@ class BaseManager:
         taken = base_config.take_over_from(base)
         recorded = found.record.members if found.record and step != MIGRATE else ()
         units = self._units(members, base)
+        if step == MIGRATE:
+            self.warnings += [f"{text}: it goes on" for text in found.loose]
         for warning in self.warnings:
             self.module.warn(warning)
         return {
