@@ -337,6 +337,16 @@ options:
         anything is touched. With V(true) it is a warning.
     type: bool
     default: false
+  migration_backup_days:
+    description:
+      - Days that the copies stay which OpenClaw makes of its databases before it migrates them, by the time of each.
+      - They are in the directory of each database as C(DATABASE.pre-startup-migration-UUID.bak), and OpenClaw never
+        removes them. Those that are older are removed from O(state_dir) when O(state=present) and the deployment is
+        proven. Nothing else is.
+      - With V(0) they are kept.
+      - Room for them is part of what is needed before another image starts.
+    type: int
+    default: 30
   candidate_environment:
     description:
       - Variables of the environment of a candidate alone, such as those that turn channels and schedules off.

@@ -119,6 +119,34 @@ def test_what_is_refused_changes_nothing(life: Life, first: dict) -> None:
     assert after.container()["id"] == world.container()["id"]
 
 
+def test_one_for_a_gnupg_key_opens_with_its_secret_half_alone(life: Life, first: dict) -> None:
+    """The pair is made on the other host: neither half of it was ever on the host that is backed up."""
+    other, host = life.beta, life.alpha
+    gpg = "gpg --homedir /root/pair --batch --quiet --passphrase ''"
+    other.check("apt-get install --yes --no-install-recommends gnupg gpg-agent >/dev/null 2>&1")
+    try:
+        other.check(f"mkdir -m 0700 /root/pair; {gpg} --quick-gen-key backup@example.test default default 2>&1")
+        public = other.check(f"{gpg} --armor --export")
+        secret = other.check(f"{gpg} --pinentry-mode loopback --armor --export-secret-keys")
+    finally:
+        other.check("gpgconf --homedir /root/pair --kill all; rm -rf /root/pair")
+    run = life.play("backup.yml", host, openclaw_backup_recipient=public)
+    assert run.returncode == 0, run.stdout[-3000:]
+    (path,) = host.check(f"ls {BACKUPS}/*.gpg").splitlines()
+    try:
+        assert json.loads(host.check(f"cat {path}.json"))["secrets"]
+        assert host.check(f"grep -c -a -e {CANARY} -e {first['token']} {path} || true") == "0"
+        options = {**OPTIONS, "state": "verified", "archive": path}
+        wrong = host.module("gateway_backup", {**options, "key": life.key_file.read_text()})
+        assert wrong["failed"], wrong
+        right = host.module("gateway_backup", {**options, "key": f"{secret}\n"})
+        assert not right.get("failed"), right
+        assert surfaces(host, secret.splitlines()[3]) == []
+        assert host.run("pgrep -a gpg-agent; ls -d /root/.gnupg").stdout == ""
+    finally:
+        host.check(f"rm -f {path} {path}.json")
+
+
 @pytest.mark.skipif(not LONG, reason="four starts of OpenClaw: LIFECYCLE=long")
 def test_a_restore_that_is_killed_and_an_older_state_that_can_be_undone(life: Life, first: dict) -> None:
     """The older state comes back in one run after the kill; the rollback brings the newer one again."""

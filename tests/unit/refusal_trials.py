@@ -18,8 +18,9 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import apply, journal, ownership, state_copy
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import apply, journal, ownership
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import options as deploy_options
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import room as rooms
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import Probe
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import access, client, registry
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import ManagedFile
@@ -346,8 +347,8 @@ def full(inodes: bool, rolling_back: bool = False) -> Callable[[Any], None]:
         rollout: Any = SimpleNamespace(wanted=SimpleNamespace(exchanges_state=rolling_back))
         if mirror or with_candidate:
             option = apply.Deployer._without_a_copy(rollout, mirror)
-            with patch.object(state_copy.os, "statvfs", lambda _path: room):
-                state_copy.need_space("/", state_copy.Size(1, 1), "copies", option)
+            with patch.object(rooms.os, "statvfs", lambda _path: room):
+                rooms.need_space("/", rooms.Size(1, 1), "copies", option)
 
     return attempt
 

@@ -231,6 +231,7 @@ OPTIONS = [
     deployment("service", "-x"),
     deployment("health", {**DEPLOYMENT["health"], "started": ""}),
     deployment("health", {**DEPLOYMENT["health"], "serving": "/a b"}),
+    deployment("migration_backup_days", -1),
     deployment("candidate_environment", {"A=B": "1"}),
     deployment("image_ref", ""),
     deployment("image_id", "sha256:12"),

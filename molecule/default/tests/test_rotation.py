@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from agent import requests, running_model, turn
 from conftest import CONTAINER, long_only, on_host, stub_model
 from gateway_client import Device, Refused, connected, http
 from secret_surfaces import search, shows
@@ -134,6 +135,14 @@ def test_the_other_secret_is_new_too(host, rotated):
     assert host.check_output(f"stat -c '%a %U' {PROVIDER_FILE}") == "400 openclaw"
     seen = host.check_output("docker exec %s cat /run/secrets/provider_stub", CONTAINER)
     assert seen == rotated["key"]
+
+
+def test_the_provider_gets_the_other_secret(host, ssh, bridge, rotated):
+    """The agent asks its model with the key that the running gateway read again."""
+    with running_model(host, ssh, bridge):
+        assert turn(host, "Are you there?") == "The stub model answers."
+        assert {request["authorization"] for request in requests(host)} == {f"Bearer {rotated['key']}"}
+    assert container(host) == rotated["before"]
 
 
 def test_check_mode_predicts_it_and_touches_nothing(rotated):

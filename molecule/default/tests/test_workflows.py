@@ -4,44 +4,22 @@ from __future__ import annotations
 
 import json
 import secrets
-import subprocess
-from pathlib import Path
 
 import pytest
-from conftest import CONTAINER, MODEL_PORT, stub_model, wait_until
+from agent import requests, running_model, turn
+from conftest import CONTAINER, stub_model, wait_until
 from gateway_client import Device, Refused, connected
 
-STUB = Path(__file__).resolve().parents[1] / "stubs/model_server.py"
-UNIT, PROGRAM, RECORD = "verify-model.service", "/run/verify-model.py", "/run/verify-model.jsonl"
 KEY = "sk-" + secrets.token_hex(24)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def model(host, ssh, playbook, bridge, own_deployment):
     """Run the stub model on the host and deploy its provider as a user would."""
-    subprocess.run([*ssh, f"cat >{PROGRAM}"], input=STUB.read_text(), text=True, check=True)
-    try:
-        host.check_output(f": >{RECORD} && systemd-run --unit {UNIT} python3 {PROGRAM} {bridge} {MODEL_PORT} {RECORD}")
-        wait_until(lambda: host.run(f"ss -Hltn 'src {bridge}:{MODEL_PORT}'").stdout != "", "the stub model")
+    with running_model(host, ssh, bridge):
         run = playbook("site.yml", **stub_model(bridge, KEY))
         assert run.rc == 0, run.output
         yield
-    finally:
-        host.run(f"systemctl stop {UNIT}; systemctl reset-failed {UNIT}; rm -f {PROGRAM} {RECORD}")
-
-
-def requests(host) -> list[dict]:
-    """Return what the model was asked."""
-    return [json.loads(line) for line in host.check_output("cat %s", RECORD).splitlines()]
-
-
-def turn(host, message: str) -> str:
-    """Let the agent answer one message in a session of its own; return its text."""
-    session = f"verify-{secrets.token_hex(4)}"
-    answer = host.check_output(
-        "timeout 120 /usr/local/bin/openclaw agent --agent main --session-id %s --message %s --json", session, message
-    )
-    return "\n".join(payload["text"] for payload in json.loads(answer)["result"]["payloads"])
 
 
 @pytest.fixture(scope="module")

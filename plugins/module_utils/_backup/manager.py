@@ -31,7 +31,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import history
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import journal as deploy_journal
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.journal import Places
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_copy import Size, need_space
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.room import Size, need_space
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import remove_path
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import (

@@ -15,7 +15,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._backup import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._backup import manifest as contents
 from ansible_collections.openclaw.hardening.plugins.module_utils._backup.manifest import Entry, Manifest, refused
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import shown
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_copy import Size, need_space
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.room import Size, need_space
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.atomic import write_all
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import DIRECTORY, open_here
 

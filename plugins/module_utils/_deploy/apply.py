@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import candidate as deploy_candidate
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import history
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import history, migration_backups
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import journal as deploy_journal
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.contents import Comparison
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure import Explained, Explainer
@@ -49,8 +49,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.recover
     UNCHANGED,
     Restorer,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.room import Size, measure, need_both
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import ALIVE, Service
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_copy import Mirror, measure, need_space
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_copy import Mirror
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Container, find_image
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import (
     FileState,
@@ -131,12 +132,12 @@ class Deployer:
             tried = self.wanted.state_source if self.wanted.testing else ""
             size = measure(tried or self.wanted.state_dir, self.wanted.state_excludes)
             ensure_directory(self.places.record_dir, 0o700, 0, 0)
-            what = f"copies of {self.wanted.state_dir}"
             copies = size.times((mirror is not None) + with_candidate)
-            need_space(self.places.record_dir, copies, what, self._without_a_copy(mirror))
-        paths = [file.path for file in before.files]
+            kept = migration_backups.to_come(tried or self.wanted.state_dir) if mirror else Size()
+            here, there = (self.places.record_dir, copies + kept.times(with_candidate)), (self.wanted.state_dir, kept)
+            need_both(here, there, f"copies of {self.wanted.state_dir}", self._without_a_copy(mirror))
         journal = Journal(deploy_journal.PREPARING, before, self.wanted.image_id, plan.remove, plan.replaces)
-        deploy_journal.begin(self.places, journal, [self._state_of(path) for path in paths])
+        deploy_journal.begin(self.places, journal, [self._state_of(file.path) for file in before.files])
         try:
             if with_candidate:
                 self._try_candidate()

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import integer, own_path
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import claim as deploy_claim
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import gate, history, ownership, state_source
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import (
+    gate,
+    history,
+    migration_backups,
+    ownership,
+    state_source,
+)
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import journal as deploy_journal
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.config_check import validate
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.failure_cases import hints_from
@@ -50,7 +56,7 @@ if TYPE_CHECKING:
 
 
 class DeployManager:
-    """Hands a wanted deployment to ``_deploy`` and, when it is to be acted upon, to ``_rollout``."""
+    """Hands a wanted deployment to ``_deploy`` and, when it is to be acted upon, to ``apply``."""
 
     def __init__(self, module: AnsibleModule) -> None:
         """Check every option before the world is looked at."""
@@ -199,9 +205,9 @@ class DeployManager:
                         self.module.warn(warning)
                 probes = prober.result if found.health.up else {}  # who had nothing lost nothing
                 container = service.find()
-        repairs = self._repairs(plan) if api is not None else []
+        repairs = self._repairs(plan, found) if api is not None else []
         if repairs and not checking:
-            self._repair()
+            self._repair(found)
         result = self._result(bool(plan.changed or repairs), [*plan.actions(wanted.container), *repairs], health)
         result["probes"] = probes
         result["waived"] = waived
@@ -259,19 +265,22 @@ class DeployManager:
 
     # --- records --------------------------------------------------------------------------------------------------
 
-    def _repairs(self, plan: Plan) -> list[str]:
-        """Name the records that are damaged, or not true although nothing else changes; a change writes them anyway."""
+    def _repairs(self, plan: Plan, found: Current) -> list[str]:
+        """Name the records that are damaged, or not true although nothing else changes, and the copies that expired."""
         wanted, folder = self.wanted, self.places.record_dir
         if wanted.state != "present":
             return []
-        faults = [f"rewrite {text} (kept aside as .damaged)" for text in self._damaged]
+        faults = [f"remove {wanted.state_dir}/{path} (a copy from before a migration)" for path in found.expired]
+        faults += [f"rewrite {text} (kept aside as .damaged)" for text in self._damaged]
         if plan.changed or any(text.startswith(f"{history.deployed_path(folder)} ") for text in self._damaged):
             return faults
         why = history.differs(history.look_deployed(folder, wanted.project)[0], self._true())
         return [*faults, *([f"rewrite {history.deployed_path(folder)} ({why})"] if why else [])]
 
-    def _repair(self) -> None:
-        """Write what is true; a deployment that was just proven has done so already."""
+    def _repair(self, found: Current) -> None:
+        """Write what is true; a deployment that was just proven has done so already. Remove what expired."""
+        if found.expired:
+            migration_backups.remove(self.wanted.state_dir, found.expired)
         folder = self.places.record_dir
         history.save_deployed(folder, self._true())
         history.fix_rejected(folder)

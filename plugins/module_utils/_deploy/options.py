@@ -97,6 +97,7 @@ DEPLOY_ARGUMENTS: dict[str, Any] = {
     "copy_state": {"type": "bool", "default": True},
     "keep_logins": {"type": "bool", "default": False},
     "accept_losses": {"type": "bool", "default": False},
+    "migration_backup_days": {"type": "int", "default": 30},
     "candidate_environment": {"type": "dict", "default": {}},
     "candidate": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
     "remove_files": {"type": "bool", "default": False},
@@ -210,6 +211,7 @@ def wanted_from(params: dict[str, Any]) -> Desired:
         copy_state=params["copy_state"],
         keep_logins=params["keep_logins"],
         accept_losses=params["accept_losses"],
+        migration_backup_days=integer("migration_backup_days", params["migration_backup_days"], 0, 3650),
         candidate_environment=_environment("candidate_environment", params["candidate_environment"]),
     )
 

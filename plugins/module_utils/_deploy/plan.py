@@ -2,18 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a deployment is, what there is of it, and which steps lead from the one to the other.
 
-Everything here but ``find`` is pure; ``_rollout`` takes the steps.
+Everything here but ``find`` is pure; ``apply`` takes the steps.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import migration_backups
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.health import Health, Probe, ask
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.port import Port
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import look as look_service
@@ -85,6 +87,8 @@ class Desired:
     replaces: frozenset[str] = frozenset()
     # Whether the present logins stay when an older state comes back.
     keep_logins: bool = False
+    # Days that the service's own copies of its databases stay; 0 keeps them.
+    migration_backup_days: int = 0
 
     @property
     def exchanges_state(self) -> bool:
@@ -117,6 +121,8 @@ class Current:
     health: Health
     # Who has the published port instead of the service.
     taken: tuple[Listener, ...] = ()
+    # Copies of databases, below the state, that have been kept long enough.
+    expired: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,6 +195,7 @@ def find(wanted: Desired, api: DockerClient | None, compose: Compose, claim: Cla
         stale=stale_mounts(container),
         health=health,
         taken=taken,
+        expired=migration_backups.expired(wanted.state_dir, wanted.migration_backup_days, time.time()),
     )
 
 

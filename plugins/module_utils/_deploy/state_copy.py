@@ -29,14 +29,11 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent 
     look,
     open_here,
     remove_tree,
-    walk,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.safe_path import failed, open_directory
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.mountinfo import MountPoint, mount_table
 
 _PASSES = 6
-# Files (inodes) left free on the file system that takes a copy.
-_RESERVED_FILES = 1000
 # The clock of the system may be adjusted by so much without having been set back.
 _CLOCK_NS = 1_000_000
 # Local file systems that change a file's times when it is written through a mapping.
@@ -295,48 +292,6 @@ class Mirror:
             self.left.append(f"{_shown(path)} ({reason})")
 
 
-# --- room ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Size:
-    """What a tree takes on its file system: bytes on disk, and inodes."""
-
-    size: int = 0
-    files: int = 0
-
-    def times(self, number: int) -> Size:
-        """Return what so many copies take."""
-        return Size(self.size * number, self.files * number)
-
-
-def measure(path: str, excluded: Collection[str] = ()) -> Size:
-    """Return what a directory takes; what cannot be read takes nothing, for it is not copied either."""
-    size, files = 0, 1
-    refuse_foreign_mount(path)
-    try:
-        with open_directory(path) as top:
-            for found in walk(top, excluded):
-                size, files = size + found.status.st_blocks * 512, files + 1
-    except OSError as error:
-        raise _failed(path, path, error) from error
-    return Size(size, files)
-
-
-def need_space(path: str, size: Size, what: str, option: str) -> None:
-    """Refuse when the file system of ``path`` has no room for so much more; ``option`` does without it, if any does."""
-    without = ", or go without a copy" if option else ""
-    found = os.statvfs(path)
-    free = found.f_bavail * found.f_frsize
-    if free < size.size + entry.RESERVE:
-        needed = f"{_mib(size.size + entry.RESERVE)} MiB for {what}"
-        raise HardeningError(path, f"{_mib(free)} MiB free", f"{needed}; free some{without}", option)
-    # Some file systems have no fixed number of inodes, and say 0.
-    if found.f_files and found.f_favail < size.files + _RESERVED_FILES:
-        needed = f"{size.files + _RESERVED_FILES} for {what}; remove files{without}"
-        raise HardeningError(path, f"{found.f_favail} inodes free", needed, option)
-
-
 # --- the world ----------------------------------------------------------------------------------------------------
 
 
@@ -371,10 +326,6 @@ def _shown(path: str) -> str:
     """Return a path of another user in one line of printable characters, in quotes, not longer than 120."""
     text = ascii(path)
     return text if len(text) <= 120 else f"{text[:60]}…{text[-59:]}"
-
-
-def _mib(size: int) -> int:
-    return -(-size // (1 << 20))
 
 
 def _failed(source: str, target: str, error: OSError) -> HardeningError:

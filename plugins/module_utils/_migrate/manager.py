@@ -16,8 +16,9 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import history
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import journal as deploy_journal
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.journal import Places
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.room import measure, need_space
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.service import ALIVE
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_copy import Mirror, measure, need_space
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_copy import Mirror
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client, lists
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.client import Container
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker.compose import LABEL_PROJECT

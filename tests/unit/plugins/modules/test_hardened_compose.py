@@ -48,6 +48,7 @@ def arguments(tmp_path) -> dict:
         ({"health": {"port": 1, "serving": "/a b"}}, "health.serving"),
         ({"health": {"port": 1, "dependencies": "/x\nHost: y"}}, "health.dependencies"),
         ({"health": {"port": 1, "token_file": "secrets/token"}}, "health.token_file"),
+        ({"migration_backup_days": -1}, "migration_backup_days"),
         ({"candidate_environment": {"A=B": "1"}}, "candidate_environment"),
         ({"candidate_environment": {"A": "1\n2"}}, "candidate_environment.A"),
         ({"files": [{"path": "x", "content": ""}]}, "files.path"),

@@ -15,19 +15,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import state_copy
 from ansible_collections.openclaw.hardening.plugins.module_utils._deploy import state_entry as entry
-from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_copy import (
-    Mirror,
-    Size,
-    measure,
-    need_space,
-    refuse_foreign_mount,
-)
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.room import measure
+from ansible_collections.openclaw.hardening.plugins.module_utils._deploy.state_copy import Mirror, refuse_foreign_mount
 from ansible_collections.openclaw.hardening.plugins.module_utils._files import descent
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.descent import open_here, remove_tree
 
@@ -242,32 +236,6 @@ def test_a_state_that_never_rests_is_output_so(state, copy):
     finally:
         stop.set()
         writer.join()
-
-
-def test_the_size_is_what_lies_on_the_disk(state):
-    (state / "workspace/big").write_bytes(b"x" * (1 << 20))
-    (state / "agents/some").write_bytes(b"x" * (1 << 18))
-    assert 1 << 18 <= measure(str(state), ("workspace",)).size < 1 << 19
-    assert measure(str(state)).size > 1 << 20
-    assert measure(str(state), ("workspace",)).files == 6  # the directory itself, two in it, three files
-
-
-def test_too_little_space_is_refused_with_both_numbers(tmp_path):
-    need_space(str(tmp_path), Size(1, 1), "copies", "copy_state")
-    with pytest.raises(HardeningError, match=r"MiB free, needed \d+ MiB for copies.*set 'copy_state'"):
-        need_space(str(tmp_path), Size(1 << 60, 1), "copies", "copy_state")
-
-
-def test_inodes_are_checked_as_bytes_are(tmp_path, monkeypatch):
-    found = os.statvfs(tmp_path)
-    fields = {name: getattr(found, name) for name in dir(found) if name.startswith("f_")}
-    monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(**{**fields, "f_files": 9999, "f_favail": 1500}))
-    need_space(str(tmp_path), Size(1, 500), "copies", "copy_state")
-    with pytest.raises(HardeningError, match=r"1500 inodes free, needed 1501 for copies.*set 'copy_state'"):
-        need_space(str(tmp_path), Size(1, 501), "copies", "copy_state")
-    # Some file systems have no fixed number of them.
-    monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(**{**fields, "f_files": 0, "f_favail": 0}))
-    need_space(str(tmp_path), Size(1, 501), "copies", "copy_state")
 
 
 # --- a file that looks like another one ---------------------------------------------------------------------------
