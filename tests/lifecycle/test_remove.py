@@ -222,9 +222,10 @@ def test_a_removal_that_is_killed_again_and_again_ends_with_one_run(life: Life, 
         assert ended == "killed", stage
     done = host.module("gateway_removal", options)
     assert not done.get("failed"), done
-    # One backup of the whole state: none of what the killed runs had left of it.
-    found = f"{host.check(f'ls -l --time-style=full-iso {BACKUPS}')}\n"
-    assert found.count(".json\n") == backups + 1, found
+    # One backup of the whole state, or two when a kill came between its end and the record of it; no part of one.
+    found = f"{host.check(f'ls -lA --time-style=full-iso {BACKUPS}')}\n"
+    assert backups + 1 <= found.count(".json\n") <= backups + 2, found
+    assert "hardening-tmp" not in found
     host.check(f"rm {NOTES} {UNIT}; rmdir /etc/openclaw; docker rmi {KEPT_IMAGE}")
     assert [line for line in traces(host, uid) if not line.startswith(SHARED)] == []
     assert acme(host) == other

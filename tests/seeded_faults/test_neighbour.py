@@ -76,7 +76,7 @@ def seconds_until(host: Host, declared: str, action: str) -> float:
     """Return how long after an action the table is as it was declared; 30 when it never is."""
     begin = time.monotonic()
     host.check(action)
-    while host.run(f"nft list table {TABLE}").stdout.strip() != declared and time.monotonic() - begin < 30:
+    while host.run(f"nft --stateless list table {TABLE}").stdout.strip() != declared and time.monotonic() - begin < 30:
         time.sleep(0.1)
     return round(time.monotonic() - begin, 1)
 
@@ -107,7 +107,7 @@ def test_with_it_he_does_not(host: Host, neighbour: dict[str, str]) -> None:
 
 
 def test_it_comes_back_after_each_flush(host: Host, neighbour: dict[str, str]) -> None:
-    declared = host.check(f"nft list table {TABLE}")
+    declared = host.check(f"nft --stateless list table {TABLE}")
     taken = {flush: seconds_until(host, declared, flush) for flush in FLUSHES}
     assert max(taken.values()) < 30, taken
     host.check("docker_again")
@@ -118,7 +118,7 @@ def test_it_comes_back_after_each_flush(host: Host, neighbour: dict[str, str]) -
 @pytest.mark.parametrize("name", FIREWALLS)
 def test_another_firewall_beside_it_changes_nothing(host: Host, neighbour: dict[str, str], name: str) -> None:
     """Started, reloaded, restarted and ended: the table stays, the gateway is served, and the audit finds nothing."""
-    declared = host.check(f"nft list table {TABLE}")
+    declared = host.check(f"nft --stateless list table {TABLE}")
     host.check(f"export DEBIAN_FRONTEND=noninteractive; apt-get -q update && apt-get -q install --yes {name}")
     try:
         for action in FIREWALLS[name]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from harness import CONFIG, Definition, SeededFault
+from harness import CONFIG, SITE, Definition, SeededFault
 from proof import proof
 
 ASKED = "curl --silent --output /dev/null --max-time 3 --write-out '%{http_code}'"
@@ -28,6 +28,7 @@ HANDLE = "$(nft -a list chain ip nat %s | sed -n 's/.*dport 18789.*handle //p' |
 # What keeps our own table, and the table itself.
 STOPPED = "systemctl stop openclaw-gateway-firewall.service"
 UNFILTERED = f"{STOPPED}; nft delete table inet $C"
+POLICY = 'sed -i \'s/"policy": "{}"/"policy": "{}"/\' $LIB/gateway-firewall.json'
 FILTERED = "systemctl start openclaw-gateway-firewall.service"
 BEFORE_IT = "DOCKER-USER ! -i br-openclaw -o br-openclaw -m conntrack ! --ctstate DNAT,ESTABLISHED,RELATED -j DROP"
 LOOPBACK = "PREROUTING -d 127.0.0.0/8 ! -i lo -j DROP"
@@ -170,6 +171,12 @@ SEEDED_FAULTS = (
         "packet filter opened by a rule in front", "OCH-NET-14",
         "nft list chain inet $C entry | grep -qx '[[:space:]]*accept'",
         do=f"{STOPPED}; nft insert rule inet $C entry accept", undo=FILTERED,
+    ),
+    SeededFault(
+        "a network policy that was turned off", "OCH-NET-15", "! nft list chain inet $C away",
+        do=f"{POLICY.format('private-blocked', 'off')}; systemctl restart openclaw-gateway-firewall.service",
+        undo=f"{POLICY.format('off', 'private-blocked')}; systemctl restart openclaw-gateway-firewall.service",
+        way=SITE,
     ),
     SeededFault(
         "packet filter asleep", "OCH-NET-14", "nft list table inet $C | grep -q dormant",

@@ -457,12 +457,27 @@ def a_directory_without_a_parent(_folder: Path) -> Any:
     return two(attempt, ["/srv/a/b"], ["/srv/a", "/srv/a/b"])
 
 
-FILTER = {"table": "openclaw-gateway", "bridge": "br-openclaw", "port": 18789, "addresses": []}
+FILTER = {"table": "openclaw-gateway", "bridge": "br-openclaw", "port": 18789, "addresses": [], "policy": "off",
+          "reachable": []}  # fmt: skip
 
 
 @trial("table")
 def a_table_that_nft_does_not_take(_folder: Path) -> Any:
     return two(lambda table: packet_filter.wanted_settings({**FILTER, "table": table}), "a b", "openclaw-gateway")
+
+
+@trial("reachable")
+def a_place_without_a_port(_folder: Path) -> Any:
+    return two(lambda one: packet_filter.wanted_settings({**FILTER, "reachable": [one]}), "192.0.2.7", "192.0.2.7:443")
+
+
+@trial("proxy")
+def a_proxy_without_an_address(_folder: Path) -> Any:
+    def attempt(found: str) -> None:
+        with patch.object(packet_filter, "run", lambda *_arguments, **_more: SimpleNamespace(stdout=found)):
+            packet_filter.proxy_places(SimpleNamespace(), "http://proxy.example:3128")  # type: ignore[arg-type]
+
+    return two(attempt, "", "10.0.0.5 STREAM proxy.example\n")
 
 
 @trial("addresses")

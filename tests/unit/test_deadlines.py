@@ -232,6 +232,7 @@ ROOTS_OWN = re.compile(r"f?'/(proc|sys|etc)/")
 OWN_FILES = {
     ("_system/lock.py", "lock"): "O_RDWR never waits for the other end of a FIFO",
     ("_system/lock.py", "_locks"): "below /proc",
+    ("_system/nft.py", "_read"): "of a descriptor that O_NONBLOCK opened",
     ("_deploy/history.py", "host_id"): "/etc/machine-id",
     ("_image/build.py", "_run"): "the build log, in a directory of root; O_TRUNC of a file that this run made",
     ("_image/build.py", "build"): "the same",

@@ -190,6 +190,7 @@ def stub_model(address: str, key: str) -> dict:
             "agents": {"defaults": {"model": {"primary": "stub/stub"}}},
         },
         "openclaw_gateway_provider_keys": {"stub": key},
+        "openclaw_gateway_reachable": [f"{address}:{MODEL_PORT}"],
     }
 
 

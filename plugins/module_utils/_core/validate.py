@@ -22,6 +22,9 @@ INTERPRETED = "%$\"'\\`"
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _OBJECT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
 _INTERFACE = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,14}")
+_DESTINATION = re.compile(
+    r"(?:\[[0-9A-Fa-f.:]{2,45}(?:/[0-9]{1,3})?\]|[0-9.]{7,15}(?:/[0-9]{1,2})?):[0-9]{1,5}(?:/udp)?"
+)
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
 _NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
 _MODE = re.compile(r"0[0-7]{3}")
@@ -183,6 +186,19 @@ def host_address(option: str, value: object) -> str:
     if address.is_unspecified or address.is_multicast:
         _refuse(option, value, needed)
     return str(address)
+
+
+def destination(option: str, value: object) -> str:
+    """Where a connection may lead: an address or a network with a port, such as ``[fd00::/64]:443``."""
+    needed = "ADDRESS:PORT, NETWORK/LENGTH:PORT or one of them with /udp; an IPv6 address in brackets"
+    text = _shaped(option, value, _DESTINATION, needed)
+    address, _colon, port = text.removesuffix("/udp").rpartition(":")
+    try:
+        ipaddress.ip_network(address.strip("[]"))
+        integer(option, port, 1, 65535)
+    except (ValueError, HardeningError):
+        _refuse(option, value, needed)
+    return text
 
 
 def integer(option: str, value: object, low: int, high: int) -> int:

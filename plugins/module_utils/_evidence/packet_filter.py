@@ -122,7 +122,7 @@ def _declared(container: str, allowed: Baseline) -> tuple[str, system_nft.Settin
         with open(handle, encoding="utf-8") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 return path, None, f"{path} is no file"
-            return path, system_nft.settings(file.read(_MOST)), ""
+            return path, system_nft.of_this_host(system_nft.settings(file.read(_MOST))), ""
     except (OSError, ValueError) as error:
         return path, None, f"{path}: {error}"
 

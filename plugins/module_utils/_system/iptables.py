@@ -19,6 +19,7 @@ _FATES = {
     **{"ACCEPT": "accept", "DROP": "drop", "REJECT": "drop"},
     **{"DNAT": "dnat", "REDIRECT": "redirect", "MASQUERADE": "masquerade", "SNAT": "masquerade"},
 }
+_ADDRESSED = frozenset({"-d", "-s", "--ctorigdst"})
 _VALUES = {"--tcp-flags": ["FIN,SYN,RST,ACK", "SYN"]}
 
 
@@ -218,11 +219,20 @@ def _matches(rule: FilterRule, packet: Packet) -> bool | None:
     """Return whether a rule is for all such packets, for none, or for some (None)."""
     results = []
     for condition in rule.conditions:
+        if condition.option in _ADDRESSED and _other_version(condition, packet):
+            return False  # "ip daddr != 10.0.0.0/8" is for IPv4 alone, whatever network it names
         holds = _holds(condition, packet)
         results.append(holds if holds is None else holds != condition.negated)
     if False in results:
         return False
     return None if None in results else True
+
+
+def _other_version(condition: Condition, packet: Packet) -> bool:
+    try:
+        return ipaddress.ip_network(condition.values[0], strict=False).version != (6 if ":" in packet.address else 4)
+    except (ValueError, IndexError):
+        return False
 
 
 def _holds(condition: Condition, packet: Packet) -> bool | None:

@@ -1,21 +1,39 @@
 # Copyright: (c) 2026, OpenClaw Hardening maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The gateway's own nftables table: what it has to be, and how the kernel's differs. Pure, standard library only.
+"""The gateway's own nftables table: what it has to be, and how the kernel's differs. Standard library only.
 
 The same file is installed on the host beside the program of the unit, which has no Ansible. The table only drops: an
 accept in it opens nothing, and every rule names this gateway's port or bridge (nft(8), libnftables-json(5)).
+Everything here but ``of_this_host`` is pure.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from ipaddress import ip_address
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 FAMILY = "inet"
 ANY = "any"
+OFF, PRIVATE_BLOCKED = "off", "private-blocked"
+# What is not the internet: special-purpose addresses (RFC 6890 and its registries), multicast, reserved ones, and
+# the address under which Azure serves its machines. Of IPv6, addresses of the internet are in 2000::/3 alone.
+SPECIAL = tuple(
+    ip_network(network)
+    for network in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16"),
+        *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
+        *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3"),
+        *("::/3", "4000::/2", "8000::/1", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
+    )
+)
+_RESOLVERS, _BEHIND_A_STUB = "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"
+_STUB = "127.0.0.53"
+_MOST_RESOLVERS = 1 << 16
 # raw, before conntrack and Docker's NAT; a little before filter, where Docker's own rules are.
 _RAW, _BEFORE_DOCKER = -300, -10
 
@@ -28,7 +46,11 @@ class Settings:
     :param bridge: name of the gateway's bridge, which need not exist yet.
     :param port: the published port of the host.
     :param addresses: addresses beyond loopback where others may reach the port; ``any``: everywhere.
-    :param protected: why nothing is loaded, because Docker itself protects; empty: the table is loaded.
+    :param protected: why the rules against neighbours are not loaded, because Docker itself protects; empty: they are.
+    :param policy: where the container may begin connections to: ``off`` anywhere, ``private-blocked`` neither to this
+        host nor to private networks.
+    :param reachable: what it may reach there nevertheless (``place``).
+    :param resolvers: name servers that Docker's own one asks from inside the container; empty: those of the host.
     """
 
     table: str
@@ -36,6 +58,14 @@ class Settings:
     port: int
     addresses: tuple[str, ...] = ()
     protected: str = ""
+    policy: str = OFF
+    reachable: tuple[str, ...] = ()
+    resolvers: tuple[str, ...] = ()
+
+    @property
+    def loaded(self) -> bool:
+        """Return whether there is a table at all."""
+        return not self.protected or self.policy != OFF
 
 
 def settings(text: str) -> Settings:
@@ -51,12 +81,59 @@ def settings(text: str) -> Settings:
             int(found["port"]),
             tuple(map(str, found["addresses"])),
             str(found["protected"]),
+            str(found.get("policy", OFF)),
+            tuple(map(str, found.get("reachable", ()))),
+            tuple(map(str, found.get("resolvers", ()))),
         )
+        for text in read.reachable:
+            place(text)
     except (KeyError, TypeError) as error:
         raise ValueError(f"no settings of a packet filter: {error!r}") from error
+    if read.policy not in (OFF, PRIVATE_BLOCKED):
+        raise ValueError(f"an unknown network policy: {read.policy!r}")
     if not 0 < len(read.bridge) < 16 or not read.table or not 0 < read.port < 65536:
         raise ValueError(f"settings of a packet filter that cannot be: {found!r}")
     return read
+
+
+def place(text: str) -> tuple[IPv4Network | IPv6Network, str, int]:
+    """Read ``ADDRESS[/LENGTH]:PORT[/udp]``, an IPv6 address in brackets; return network, protocol and port.
+
+    :raises ValueError: it is not one.
+    """
+    where, protocol = (text[: -len("/udp")], "udp") if text.endswith("/udp") else (text, "tcp")
+    address, _colon, port = where.rpartition(":")
+    return ip_network(address.strip("[]")), protocol, int(port)
+
+
+def resolvers(text: str) -> tuple[str, ...]:
+    """Return the name servers of a resolv.conf(5) that are asked from inside a container: none of loopback."""
+    found = []
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) > 1 and words[0] == "nameserver":
+            with suppress(ValueError):  # such as one with an interface, which Docker does not use either
+                address = ip_address(words[1])
+                found += [] if address.is_loopback or "%" in words[1] else [str(address)]
+    return tuple(dict.fromkeys(found))
+
+
+def of_this_host(wanted: Settings) -> Settings:
+    """Fill in the name servers of this host, where Docker has none of its own; they may be others tomorrow."""
+    if wanted.resolvers or wanted.policy == OFF:
+        return wanted
+    # Docker looks behind systemd-resolved's stub, which is on loopback (moby, libnetwork/resolvconf).
+    text = _read(_RESOLVERS)
+    stub = [line.split()[1:2] for line in text.splitlines() if line.startswith("nameserver")] == [[_STUB]]
+    return replace(wanted, resolvers=resolvers(_read(_BEHIND_A_STUB) if stub else text))
+
+
+def _read(path: str) -> str:
+    with suppress(OSError, ValueError):
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(handle, encoding="utf-8") as file:
+            return file.read(_MOST_RESOLVERS)
+    return ""
 
 
 def _match(left: dict[str, Any], right: object, operation: str = "==") -> dict[str, Any]:
@@ -77,8 +154,29 @@ def _ct(key: str, value: object, operation: str = "==", direction: str = "") -> 
 
 def objects(wanted: Settings) -> list[dict[str, Any]]:
     """Return table, chains and rules, as ``nft -j list table`` shows them (but for handles)."""
+    chains: dict[str, dict[str, Any]] = {}
+    rules: list[tuple[str, list[dict[str, Any]]]] = []
+    for some, more in (
+        *([_against_neighbours(wanted)] if not wanted.protected else []),
+        *([_against_the_agent(wanted)] if wanted.policy == PRIVATE_BLOCKED else []),
+    ):
+        chains.update(some)
+        rules += more
+    base = {"family": FAMILY, "table": wanted.table}
+    return [
+        {"table": {"family": FAMILY, "name": wanted.table}},
+        *({"chain": {**base, "name": name, **hook}} for name, hook in chains.items()),
+        *({"rule": {**base, "chain": chain, "expr": expression}} for chain, expression in rules),
+    ]
+
+
+_Part = tuple[dict[str, dict[str, Any]], list[tuple[str, list[dict[str, Any]]]]]
+
+
+def _against_neighbours(wanted: Settings) -> _Part:
+    """Return chains and rules for what others send to the gateway."""
     drop: dict[str, Any] = {"drop": None}
-    chains = {
+    chains: dict[str, dict[str, Any]] = {
         "loopback": {"type": "filter", "hook": "prerouting", "prio": _RAW, "policy": "accept"},
         "host": {"type": "filter", "hook": "input", "prio": _BEFORE_DOCKER, "policy": "accept"},
         "entry": {"type": "filter", "hook": "forward", "prio": _BEFORE_DOCKER, "policy": "accept"},
@@ -107,12 +205,51 @@ def objects(wanted: Settings) -> list[dict[str, Any]]:
         ("published", [_ct("state", ["invalid", "untracked"], "in"), drop]),
         ("published", [syn, drop]),
     ]
-    base = {"family": FAMILY, "table": wanted.table}
-    return [
-        {"table": {"family": FAMILY, "name": wanted.table}},
-        *({"chain": {**base, "name": name, **hook}} for name, hook in chains.items()),
-        *({"rule": {**base, "chain": chain, "expr": expression}} for chain, expression in rules),
+    return chains, rules
+
+
+def _against_the_agent(wanted: Settings) -> _Part:
+    """Return chains and rules for what the container itself begins: to this host, and to private networks."""
+    chains: dict[str, dict[str, Any]] = {
+        "agent_here": {"type": "filter", "hook": "input", "prio": _BEFORE_DOCKER, "policy": "accept"},
+        "agent_away": {"type": "filter", "hook": "forward", "prio": _BEFORE_DOCKER, "policy": "accept"},
+        "here": {},
+        "away": {},
+        "refused": {},
+    }
+    mine = _meta("iifname", wanted.bridge)
+    answers = [_ct("state", ["established", "related"], "in"), {"return": None}]
+    # Without neighbour discovery there is no IPv6 on the bridge, not even to the internet (RFC 4861).
+    neighbours = {"set": ["nd-neighbor-advert", "nd-neighbor-solicit"]}
+    discovery = [_match({"payload": {"protocol": "icmpv6", "field": "type"}}, neighbours), {"return": None}]
+    places = [place(text) for text in wanted.reachable]
+    places += [(ip_network(address), protocol, 53) for address in wanted.resolvers for protocol in ("tcp", "udp")]
+    allowed = [
+        [_to(network), _payload(protocol, "dport", port), {"return": None}] for network, protocol, port in places
     ]
+    refuse = {"jump": {"target": "refused"}}
+    limit = {"limit": {"rate": 10, "burst": 10, "per": "minute"}}
+    # The kernel sends ICMP errors of this kind to one address once a second at most (icmp(7)), but every reset.
+    tcp, reset = _meta("l4proto", "tcp"), {"reject": {"type": "tcp reset"}}
+    prohibited = {"reject": {"type": "icmpx", "expr": "admin-prohibited"}}
+    return chains, [
+        ("agent_here", [mine, {"jump": {"target": "here"}}]),
+        ("agent_away", [mine, _meta("oifname", wanted.bridge, "!="), {"jump": {"target": "away"}}]),
+        *(("here", rule) for rule in (answers, discovery, *allowed, [refuse])),
+        *(("away", rule) for rule in (answers, *allowed)),
+        *(("away", [_to(network), refuse]) for network in SPECIAL),
+        ("refused", [limit, {"log": {"prefix": f"{wanted.table} refused: "}}]),
+        ("refused", [{"counter": None}]),
+        ("refused", [tcp, reset]),
+        ("refused", [prohibited]),
+    ]
+
+
+def _to(network: IPv4Network | IPv6Network) -> dict[str, Any]:
+    address = str(network.network_address)
+    whole = network.prefixlen == network.max_prefixlen
+    value = address if whole else {"prefix": {"addr": address, "len": network.prefixlen}}
+    return _payload("ip6" if network.version == 6 else "ip", "daddr", value)
 
 
 def _plain(address: str) -> str:
@@ -178,8 +315,10 @@ def _order(kind: str, value: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _stripped(value: Any) -> Any:
-    """Leave handles out; a list of flags or states has no order, and may be a union or a set in another version."""
+    """Leave handles and counts out; a list of flags has no order, and may be a union or a set in another version."""
     if isinstance(value, dict):
+        if set(value) == {"counter"}:
+            return {"counter": None}
         if set(value) <= {"|", "set"} and len(value) == 1:
             value = next(iter(value.values()))
             return _stripped(value if isinstance(value, list) else [value])

@@ -28,6 +28,8 @@ _PAYLOAD = {"daddr": "-d", "saddr": "-s", "protocol": "-p", "nexthdr": "-p", "dp
 _CT = {"state": "--ctstate", "status": "--ctstate", "direction": "--ctdir", "proto-dst": "--ctorigdstport"}
 _CT.update(dict.fromkeys(("ip daddr", "ip6 daddr", "daddr"), "--ctorigdst"))
 _PORTS = ("tcp", "th")
+# A rule about a header of theirs is not for the connections that are followed here.
+_OTHER_PROTOCOLS = frozenset({"udp", "udplite", "sctp", "dccp", "icmp", "icmpv6"})
 
 
 def parse(text: str) -> dict[int, tuple[Station, ...]]:
@@ -120,10 +122,10 @@ def _condition(value: Mapping[str, Any]) -> Condition:
     option = ""
     if kind == "meta":
         option = _META.get(str(what.get("key")), "")
+    elif kind == "payload" and what.get("protocol") in _OTHER_PROTOCOLS:
+        return Condition("-p", (str(what["protocol"]),))
     elif kind == "payload" and (what.get("field") != "dport" or what.get("protocol") in _PORTS):
         option = _PAYLOAD.get(str(what.get("field")), "")
-    elif kind == "payload" and what.get("protocol") in ("udp", "sctp", "dccp"):
-        return Condition("-p", (str(what["protocol"]),))
     elif kind == "ct" and what.get("dir", "original") == "original":
         option = _CT.get(str(what.get("key")), "")
     elif kind == "fib" and what.get("result") == "type" and "daddr" in str(what.get("flags")):

@@ -4,16 +4,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import socket
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate import (
+    destination,
     integer,
     ip_address,
+    proxy_url,
     shown,
     spoken,
 )
@@ -21,7 +25,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._system import 
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ansible.module_utils.basic import AnsibleModule
 
@@ -66,7 +70,14 @@ def wanted_settings(params: Mapping[str, Any]) -> system_nft.Settings:
         if not form.fullmatch(params.get(option, "")):
             raise HardeningError(option, shown(params[option]), f"a name such as {form.pattern}", option)
     port = integer("port", params["port"], 1, 65535)
-    return system_nft.Settings(params["table"], params["bridge"], port, tuple(map(_address, params["addresses"])))
+    return system_nft.Settings(
+        params["table"],
+        params["bridge"],
+        port,
+        tuple(map(_address, params["addresses"])),
+        policy=params["policy"],
+        reachable=tuple(destination("reachable", text) for text in params["reachable"]),
+    )
 
 
 def _address(text: str) -> str:
@@ -88,7 +99,7 @@ def protects(version: str, options: Mapping[str, Any], environment: tuple[str, .
     if any(name == "DOCKER_INSECURE_NO_IPTABLES_RAW" for name in environment):
         return ""
     backend = options.get("firewall-backend") or "iptables"
-    return f"Docker {version} ({backend}) keeps neighbours away itself: nothing is loaded"
+    return f"Docker {version} ({backend}) keeps neighbours away itself"
 
 
 def kernel_takes_it() -> bool:
@@ -107,6 +118,33 @@ def kernel_takes_it() -> bool:
 
 
 # --- look ---------------------------------------------------------------------------------------------------------
+
+
+def proxy_places(module: AnsibleModule, url: str) -> tuple[str, ...]:
+    """Return the places in special networks at which a proxy is; its name is resolved as every program here does it.
+
+    :raises HardeningError: it has no address, so that it would be blocked, or the gateway could not reach it anyway.
+    """
+    if not url:
+        return ()
+    parts = urlsplit(proxy_url("proxy", url))
+    host, port = parts.hostname or "", parts.port or {"https": 443}.get(parts.scheme, 80)
+    answer = run(module, ["getent", "ahosts", host], check=False)
+    found = {ipaddress.ip_address(line.split()[0].split("%")[0]) for line in answer.stdout.splitlines() if line.strip()}
+    if not found:
+        needed = "a proxy whose name this host can resolve, or its address"
+        raise HardeningError("proxy", f"{shown(host)}, which has no address", needed, "proxy")
+    return special_places(found, port)
+
+
+def special_places(addresses: Iterable[ipaddress.IPv4Address | ipaddress.IPv6Address], port: int) -> tuple[str, ...]:
+    """Return the places of the addresses that are in special networks, but for loopback; pure."""
+    return tuple(
+        f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+        for address in sorted(addresses, key=str)
+        if not address.is_loopback
+        and any(address in net for net in system_nft.SPECIAL if net.version == address.version)
+    )
 
 
 def look(module: AnsibleModule, wanted: system_nft.Settings) -> Current:

@@ -19,8 +19,9 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 import nft_table  # type: ignore[import-not-found]  # noqa: E402 (_nft.py, which the role installs beside this)
 
 NETLINK_NETFILTER, GROUP_NFTABLES = 12, 7
-# Seconds: least between two comparisons, longest between two, for one call of nft, between two lines in the log.
-PAUSE, POLL, PATIENCE, QUIET = 1, 30, 30, 60
+# Seconds: least between two comparisons, longest between two, for one call of nft, between two lines in the log,
+# between two looks at the name servers.
+PAUSE, POLL, PATIENCE, QUIET, GLANCE = 1, 30, 30, 60, 5
 MOST, MESSAGES = 1 << 20, 10_000
 
 
@@ -47,7 +48,8 @@ def apply(script: str) -> None:
 def compare(wanted: nft_table.Settings) -> list[str]:
     """Return how the table differs, and make it as declared."""
     found = listing(wanted.table)
-    if wanted.protected:
+    wanted = nft_table.of_this_host(wanted)
+    if not wanted.loaded:
         if found is not None:
             apply(nft_table.removal(wanted.table))
         return []
@@ -84,14 +86,19 @@ def main() -> None:
     events.bind((0, 1 << (GROUP_NFTABLES - 1)))
     events.setblocking(False)
     compare(wanted)
-    state = wanted.protected or f"table {nft_table.FAMILY} {wanted.table} is loaded"
+    state = f"table {nft_table.FAMILY} {wanted.table} is loaded" if wanted.loaded else wanted.protected
     print(state, flush=True)
     notify(f"READY=1\nSTATUS={state}")
     reported, restored = time.monotonic() - QUIET, 0
+    compared, known = time.monotonic(), nft_table.of_this_host(wanted)
     while True:
-        select.select([events], [], [], POLL)
-        drain(events)
+        changed = select.select([events], [], [], GLANCE)[0]
         notify("WATCHDOG=1")
+        now = nft_table.of_this_host(wanted)
+        if not changed and now == known and time.monotonic() - compared < POLL:
+            continue
+        drain(events)
+        compared, known = time.monotonic(), now
         try:
             different = compare(wanted)
             restored += bool(different)

@@ -23,6 +23,7 @@ REGISTRY = {"image_transport": "registry", "image_registry": "registry.example.o
 STRONG = hashlib.sha256(b"token").hexdigest()
 PROXY = "http://proxy.example:3128"
 CA = str(Path(__file__).parents[1] / "recorded/ca.pem")
+PRIVATE_MODEL = {"models": {"providers": {"local": {"baseUrl": "http://192.168.1.5:11434/v1", "models": []}}}}
 DIGEST = f"debian@sha256:{'4' * 64}"
 # The option (without openclaw_): what is refused, what heals it, and what else is set in both.
 TRIALS: list[tuple[str, Any, Any, dict[str, Any]]] = [
@@ -116,6 +117,9 @@ TRIALS: list[tuple[str, Any, Any, dict[str, Any]]] = [
     ("gateway_health_timeout", 1, 10, {}),
     ("gateway_command_timeout", 1, 10, {}),
     ("gateway_stabilize_seconds", -1, 0, {}),
+    ("gateway_migration_backup_days", -1, 0, {}),
+    ("gateway_reachable", ["192.168.1.5"], ["192.168.1.5:11434"], {}),
+    ("gateway_reachable", [], ["192.168.1.5:11434"], {"gateway_config": PRIVATE_MODEL}),
     ("gateway_cpus", 0.1, 0.5, {}),
     ("gateway_memory", "1g", "1536m", {}),
     ("gateway_stop_grace_period", "5s", "330s", {}),

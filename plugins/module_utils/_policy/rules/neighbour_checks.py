@@ -62,10 +62,10 @@ def neighbours_effective(network: Network, packets: PacketFilter, allowed: Basel
             if _by_docker(network, found, version):
                 kept.append(f"Docker {network.engine} with {network.backend}")
                 continue
-            if version not in network.firewall and not _without_iptables(network, packets):
+            if version not in network.firewall and not without_iptables(network, packets):
                 unclear.append(f"the packet filter for IPv{version} could not be read (iptables-save)")
                 continue
-            tables, stations = _filters(network, packets, version)
+            tables, stations = filters(network, packets, version)
             ports = {port.target for port in network.published if port.protocol == "tcp"} or {network.port}
             tried = [
                 Packet(name, found.bridge, address, prefix, port)
@@ -86,11 +86,11 @@ def neighbours_effective(network: Network, packets: PacketFilter, allowed: Basel
     return verdict(faults, "; ".join(dict.fromkeys(kept)) or "is on no network", *evidence)
 
 
-def _filters(network: Network, packets: PacketFilter, version: int) -> tuple[dict[str, Table], tuple[Station, ...]]:
+def filters(network: Network, packets: PacketFilter, version: int) -> tuple[dict[str, Table], tuple[Station, ...]]:
     return parse(network.firewall.get(version, ())), tuple((packets.stations or {}).get(version, ()))
 
 
-def _without_iptables(network: Network, packets: PacketFilter) -> bool:
+def without_iptables(network: Network, packets: PacketFilter) -> bool:
     """Return whether Docker filters by nftables, so that iptables is not needed to know what happens."""
     newer = major(network.engine) >= 28 and network.backend.startswith("nftables")
     return packets.stations is not None and newer
@@ -140,10 +140,10 @@ def wire_effective(network: Network, packets: PacketFilter, allowed: Baseline) -
         if ":" in port.address:
             continue  # the kernel itself drops ::1 that comes by another interface than lo (RFC 4291, 2.5.3)
         address = port.address if loopback(port.address) else "127.0.0.1"
-        if 4 not in network.firewall and network.mode == "bridge" and not _without_iptables(network, packets):
+        if 4 not in network.firewall and network.mode == "bridge" and not without_iptables(network, packets):
             unclear.append("the packet filter for IPv4 could not be read (iptables-save)")
             continue
-        tables, stations = _filters(network, packets, 4)
+        tables, stations = filters(network, packets, 4)
         for name in network.interfaces:
             tried += 1
             way = _wire(network, packets, (tables, stations), Packet(name, "", address, 8, port.port, local=True))
@@ -233,7 +233,7 @@ def own_table_effective(packets: PacketFilter, _allowed: Baseline) -> Result:
     if packets.declared is None:
         return skipped("this deployment declares no packet filter of its own")
     evidence = (packets.declared_path, f"table inet {packets.declared.table}, bridge {packets.declared.bridge}")
-    if packets.declared.protected:
+    if not packets.declared.loaded:
         there = ["a table is loaded although none is declared"] if packets.own_table is not None else []
         return verdict(there, packets.declared.protected, evidence)
     if packets.stations is None:
@@ -273,10 +273,10 @@ def _unfiltered(
     network: Network, packets: PacketFilter, bridged: Attached, device: str, faults: list[str]
 ) -> Iterator[str]:
     """Look for a drop or a missing translation on the way out; yields what is not known."""
-    if 4 not in network.firewall and not _without_iptables(network, packets):
+    if 4 not in network.firewall and not without_iptables(network, packets):
         yield "the packet filter for IPv4 could not be read (iptables-save)"
         return
-    tables, stations = _filters(network, packets, 4)
+    tables, stations = filters(network, packets, 4)
     packet = Packet(bridged.bridge, device, ELSEWHERE[4], 32, 443, source=bridged.address)
     if not let_in(tables, packet, stations):
         faults.append(f"the packet filter drops what goes from {bridged.bridge} to {device} ({_policy(tables)})")

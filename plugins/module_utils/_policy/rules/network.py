@@ -12,6 +12,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.netwo
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
     EVERYWHERE,
     RECREATE,
+    SITE,
     Result,
     Rule,
     cis,
@@ -46,6 +47,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules.n
     some,
     token_effective,
 )
+from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rules.private_checks import private_effective
 
 
 def _shared(mode: str) -> bool:
@@ -367,5 +369,16 @@ RULES: tuple[Rule, ...] = (
         refs=("nft(8)",),
         needs=("packets",),
         effective=own_table_effective,
+    ),
+    Rule(
+        id="OCH-NET-15",
+        title="The container reaches neither this host nor private networks",
+        area="network",
+        severity="medium",
+        expected="what it begins to this host, to private, link-local and other special networks is rejected",
+        remediation=SITE,
+        refs=("RFC 6890", *owasp(5)),
+        needs=("network", "packets"),
+        effective=private_effective,
     ),
 )

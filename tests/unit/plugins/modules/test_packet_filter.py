@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors import HardeningError
@@ -16,11 +18,19 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._system.packet_
     Current,
     decide,
     protects,
+    special_places,
     wanted_settings,
 )
 
 WANTED = nft.Settings("openclaw-gateway", "br-openclaw", 18789)
-OPTIONS = {"table": "openclaw-gateway", "bridge": "br-openclaw", "port": 18789, "addresses": []}
+OPTIONS = {"table": "openclaw-gateway", "bridge": "br-openclaw", "port": 18789, "addresses": [], "policy": "off",
+           "reachable": []}  # fmt: skip
+PRIVATE = replace(
+    WANTED,
+    policy=nft.PRIVATE_BLOCKED,
+    reachable=("192.168.1.5:11434", "[fd00::/64]:53/udp"),
+    resolvers=("10.0.0.53",),
+)
 
 
 def kernel(wanted: nft.Settings = WANTED) -> list[dict]:
@@ -98,6 +108,11 @@ def test_loading_is_one_transaction_that_leaves_other_tables() -> None:
 def test_settings_come_back_as_they_were_written() -> None:
     text = json.dumps({**OPTIONS, "addresses": ["192.0.2.7"], "protected": ""})
     assert nft.settings(text) == replace(WANTED, addresses=("192.0.2.7",))
+    kept = {"policy": "private-blocked", "reachable": list(PRIVATE.reachable), "resolvers": list(PRIVATE.resolvers)}
+    assert nft.settings(json.dumps({**OPTIONS, "protected": "", **kept})) == PRIVATE
+    for wrong in ({"policy": "none"}, {"reachable": ["192.168.1.5"]}):
+        with pytest.raises(ValueError, match=r".*"):
+            nft.settings(json.dumps({**OPTIONS, "protected": "", **wrong}))
     for broken in ("[]", "{}", "", json.dumps({**OPTIONS, "protected": "", "bridge": "x" * 16})):
         with pytest.raises(ValueError, match=r".*"):
             nft.settings(broken)
@@ -110,6 +125,13 @@ def test_settings_come_back_as_they_were_written() -> None:
         *(("bridge", text) for text in ("", "br-too-long-name", "br/0", "br 0", "-i", "br\n", "lo;")),
         ("addresses", ["192.0.2.300"]),
         ("addresses", ["192.0.2.7; drop"]),
+        *(
+            ("reachable", [text])
+            for text in (
+                *("192.0.2.7", "192.0.2.7:0", "192.0.2.7:70000", "192.0.2.7/24:80", "192.0.2.300:80", "host:80"),
+                *("fd00::1:80", "[fd00::1]", "[fd00::1/64]:80", "192.0.2.7:80/tcp", "192.0.2.7:80\n", "", ":80"),
+            )
+        ),
         ("port", 0),
         ("port", 70000),
     ],
@@ -198,3 +220,111 @@ def test_bytes_tell_whose_answer_it_is(counts: list[int], result: bool | None, m
     left = iter(counts)
     place = forwarders.Place("192.0.2.7", 80)
     assert forwarders.from_this_gateway(place, 1, float("inf"), lambda _pid: next(left)) is result
+
+
+# --- the network policy -------------------------------------------------------------------------------------------
+
+
+def reached(rules: list[str], text: str) -> bool:
+    return any(text in rule for rule in rules)
+
+
+def chain(wanted: nft.Settings, name: str) -> list[str]:
+    """Return the rules of one chain, in their order."""
+    rules = [item["rule"] for item in nft.objects(wanted) if "rule" in item]
+    return [json.dumps(rule["expr"]) for rule in rules if rule["chain"] == name]
+
+
+def test_the_policy_only_refuses_what_comes_from_our_bridge() -> None:
+    assert set(verdicts(PRIVATE)) <= {"drop", "jump", "return", "reject", "log", "counter"}
+    for name in ("agent_here", "agent_away"):
+        assert all('"iifname"}}, "right": "br-openclaw"' in rule for rule in chain(PRIVATE, name))
+    assert chain(PRIVATE, "away")[-1].endswith('{"jump": {"target": "refused"}}]')
+    assert chain(PRIVATE, "here")[-1] == '[{"jump": {"target": "refused"}}]'
+
+
+def test_what_is_reachable_comes_before_what_is_refused() -> None:
+    for name in ("here", "away"):
+        rules = chain(PRIVATE, name)
+        first = next(number for number, rule in enumerate(rules) if "refused" in rule)
+        before = rules[:first]
+        assert reached(before, '"192.168.1.5"')
+        assert reached(before, '{"addr": "fd00::", "len": 64}')
+        assert [rule.count('"protocol": "udp"') for rule in before if "10.0.0.53" in rule] == [0, 1]
+        assert "established" in before[0]
+
+
+def test_without_the_policy_the_table_is_as_before() -> None:
+    assert not [item for item in nft.objects(WANTED) if "refused" in json.dumps(item)]
+
+
+def test_docker_that_protects_leaves_the_policy_to_us() -> None:
+    """The rules against neighbours are Docker's then; those about the agent are not."""
+    protected = replace(PRIVATE, protected="Docker 28")
+    assert (protected.loaded, replace(WANTED, protected="Docker 28").loaded) == (True, False)
+    assert chain(protected, "published") == []
+    assert chain(protected, "away") == chain(PRIVATE, "away")
+
+
+def test_counts_and_other_spellings_of_an_address_are_no_difference() -> None:
+    text = listing(kernel(PRIVATE))
+    counted = text.replace('{"counter": null}', '{"counter": {"packets": 12, "bytes": 345}}')
+    assert counted != text
+    assert nft.differences(PRIVATE, counted) == []
+
+
+def test_each_special_network_counts() -> None:
+    items = kernel(PRIVATE)
+    for network in nft.SPECIAL:
+        left = [item for item in items if f'"{network.network_address}"' not in json.dumps(item)]
+        assert nft.differences(PRIVATE, listing(left)), network
+
+
+@pytest.mark.parametrize(
+    ("address", "special"),
+    [
+        *((text, True) for text in ("10.1.2.3", "172.31.255.255", "192.168.0.1", "169.254.169.254", "100.100.100.200")),
+        *((text, True) for text in ("168.63.129.16", "192.0.0.192", "239.1.1.1", "255.255.255.255", "0.0.0.0")),  # noqa: S104
+        *((text, True) for text in ("fd00:ec2::254", "fe80::1", "ff02::1", "::ffff:10.0.0.1", "::10.0.0.1")),
+        *((text, True) for text in ("64:ff9b::a00:1", "64:ff9b:1::1", "2002:a00:1::1", "2001:0:a00:1::1", "fec0::1")),
+        *((text, False) for text in ("1.1.1.1", "8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2a00::1")),
+    ],
+)
+def test_what_is_special(address: str, special: bool) -> None:
+    found = ip_address(address)
+    assert any(found in network for network in nft.SPECIAL if network.version == found.version) is special
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("nameserver 192.168.1.1\nnameserver  10.0.0.53 # comment\nsearch lan\n", ("192.168.1.1", "10.0.0.53")),
+        ("nameserver 127.0.0.53\nnameserver ::1\noptions edns0\n", ()),
+        ("# nameserver 192.168.1.1\nnameserver\nnameserver fe80::1%eth0\nnameserver lan\n", ()),
+        ("nameserver fd00::53\nnameserver fd00::53\n", ("fd00::53",)),
+        ("", ()),
+    ],
+)
+def test_name_servers_that_are_asked_from_the_container(text: str, found: tuple[str, ...]) -> None:
+    assert nft.resolvers(text) == found
+
+
+def test_behind_a_stub_are_the_servers_that_docker_uses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub, behind = tmp_path / "resolv.conf", tmp_path / "behind.conf"
+    monkeypatch.setattr(nft, "_RESOLVERS", str(stub))
+    monkeypatch.setattr(nft, "_BEHIND_A_STUB", str(behind))
+    wanted = replace(WANTED, policy=nft.PRIVATE_BLOCKED)
+    assert nft.of_this_host(wanted).resolvers == ()
+    behind.write_text("nameserver 10.0.0.53\n")
+    stub.write_text("nameserver 127.0.0.53\n")
+    assert nft.of_this_host(wanted).resolvers == ("10.0.0.53",)
+    stub.write_text("nameserver 127.0.0.53\nnameserver 10.0.0.1\n")
+    assert nft.of_this_host(wanted).resolvers == ("10.0.0.1",)
+    assert nft.of_this_host(replace(wanted, resolvers=("10.9.9.9",))).resolvers == ("10.9.9.9",)
+    assert nft.of_this_host(WANTED).resolvers == ()
+
+
+def test_a_proxy_in_a_private_network_is_let_through() -> None:
+    """One on the internet is reached anyway; one on loopback would be the container's own."""
+    addresses = [ip_address(text) for text in ("10.0.0.5", "fd00::5", "127.0.0.1", "8.8.8.8", "2606:4700::1")]
+    assert special_places(addresses, 3128) == ("10.0.0.5:3128", "[fd00::5]:3128")

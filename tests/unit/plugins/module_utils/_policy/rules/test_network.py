@@ -100,7 +100,7 @@ GOOD = Network(
     interfaces=("docker0", "br-own", "eth0"),
     firewall={4: saved(KEEP)},
 )
-DECLARED = nft.Settings("openclaw-gateway", "br-own", 18789)
+DECLARED = nft.Settings("openclaw-gateway", "br-own", 18789, policy=nft.PRIVATE_BLOCKED)
 
 
 def listing(*items: dict) -> str:
@@ -693,5 +693,8 @@ def test_our_own_table_is_compared():
     assert effective("14", GOOD, packets=replace(PACKETS, declared=None)).status == "skip"
     assert effective("14", GOOD, packets=replace(PACKETS, declared=None, declared_fault="gone")).status == "fail"
     assert effective("14", GOOD, packets=replace(PACKETS, stations=None)).status == "error"
-    by_docker = replace(PACKETS, declared=replace(DECLARED, protected="Docker 28 does"), own_table=None)
+    nothing = replace(DECLARED, protected="Docker 28 does", policy=nft.OFF)
+    by_docker = replace(PACKETS, declared=nothing, own_table=None)
     assert effective("14", GOOD, packets=by_docker).status == "pass"
+    other = replace(by_docker, declared=replace(nothing, policy=nft.PRIVATE_BLOCKED))
+    assert effective("14", GOOD, packets=other).status == "fail"
