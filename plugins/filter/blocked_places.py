@@ -4,67 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping, Sequence
 
-from ansible_collections.openclaw.hardening.plugins.module_utils._system import nft
-
-_KEY = "baseurl"
-_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-_HOST = "host-gateway"
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import places
 
 
 def blocked_places(
     config: object, reachable: Sequence[str] = (), extra_hosts: Mapping[str, str] | None = None
 ) -> list[dict[str, str]]:
     """Return the key path and the place of each; the documentation of the filter has the keys."""
-    return [
-        {"path": path, "place": place}
-        for path, url in _urls(config, "")
-        for place in _blocked(url, reachable, extra_hosts or {})
-    ]
-
-
-def _urls(value: object, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for key, entry in value.items():
-            here = f"{path}.{key}" if path else str(key)
-            if isinstance(entry, str) and str(key).lower() == _KEY:
-                yield here, entry
-            else:
-                yield from _urls(entry, here)
-    elif isinstance(value, (list, tuple)):
-        for number, entry in enumerate(value):
-            yield from _urls(entry, f"{path}[{number}]")
-
-
-def _blocked(url: str, reachable: Sequence[str], extra_hosts: Mapping[str, str]) -> Iterator[str]:
-    """Yield the place of a URL that leads to a special network; what a name means elsewhere is not known here."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
-    except ValueError:
-        return
-    address = str(extra_hosts.get(host, host))
-    allowed = []
-    for text in reachable:
-        with suppress(ValueError):  # reported where the option itself is checked
-            allowed.append(nft.place(str(text)))
-    if address == _HOST:
-        if not any(found == port for _network, _protocol, found in allowed):
-            yield f"{host}:{port}"
-        return
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return
-    special = any(found in network for network in nft.SPECIAL if network.version == found.version)
-    known = any(port == there and protocol == "tcp" and network.version == found.version and found in network
-                for network, protocol, there in allowed)  # fmt: skip
-    if special and not found.is_loopback and not known:
-        yield f"[{found}]:{port}" if found.version == 6 else f"{found}:{port}"
+    return [{"path": path, "place": place} for path, place in places.blocked(config, reachable, extra_hosts)]
 
 
 class FilterModule:

@@ -57,7 +57,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.retire
     units_of,
 )
 from ansible_collections.openclaw.hardening.plugins.module_utils._migrate.takeover import Takeover
-from ansible_collections.openclaw.hardening.plugins.module_utils._system import progress
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import places, progress
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import run
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.lock import lock
 
@@ -209,12 +209,14 @@ class BaseManager:
     def _taken(self, base: Base, taken: Takeover) -> dict[str, Any]:
         reachable = [f"port {port} of {address or 'every address'}: the deployment decides where it is published"
                      for address, port in base.published if address not in ("127.0.0.1", "::1")]  # fmt: skip
+        blocked = [f"{path} at {place}: the network policy blocks it, unless it is declared reachable"
+                   for path, place in places.blocked(taken.config)]  # fmt: skip
         return {
             "config": taken.config,
             "secret_files": {name: f"{self._folder.secrets}/{name}" for name in sorted(taken.secrets)},
             "keeps_token": taken.keeps_token,
             "hardened": [*reachable, *taken.hardened],
-            "left": [*taken.left, *(f"mount {text}" for text in base.beside)],
+            "left": [*taken.left, *(f"mount {text}" for text in base.beside), *blocked],
             "rewritten": taken.rewritten,
             "state_source": self._folder.state,
         }
