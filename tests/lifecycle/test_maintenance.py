@@ -81,6 +81,19 @@ with sqlite3.connect("/var/lib/openclaw/.openclaw/state/openclaw.sqlite", timeou
     database.execute("DELETE FROM operator_approvals WHERE approval_id = 'CANARY'")
     database.execute("DELETE FROM device_pairing_paired WHERE device_id = 'canary'")
 """
+# The container's own packets, which the packet filter refuses. A change of the rules has them counted at once.
+REFUSED = """python3 - <<'PYTHON'
+import ctypes, os, socket, subprocess
+pid = subprocess.check_output(["docker", "inspect", "--format", "{{.State.Pid}}", "openclaw-gateway"], text=True)
+with open(f"/proc/{pid.strip()}/ns/net") as network:
+    if os.fork() == 0:
+        ctypes.CDLL(None).setns(network.fileno(), 0)
+        for _ in range(6):
+            assert socket.socket().connect_ex(("10.255.255.254", 9)) != 0
+        os._exit(0)
+assert os.wait()[1] == 0
+PYTHON
+nft add table inet poke; nft delete table inet poke; sleep 3"""
 
 
 class Maintained:
@@ -224,7 +237,7 @@ def test_a_fault_that_lasts_is_one_alert_and_one_of_a_moment_is_none(host: Maint
 
 
 def test_security_events_are_exactly_their_alerts(host: Maintained) -> None:
-    """One login is refused in earnest; the log, the database and the container have the others."""
+    """One login and some connections are refused in earnest; the log, the database, the container have the others."""
     gateway = "docker exec openclaw-gateway node openclaw.mjs gateway call health"
     wait_until(lambda: host.host.run(f"{gateway} --json >/dev/null").returncode == 0, "the gateway", 120)
     # In the first minute of a gateway its database is left alone.
@@ -238,16 +251,18 @@ def test_security_events_are_exactly_their_alerts(host: Maintained) -> None:
         f"docker exec --interactive openclaw-gateway sh >/dev/null <<'SHELL'\nexec >/proc/1/fd/1\n{LINES}\nSHELL"
     )
     host.as_account(ROWS)
+    host.host.check(REFUSED)
     host.host.check(f"systemctl start {EVENTS}")
     found: dict[str, str] = {}
     # The program starts the notifier by itself.
-    wait_until(lambda: found.update(host.news()) or len(found) >= 5, "five alerts", 30)
+    wait_until(lambda: found.update(host.news()) or len(found) >= 6, "six alerts", 30)
     assert set(found) == {
         "logins are refused",
         "the configuration was changed while the gateway runs",
         "a write was denied",
         "commands of the agent were approved or refused",
         "a device was paired",
+        "the gateway or its agent tries to reach this host or a private network",
     }
     assert "from 192.0.2.9 (4), from 127.0.0.1 (1)" in found["logins are refused"].replace("[.]", ".")
     assert "exec denied deny (1)" in found["commands of the agent were approved or refused"]

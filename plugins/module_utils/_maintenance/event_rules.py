@@ -52,6 +52,9 @@ RULES: Mapping[str, Rule] = {
     "approval": Rule("commands of the agent were approved or refused", "openclaw audit", 1, False),
     "approval rules": Rule("the rules for approving commands were changed", "openclaw approvals get"),
     "blocked tool": Rule("tools of the agent were blocked", "openclaw audit --status blocked", 3, False),
+    "refused connection": Rule(
+        "the gateway or its agent tries to reach this host or a private network", "docs/network-policy.md", 5
+    ),
     "crash": Rule("the gateway ended with an error", "playbooks/diagnose.yml"),
     "out of memory": Rule("the gateway ran out of memory", "playbooks/diagnose.yml, which names the option"),
     "restart": Rule("the gateway is restarted again and again", "playbooks/diagnose.yml", 3),

@@ -45,6 +45,7 @@ _KINDS = {
     "device_pairing_paired": "paired device",
     "exec_approvals_config": "approval rules",
 }
+_COUNT = re.compile(r"([0-9]{1,20}) ([0-9]{1,18})\n")
 _WORD = re.compile(r"[a-z][a-z0-9_.-]{0,39}")
 
 
@@ -104,6 +105,33 @@ def docker_events(events: Iterable[Any], after: int, known: Mapping[str, str]) -
         elif action == "start":
             started.add(identity)
     return happened
+
+
+def refused(path: str, place: str) -> tuple[list[Happened], str]:
+    """Return how many packets of the container the packet filter has refused since a place, and the next place.
+
+    :param path: what the unit of the packet filter writes: when it began, and how many since then.
+    :param place: what was there last; empty: nothing was read yet.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # the unit is not there, or has just begun
+        return [], place
+    try:
+        found = os.read(handle, 100).decode("ascii", "replace")
+    finally:
+        os.close(handle)
+    return counted(found, place)
+
+
+def counted(found: str, place: str) -> tuple[list[Happened], str]:
+    """Compare two such lines; pure."""
+    now, before = _COUNT.fullmatch(found), _COUNT.fullmatch(place)
+    if now is None:
+        return [], place
+    same = before is not None and before[1] == now[1]
+    more = int(now[2]) - (int(before[2]) if before and same else 0)
+    return ([Happened("refused connection", count=more)] if more > 0 and before else []), found
 
 
 def ledger(state_dir: str, places: Mapping[str, int], now_ms: int) -> tuple[list[Happened], dict[str, int]]:

@@ -33,7 +33,8 @@ def watch(folder: str, record_dir: str, options: Mapping[str, str], now: float) 
     """Look, decide; return the outcome of the job.
 
     :param folder: root's directory for the records of the jobs.
-    :param options: ``project``, ``service``, ``state_dir``, ``notifier`` (its unit) and ``docker_host``.
+    :param options: ``project``, ``service``, ``state_dir``, ``refused_file`` (of the packet filter's unit),
+        ``notifier`` (its unit) and ``docker_host``.
     :param now: seconds since 1970.
     """
     seen = read_seen(folder)
@@ -94,11 +95,18 @@ def look(
 
     client.streamed(api, "events", ask)
     happened += event_sources.docker_events(events, docker_place, known or places)
+    refused, refused_place = event_sources.refused(options["refused_file"], str(seen.get("refused", "")))
+    happened += refused
     ledger_places: dict[str, int] = seen.get("ledger", {})
     if any(_settled(container, now) for container in containers):
         rows, ledger_places = _ledger(record_dir, options["state_dir"], ledger_places, now)
         happened += rows
-    return happened, {"containers": places, "docker": until * _SECOND, "ledger": ledger_places}
+    return happened, {
+        "containers": places,
+        "docker": until * _SECOND,
+        "refused": refused_place,
+        "ledger": ledger_places,
+    }
 
 
 def _settled(container: client.Container, now: float) -> bool:

@@ -282,6 +282,17 @@ def differences(wanted: Settings, listing: str | None) -> list[str]:
     ] or ([] if declared == found else ["its rules are in another order"])
 
 
+def refused(listing: str | None) -> int:
+    """Return how many packets of the container the table has refused since it was loaded.
+
+    :raises ValueError: the answer is not one.
+    """
+    rules = [item["rule"] for item in _listed(listing or '{"nftables": []}') if "rule" in item]
+    found = [part["counter"] for rule in rules if rule.get("chain") == "refused"
+             for part in rule["expr"] if isinstance(part.get("counter"), dict)]  # fmt: skip
+    return sum(int(counter.get("packets", 0)) for counter in found)
+
+
 def _beyond(some: list[str], others: list[str]) -> list[str]:
     left = list(others)
     missing = []

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Keeps one nftables table as it is declared: loads it before Docker, and again when anything changed or flushed it.
 
-The kernel reports each change; what comes in a flood is compared once a second at most. Nothing else is touched.
+The kernel reports each change; what comes in a flood is compared once a second at most. Nothing else is touched. How
+many packets of the container were refused is in the unit's RuntimeDirectory, for the log watcher.
 """
 
 from __future__ import annotations
@@ -45,9 +46,36 @@ def apply(script: str) -> None:
         raise OSError(f"nft: {answer.stderr.strip()[-300:]}")
 
 
-def compare(wanted: nft_table.Settings) -> list[str]:
+class Refused:
+    """Counts refused packets since this program began, also when the table is loaded again."""
+
+    def __init__(self, folder: str, seen: int) -> None:
+        self.path = f"{folder}/refused" if folder else ""
+        self.began, self.seen, self.total = time.time_ns(), seen, 0
+        self.write()
+
+    def note(self, count: int) -> None:
+        more = count - self.seen if count >= self.seen else count
+        self.seen = count
+        if more:
+            self.total += more
+            self.write()
+
+    def write(self) -> None:
+        if not self.path:
+            return
+        with open(f"{self.path}.new", "w", encoding="ascii") as file:
+            file.write(f"{self.began} {self.total}\n")
+        os.chmod(f"{self.path}.new", 0o644)
+        os.replace(f"{self.path}.new", self.path)
+
+
+def compare(wanted: nft_table.Settings, refused: Refused | None = None) -> list[str]:
     """Return how the table differs, and make it as declared."""
     found = listing(wanted.table)
+    if refused:
+        with suppress(ValueError):  # reported below
+            refused.note(nft_table.refused(found))
     wanted = nft_table.of_this_host(wanted)
     if not wanted.loaded:
         if found is not None:
@@ -86,6 +114,7 @@ def main() -> None:
     events.bind((0, 1 << (GROUP_NFTABLES - 1)))
     events.setblocking(False)
     compare(wanted)
+    refused = Refused(os.environ.get("RUNTIME_DIRECTORY", ""), nft_table.refused(listing(wanted.table)))
     state = f"table {nft_table.FAMILY} {wanted.table} is loaded" if wanted.loaded else wanted.protected
     print(state, flush=True)
     notify(f"READY=1\nSTATUS={state}")
@@ -100,7 +129,7 @@ def main() -> None:
         drain(events)
         compared, known = time.monotonic(), now
         try:
-            different = compare(wanted)
+            different = compare(wanted, refused)
             restored += bool(different)
         except (OSError, subprocess.TimeoutExpired) as error:
             different = [str(error)]
@@ -110,4 +139,5 @@ def main() -> None:
         time.sleep(PAUSE)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -44,7 +44,7 @@ def test_each_kind_is_one_alert_from_its_threshold_on(kind: str) -> None:
 
 def test_the_rules_are_those_of_all_that_is_found() -> None:
     sources = {*log.EVENTS, *event_sources._MORE, *event_sources._KINDS.values()}
-    assert sources | {"crash", "out of memory", "restart", "flood"} == set(RULES)
+    assert sources | {"crash", "out of memory", "restart", "flood", "refused connection"} == set(RULES)
 
 
 def test_what_comes_slowly_does_not_reach_the_threshold() -> None:

@@ -59,7 +59,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(program.command, "run", lambda _module, argv, **_options: here.started.append(argv))
     monkeypatch.setattr(program, "_say", lambda *_arguments: None)
     names = {"project": "openclaw", "service": "openclaw-gateway", "state_dir": "/nowhere", "docker_host": "unix:///x",
-             "notifier": "n.service"}  # fmt: skip
+             "notifier": "n.service", "refused_file": str(tmp_path / "refused")}  # fmt: skip
     here.folder = tmp_path / "maintenance"
     here.folder.mkdir(mode=0o700)
     settings = Settings("openclaw", str(here.folder), str(tmp_path), options={"events": names})
@@ -83,6 +83,16 @@ class TestRuns:
         host.now += 2
         assert host.run() == 0
         assert [alert["title"] for alert in host.alerts()] == ["commands of the agent were approved or refused"]
+
+    def test_refused_packets_are_counted_from_where_it_was(self, host: SimpleNamespace) -> None:
+        refused = host.record_dir / "refused"
+        for text, alerts in (("1 100\n", 0), ("1 103\n", 0), ("1 106\n", 1), ("2 3\n", 1)):
+            refused.write_text(text)
+            host.now += 10
+            host.run()
+            assert len(host.alerts()) == alerts, text
+        assert "private network" in host.alerts()[0]["title"]
+        assert host.alerts()[0]["body"].startswith("6 since")
 
     def test_each_event_is_counted_once(self, host: SimpleNamespace) -> None:
         host.run()
