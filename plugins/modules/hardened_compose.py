@@ -39,6 +39,8 @@ description:
 author: OpenClaw Hardening maintainers (@openclaw)
 extends_documentation_fragment:
   - openclaw.hardening.attributes
+  - openclaw.hardening.deployment_health
+  - openclaw.hardening.deployment_state
   - openclaw.hardening.docker
   - openclaw.hardening.hints
   - openclaw.hardening.policy
@@ -190,87 +192,6 @@ options:
         description: What the operator has to change when the file is refused, for the message.
         type: str
         default: ""
-  health:
-    description:
-      - How to see, from the host, how the service is. Needed with O(state=present).
-      - Each of four questions has one meaning. Those that O(health.started), O(health.alive) and O(health.serving)
-        stand for decide about a deployment; that of O(health.dependencies) is a warning.
-    type: dict
-    suboptions:
-      host:
-        description: Address of the published port.
-        type: str
-        default: 127.0.0.1
-      port:
-        description: The published port.
-        type: int
-        required: true
-      started:
-        description:
-          - Has to answer 200 when start-up is over, whatever else is down. Gates a candidate and a new deployment.
-          - A gateway that does not know the path (404, or a web page) is refused.
-        type: str
-        default: /startupz
-      alive:
-        description: Has to answer 200 as long as the process lives. Empty is not asked.
-        type: str
-        default: /healthz
-      serving:
-        description:
-          - A POST to this path has to be answered with the token, and refused (401 or 403) without one. Empty is not
-            asked.
-          - When the gateway has locked clients out (429), which any client can cause, it is a warning.
-        type: str
-        default: /tools/invoke
-      token_file:
-        description: The file on this host that holds the token for O(health.serving). Without it that is not asked.
-        type: str
-        default: ""
-      dependencies:
-        description:
-          - Answers 200 when what the service depends on elsewhere is ready, else it names in C(failing) what is not.
-          - That is a warning, and never a reason to fail, to restart or to roll back, without
-            O(health.require_dependencies). Empty is not asked.
-        type: str
-        default: /readyz
-      essential:
-        description: Patterns of names in that answer that are parts of the service itself; then it is not serving.
-        type: list
-        elements: str
-        default: []
-      require_dependencies:
-        description: Let O(health.dependencies) decide like the others.
-        type: bool
-        default: false
-      timeout:
-        description: Seconds until a new deployment has to be started, alive and serving.
-        type: int
-        default: 180
-      stabilize:
-        description: Seconds that it then has to stay healthy, without a restart.
-        type: int
-        default: 10
-  state_dir:
-    description:
-      - The directory that the service writes to, and that another image migrates. Empty means none.
-      - A candidate gets a copy of it. Before another image is started it is copied into O(record_dir), and it comes
-        back with the previous image. Where the file system can, copies share blocks (reflink) or files (hard link).
-      - What cannot be read, such as a mount point or a file that another process holds, is left out of the copy with a
-        warning that names it, and is left alone when the state comes back.
-    type: str
-    default: ""
-  state_source:
-    description:
-      - With O(state=present), a directory of root whose content takes the place of that of O(state_dir), such as the
-        state of a backup (M(openclaw.hardening.gateway_backup)). It is given to the owner of O(state_dir).
-      - The candidate runs on a copy of it. Then the service stops, its state is copied and exchanged, and the new
-        container has to prove itself as after any change; when it fails, the state of before comes back.
-      - The container is always made again. O(image_id) is taken whatever the name O(image_ref) means now, so that an
-        older version comes with its state.
-      - With O(keep_logins), the present logins stay.
-      - O(state=previous) undoes it.
-    type: str
-    default: ""
   replaces:
     description:
       - Ids of containers that were not made here and whose place the deployment is going to take
@@ -303,63 +224,6 @@ options:
         description: Group.
         type: int
         required: true
-  state_excludes:
-    description: Entries of O(state_dir) that are neither copied nor brought back, such as the agent's workspace.
-    type: list
-    elements: str
-    default: []
-  copy_state:
-    description:
-      - Whether O(state_dir) is copied before another image starts, and for a candidate.
-      - Without it a change needs no room, such as for a security fix on a host whose disk is full, or was filled by the
-        service. There is no candidate then, and no rollback once the new image has migrated the state; a warning
-        reports
-        so. O(state=previous) always copies.
-    type: bool
-    default: true
-  keep_logins:
-    description:
-      - With O(state=previous) or O(state_source), keep the present logins where the state of before comes back. Refresh
-        tokens that were renewed and channel sessions that went on since are spent in the older state; a device that was
-        removed since would be back.
-      - Kept are the login profiles, the tokens of MCP servers and the paired devices in OpenClaw's databases, row by
-        row, an older C(auth-profiles.json), and each account below C(credentials/). It is refused before anything
-        changes when the two versions do not keep them in the same form.
-      - Without it, a warning reports so, also in check mode.
-    type: bool
-    default: false
-  accept_losses:
-    description:
-      - Before and after another image has migrated O(state_dir), what was set up in it is compared by key. Compared are
-        cron jobs, logins, paired devices, allowed senders, agents, accounts of channels, stored secrets, users and
-        preferences.
-      - When something of it is gone or turned off, the deployment fails. That of the candidate's copy is seen before
-        anything is touched. With V(true) it is a warning.
-    type: bool
-    default: false
-  migration_backup_days:
-    description:
-      - Days that the copies stay which OpenClaw makes of its databases before it migrates them, by the time of each.
-      - They are in the directory of each database as C(DATABASE.pre-startup-migration-UUID.bak), and OpenClaw never
-        removes them. Those that are older are removed from O(state_dir) when O(state=present) and the deployment is
-        proven. Nothing else is.
-      - With V(0) they are kept.
-      - Room for them is part of what is needed before another image starts.
-    type: int
-    default: 30
-  candidate_environment:
-    description:
-      - Variables of the environment of a candidate alone, such as those that turn channels and schedules off.
-      - The deployment itself does not get them.
-    type: dict
-    default: {}
-  candidate:
-    description:
-      - Whether a change of a healthy service is tried in a second container first.
-      - V(auto) does so unless the host has less than 1200 MiB of memory to give; then it warns and goes without.
-    type: str
-    choices: [auto, always, never]
-    default: auto
   unit:
     description:
       - The systemd unit that supervises the container.
