@@ -166,6 +166,8 @@ class Host:
     files: Files | Unavailable = _NOT_READ
     clock: Clock | Unavailable = _NOT_READ
     nameservers: tuple[str, ...] | Unavailable = _NOT_READ
+    # Packets of the container that the network policy refused since its unit was started.
+    refused: int | Unavailable = _NOT_READ
 
     @property
     def well(self) -> bool:

@@ -175,6 +175,13 @@ def _no_nameserver(host: Host) -> Iterator[Cause]:
         yield Cause("no nameserver in /etc/resolv.conf", needed, f"name one there, then {SITE}", level=WARNING)
 
 
+def _refused(host: Host) -> Iterator[Cause]:
+    if not isinstance(host.refused, Unavailable) and host.refused:
+        found = f"{host.refused} packets to this host or to private networks that the network policy refused"
+        remedy = "`journalctl --dmesg --grep refused` has their addresses; if they are meant, name those"
+        yield Cause(found, "none that are meant", remedy, "reachable", level=NOTE)
+
+
 CASES = (
     Case("docker-not-installed", "Docker is not installed", _no_docker, ("daemon",)),
     Case("docker-down", "Docker does not answer", _docker_down, ("daemon",)),
@@ -190,4 +197,5 @@ CASES = (
     Case("changed-files", "Files were changed", _changed, ("records",)),
     Case("clock", "The clock is wrong", _clock, ("clock",)),
     Case("no-nameserver", "The host resolves no names", _no_nameserver, ("nameservers",)),
+    Case("refused-connections", "Connections of the gateway are refused", _refused, ("refused",)),
 )

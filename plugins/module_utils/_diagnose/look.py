@@ -45,7 +45,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._files import o
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import look as look_file
 from ansible_collections.openclaw.hardening.plugins.module_utils._files.managed import look_directory
 from ansible_collections.openclaw.hardening.plugins.module_utils._secrets.redact import Redactor
-from ansible_collections.openclaw.hardening.plugins.module_utils._system import accounts, lock
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import accounts, lock, refused_packets
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.command import run
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.deadline import Deadline
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.proc import read_listeners
@@ -108,6 +108,9 @@ class Look:
             files=attempt("owners of the files", self._files),
             clock=attempt("clock", self._clock),
             nameservers=attempt("name servers", nameservers),
+            refused=attempt(
+                "packet filter", lambda: (refused_packets.read(refused_packets.path(subject.container)) or (0, 0))[1]
+            ),
         )
 
     # --- Docker ---------------------------------------------------------------------------------------------------
@@ -336,6 +339,11 @@ def _counted(path: str, name: str) -> int:
     with suppress(OSError, ValueError), open(path, encoding="ascii") as file:
         return next((int(line.split()[1]) for line in file if line.split()[:1] == [name]), 0)
     return 0
+
+
+def refused(container: str) -> int:
+    """Return how many packets of the container the network policy refused since its unit was started."""
+    return (refused_packets.read(refused_packets.path(container)) or (0, 0))[1]
 
 
 def nameservers() -> tuple[str, ...]:

@@ -45,7 +45,6 @@ _KINDS = {
     "device_pairing_paired": "paired device",
     "exec_approvals_config": "approval rules",
 }
-_COUNT = re.compile(r"([0-9]{1,20}) ([0-9]{1,18})\n")
 _WORD = re.compile(r"[a-z][a-z0-9_.-]{0,39}")
 
 
@@ -107,31 +106,22 @@ def docker_events(events: Iterable[Any], after: int, known: Mapping[str, str]) -
     return happened
 
 
-def refused(path: str, place: str) -> tuple[list[Happened], str]:
-    """Return how many packets of the container the packet filter has refused since a place, and the next place.
+def refused(found: tuple[int, int] | None, place: object) -> tuple[list[Happened], object]:
+    """Return how many packets of the container were refused since a place, and the next place; pure.
 
-    :param path: what the unit of the packet filter writes: when it began, and how many since then.
-    :param place: what was there last; empty: nothing was read yet.
+    :param found: when the unit of the packet filter began, and how many since then; None: it does not run.
+    :param place: what was found last; None: nothing was read yet.
     """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:  # the unit is not there, or has just begun
+    if found is None:
         return [], place
-    try:
-        found = os.read(handle, 100).decode("ascii", "replace")
-    finally:
-        os.close(handle)
-    return counted(found, place)
+    began, total = place if isinstance(place, (list, tuple)) and len(place) == 2 else (0, 0)
+    more = total_since(found, began, total)
+    return ([Happened("refused connection", count=more)] if more > 0 and began else []), list(found)
 
 
-def counted(found: str, place: str) -> tuple[list[Happened], str]:
-    """Compare two such lines; pure."""
-    now, before = _COUNT.fullmatch(found), _COUNT.fullmatch(place)
-    if now is None:
-        return [], place
-    same = before is not None and before[1] == now[1]
-    more = int(now[2]) - (int(before[2]) if before and same else 0)
-    return ([Happened("refused connection", count=more)] if more > 0 and before else []), found
+def total_since(found: tuple[int, int], began: object, total: object) -> int:
+    """Return how many came since a count; a unit that began again counts from nothing; pure."""
+    return found[1] - total if found[0] == began and isinstance(total, int) else found[1]
 
 
 def ledger(state_dir: str, places: Mapping[str, int], now_ms: int) -> tuple[list[Happened], dict[str, int]]:

@@ -16,6 +16,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.errors im
 from ansible_collections.openclaw.hardening.plugins.module_utils._docker import client
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance import alerts, event_rules, event_sources
 from ansible_collections.openclaw.hardening.plugins.module_utils._maintenance.event_rules import Happened
+from ansible_collections.openclaw.hardening.plugins.module_utils._system import refused_packets
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.json_record import read_json
 from ansible_collections.openclaw.hardening.plugins.module_utils._system.lock import lock
 
@@ -95,7 +96,7 @@ def look(
 
     client.streamed(api, "events", ask)
     happened += event_sources.docker_events(events, docker_place, known or places)
-    refused, refused_place = event_sources.refused(options["refused_file"], str(seen.get("refused", "")))
+    refused, refused_place = event_sources.refused(refused_packets.read(options["refused_file"]), seen.get("refused"))
     happened += refused
     ledger_places: dict[str, int] = seen.get("ledger", {})
     if any(_settled(container, now) for container in containers):

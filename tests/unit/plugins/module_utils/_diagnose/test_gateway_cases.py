@@ -61,6 +61,7 @@ WELL = Host(
     files=Files(1000),
     clock=Clock(2e9, 1e9),
     nameservers=("192.0.2.53",),
+    refused=0,
 )
 SICK = replace(WELL, health=DOWN)
 USER = {"user": (1000, 1000), "read_only": True}
@@ -136,6 +137,7 @@ FOUND: list[tuple[str, Host, str, str, Any, str]] = [
     ("changed-files", replace(WELL, records=Records(DEPLOYED, damaged=("r.json",))), WARNING, "", None, "r.json"),
     ("clock", replace(WELL, clock=Clock(1000, 2000)), FAULT, "", None, "1000 s"),
     ("no-nameserver", replace(WELL, nameservers=()), WARNING, "", None, "nameserver"),
+    ("refused-connections", replace(WELL, refused=12), NOTE, "reachable", None, "12 packets"),
     ("channel", replace(WELL, health=replace(GOOD, not_ready=("telegram",))), WARNING, "channel", None, "telegram"),
     ("locked-out", replace(WELL, health=Health({"alive": Reply(True, ""), "serving": Reply(None, "429 (locked out)")})),
      WARNING, "", None, "locked out"),
@@ -204,7 +206,7 @@ def test_what_cannot_be_read_is_listed_and_never_well() -> None:
 
 def test_nothing_at_all_can_be_read() -> None:
     assert diagnose(Host(SUBJECT), CASES) == []
-    assert len(not_checked(Host(SUBJECT), CASES)) == 13
+    assert len(not_checked(Host(SUBJECT), CASES)) == 14
 
 
 def test_the_likeliest_comes_first() -> None:
