@@ -46,6 +46,13 @@ options:
     type: list
     elements: str
     default: []
+  sources:
+    description:
+      - Networks from which others may reach the published port, where O(addresses) let them, such as
+        V(192.168.1.0/24). This host always may. Empty is every network.
+    type: list
+    elements: str
+    default: []
   policy:
     description:
       - Where the container may begin connections to. V(off) is anywhere. V(private-blocked) is neither this host nor a
@@ -163,6 +170,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "unit": {"type": "str", "default": ""},
     "port": {"type": "int", "default": 18789},
     "addresses": {"type": "list", "elements": "str", "default": []},
+    "sources": {"type": "list", "elements": "str", "default": []},
     "policy": {"type": "str", "choices": ["off", "private-blocked"], "default": "off"},
     "reachable": {"type": "list", "elements": "str", "default": []},
     "proxy": {"type": "str", "default": ""},
@@ -215,6 +223,7 @@ class PacketFilter:
     def _kept_apart(wanted: nft.Settings) -> str:
         """Put in words what the table is for."""
         parts = [f"neighbours away from {wanted.bridge} and port {wanted.port}"] if not wanted.protected else []
+        parts += [f"port {wanted.port} to {len(wanted.sources)} networks"] if wanted.sources else []
         parts += [f"{wanted.bridge} away from this host and private networks"] if wanted.policy != nft.OFF else []
         return ", and ".join(parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -112,6 +113,31 @@ def test_it_comes_back_after_each_flush(host: Host, neighbour: dict[str, str]) -
     assert max(taken.values()) < 30, taken
     host.check("docker_again")
     assert reached(host, neighbour) == []
+
+
+def test_only_the_sources_that_are_named_reach_a_published_port(host: Host, neighbour: dict[str, str]) -> None:
+    """By Docker's NAT (IPv4), and by its proxy (IPv6), which listens on the host; the host itself always may."""
+    definition = host.definition()
+    definition.gateway["ports"] = [definition.port("0.0.0.0"), definition.port("::")]  # noqa: S104
+    host.deploy(definition)
+    file, places = (
+        "$LIB/gateway-firewall.json",
+        {"IPv4": "http://10.213.77.1:18789", "IPv6": "http://[fd00:213::1]:18789"},
+    )
+    try:
+        for sources, expected in ((["10.213.77.2", "fd00:213::/64"], ["IPv4", "IPv6"]), (["10.213.77.0/30"], ["IPv4"]),
+                                  (["fd00:213::2"], ["IPv6"]), (["10.99.0.0/16"], [])):  # fmt: skip
+            declared = json.dumps({"addresses": ["any"], "sources": sources})
+            host.check(
+                f"[ -e /root/kept.json ] || cp -p {file} /root/kept.json\n"
+                f"python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin) | {declared}))' "
+                f"< /root/kept.json > {file}\nsystemctl restart openclaw-gateway-firewall.service"
+            )
+            assert reached(host, places) == expected, sources
+            assert host.run("curl --silent --fail --max-time 3 http://127.0.0.1:18789/healthz").returncode == 0
+    finally:
+        host.check(f"mv /root/kept.json {file}; systemctl restart openclaw-gateway-firewall.service")
+        host.deploy(host.definition())
 
 
 @pytest.mark.skipif(not LONG, reason="installs other firewalls; SEEDED_FAULTS=long")

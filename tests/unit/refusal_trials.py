@@ -458,12 +458,17 @@ def a_directory_without_a_parent(_folder: Path) -> Any:
 
 
 FILTER = {"table": "openclaw-gateway", "bridge": "br-openclaw", "port": 18789, "addresses": [], "policy": "off",
-          "reachable": []}  # fmt: skip
+          "reachable": [], "sources": []}  # fmt: skip
 
 
 @trial("table")
 def a_table_that_nft_does_not_take(_folder: Path) -> Any:
     return two(lambda table: packet_filter.wanted_settings({**FILTER, "table": table}), "a b", "openclaw-gateway")
+
+
+@trial("sources")
+def a_source_with_bits_beyond_its_length(_folder: Path) -> Any:
+    return two(lambda one: packet_filter.wanted_settings({**FILTER, "sources": [one]}), "192.0.2.7/24", "192.0.2.0/24")
 
 
 @trial("reachable")

@@ -188,6 +188,15 @@ def host_address(option: str, value: object) -> str:
     return str(address)
 
 
+def network(option: str, value: object) -> str:
+    """A network of IPv4 or IPv6, or one address, such as ``192.168.1.0/24``."""
+    needed = "a network such as 192.168.1.0/24 or fd00::/64, without bits beyond its length"
+    try:
+        return str(ipaddress.ip_network(value if isinstance(value, str) else ""))
+    except ValueError:
+        _refuse(option, value, needed)
+
+
 def destination(option: str, value: object) -> str:
     """Where a connection may lead: an address or a network with a port, such as ``[fd00::/64]:443``."""
     needed = "ADDRESS:PORT, NETWORK/LENGTH:PORT or one of them with /udp; an IPv6 address in brackets"

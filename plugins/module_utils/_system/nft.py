@@ -51,6 +51,7 @@ class Settings:
         host nor to private networks.
     :param reachable: what it may reach there nevertheless (``place``).
     :param resolvers: name servers that Docker's own one asks from inside the container; empty: those of the host.
+    :param sources: networks from which others may reach the published port; empty: all.
     """
 
     table: str
@@ -61,11 +62,12 @@ class Settings:
     policy: str = OFF
     reachable: tuple[str, ...] = ()
     resolvers: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     @property
     def loaded(self) -> bool:
         """Return whether there is a table at all."""
-        return not self.protected or self.policy != OFF
+        return not self.protected or self.policy != OFF or bool(self.sources)
 
 
 def settings(text: str) -> Settings:
@@ -84,9 +86,12 @@ def settings(text: str) -> Settings:
             str(found.get("policy", OFF)),
             tuple(map(str, found.get("reachable", ()))),
             tuple(map(str, found.get("resolvers", ()))),
+            tuple(map(str, found.get("sources", ()))),
         )
-        for text in read.reachable:
-            place(text)
+        for destination in read.reachable:
+            place(destination)
+        for source in read.sources:
+            ip_network(source)
     except (KeyError, TypeError) as error:
         raise ValueError(f"no settings of a packet filter: {error!r}") from error
     if read.policy not in (OFF, PRIVATE_BLOCKED):
@@ -158,6 +163,7 @@ def objects(wanted: Settings) -> list[dict[str, Any]]:
     rules: list[tuple[str, list[dict[str, Any]]]] = []
     for some, more in (
         *([_against_neighbours(wanted)] if not wanted.protected else []),
+        *([_against_other_sources(wanted)] if wanted.sources else []),
         *([_against_the_agent(wanted)] if wanted.policy == PRIVATE_BLOCKED else []),
     ):
         chains.update(some)
@@ -192,11 +198,11 @@ def _against_neighbours(wanted: Settings) -> _Part:
         ]
     to_bridge = [_meta("iifname", wanted.bridge, "!="), _meta("oifname", wanted.bridge)]
     rules.append(("entry", [*to_bridge, {"jump": {"target": "published"}}]))
-    published = [_ct("status", "dnat", "in"), _ct("proto-dst", wanted.port, direction="original")]
+    published = _published(wanted)
     for address in (ANY,) if ANY in wanted.addresses else wanted.addresses:
         family = "ip6" if ":" in address else "ip"
         there = [] if address == ANY else [_ct(f"{family} daddr", _plain(address), direction="original")]
-        rules.append(("published", [published[0], *there, published[1], {"return": None}]))
+        rules.append(("published", [*there, *published, {"return": None}]))
     # Who began the connection: what the container began comes back in the other direction. A SYN never
     # comes back.
     syn = _match({"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, {"|": ["syn", "ack"]}]}, "syn")
@@ -206,6 +212,35 @@ def _against_neighbours(wanted: Settings) -> _Part:
         ("published", [syn, drop]),
     ]
     return chains, rules
+
+
+def _published(wanted: Settings) -> list[dict[str, Any]]:
+    """Return what a packet is that Docker's NAT brought from the published port."""
+    # Without the protocol, nft 1.0.6 (Debian 12) does not know what kind of a number the port is.
+    tcp, port = _meta("l4proto", "tcp"), _ct("proto-dst", wanted.port, direction="original")
+    return [_ct("status", "dnat", "in"), tcp, port]
+
+
+def _against_other_sources(wanted: Settings) -> _Part:
+    """Return chains and rules for connections to the published port that come from elsewhere than its sources.
+
+    What Docker translates is forwarded; what its proxy takes (IPv6 for a container without) is for this host.
+    """
+    chains: dict[str, dict[str, Any]] = {
+        "from_here": {"type": "filter", "hook": "input", "prio": _BEFORE_DOCKER, "policy": "accept"},
+        "from_away": {"type": "filter", "hook": "forward", "prio": _BEFORE_DOCKER, "policy": "accept"},
+        "sources": {},
+    }
+    ask = {"jump": {"target": "sources"}}
+    # What was translated leads into the bridge in the direction of the one who began it.
+    away = [_meta("iifname", wanted.bridge, "!="), _meta("oifname", wanted.bridge), *_published(wanted), ask]
+    own = [_meta("iifname", name, "!=") for name in ("lo", wanted.bridge)]
+    return chains, [
+        ("from_here", [*own, _payload("tcp", "dport", wanted.port), _ct("direction", "original"), ask]),
+        ("from_away", away),
+        *(("sources", [_at(ip_network(source), "saddr"), {"return": None}]) for source in wanted.sources),
+        ("sources", [{"drop": None}]),
+    ]
 
 
 def _against_the_agent(wanted: Settings) -> _Part:
@@ -225,7 +260,8 @@ def _against_the_agent(wanted: Settings) -> _Part:
     places = [place(text) for text in wanted.reachable]
     places += [(ip_network(address), protocol, 53) for address in wanted.resolvers for protocol in ("tcp", "udp")]
     allowed = [
-        [_to(network), _payload(protocol, "dport", port), {"return": None}] for network, protocol, port in places
+        [_at(network, "daddr"), _payload(protocol, "dport", port), {"return": None}]
+        for network, protocol, port in places
     ]
     refuse = {"jump": {"target": "refused"}}
     limit = {"limit": {"rate": 10, "burst": 10, "per": "minute"}}
@@ -237,7 +273,7 @@ def _against_the_agent(wanted: Settings) -> _Part:
         ("agent_away", [mine, _meta("oifname", wanted.bridge, "!="), {"jump": {"target": "away"}}]),
         *(("here", rule) for rule in (answers, discovery, *allowed, [refuse])),
         *(("away", rule) for rule in (answers, *allowed)),
-        *(("away", [_to(network), refuse]) for network in SPECIAL),
+        *(("away", [_at(network, "daddr"), refuse]) for network in SPECIAL),
         ("refused", [limit, {"log": {"prefix": f"{wanted.table} refused: "}}]),
         ("refused", [{"counter": None}]),
         ("refused", [tcp, reset]),
@@ -245,11 +281,11 @@ def _against_the_agent(wanted: Settings) -> _Part:
     ]
 
 
-def _to(network: IPv4Network | IPv6Network) -> dict[str, Any]:
+def _at(network: IPv4Network | IPv6Network, field: str) -> dict[str, Any]:
     address = str(network.network_address)
     whole = network.prefixlen == network.max_prefixlen
     value = address if whole else {"prefix": {"addr": address, "len": network.prefixlen}}
-    return _payload("ip6" if network.version == 6 else "ip", "daddr", value)
+    return _payload("ip6" if network.version == 6 else "ip", field, value)
 
 
 def _plain(address: str) -> str:

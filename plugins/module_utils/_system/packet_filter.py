@@ -17,6 +17,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._core.validate 
     destination,
     integer,
     ip_address,
+    network,
     proxy_url,
     shown,
     spoken,
@@ -77,6 +78,7 @@ def wanted_settings(params: Mapping[str, Any]) -> system_nft.Settings:
         tuple(map(_address, params["addresses"])),
         policy=params["policy"],
         reachable=tuple(destination("reachable", text) for text in params["reachable"]),
+        sources=tuple(network("sources", text) for text in params["sources"]),
     )
 
 

@@ -118,6 +118,8 @@ TRIALS: list[tuple[str, Any, Any, dict[str, Any]]] = [
     ("gateway_command_timeout", 1, 10, {}),
     ("gateway_stabilize_seconds", -1, 0, {}),
     ("gateway_migration_backup_days", -1, 0, {}),
+    ("gateway_sources", ["192.168.1.5/24"], ["192.168.1.0/24"], {"gateway_bind": "lan"}),
+    ("gateway_sources", ["192.168.1.0/24"], [], {}),
     ("gateway_reachable", ["192.168.1.5"], ["192.168.1.5:11434"], {}),
     ("gateway_reachable", [], ["192.168.1.5:11434"], {"gateway_config": PRIVATE_MODEL}),
     ("gateway_cpus", 0.1, 0.5, {}),

@@ -24,7 +24,7 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._system.packet_
 
 WANTED = nft.Settings("openclaw-gateway", "br-openclaw", 18789)
 OPTIONS = {"table": "openclaw-gateway", "bridge": "br-openclaw", "port": 18789, "addresses": [], "policy": "off",
-           "reachable": []}  # fmt: skip
+           "reachable": [], "sources": []}  # fmt: skip
 PRIVATE = replace(
     WANTED,
     policy=nft.PRIVATE_BLOCKED,
@@ -110,7 +110,8 @@ def test_settings_come_back_as_they_were_written() -> None:
     assert nft.settings(text) == replace(WANTED, addresses=("192.0.2.7",))
     kept = {"policy": "private-blocked", "reachable": list(PRIVATE.reachable), "resolvers": list(PRIVATE.resolvers)}
     assert nft.settings(json.dumps({**OPTIONS, "protected": "", **kept})) == PRIVATE
-    for wrong in ({"policy": "none"}, {"reachable": ["192.168.1.5"]}):
+    assert nft.settings(json.dumps({**OPTIONS, "protected": "", "sources": ["10.0.0.0/8"]})).sources == ("10.0.0.0/8",)
+    for wrong in ({"policy": "none"}, {"reachable": ["192.168.1.5"]}, {"sources": ["192.168.1.5/24"]}):
         with pytest.raises(ValueError, match=r".*"):
             nft.settings(json.dumps({**OPTIONS, "protected": "", **wrong}))
     for broken in ("[]", "{}", "", json.dumps({**OPTIONS, "protected": "", "bridge": "x" * 16})):
@@ -132,6 +133,7 @@ def test_settings_come_back_as_they_were_written() -> None:
                 *("fd00::1:80", "[fd00::1]", "[fd00::1/64]:80", "192.0.2.7:80/tcp", "192.0.2.7:80\n", "", ":80"),
             )
         ),
+        *(("sources", [text]) for text in ("192.168.1.1/24", "192.168.1.0/33", "lan", "", "fd00::/64 ", "any")),
         ("port", 0),
         ("port", 70000),
     ],
@@ -328,3 +330,26 @@ def test_a_proxy_in_a_private_network_is_let_through() -> None:
     """One on the internet is reached anyway; one on loopback would be the container's own."""
     addresses = [ip_address(text) for text in ("10.0.0.5", "fd00::5", "127.0.0.1", "8.8.8.8", "2606:4700::1")]
     assert special_places(addresses, 3128) == ("10.0.0.5:3128", "[fd00::5]:3128")
+
+
+# --- sources ------------------------------------------------------------------------------------------------------
+
+
+def test_other_sources_are_dropped_on_both_ways_to_the_port() -> None:
+    """By Docker's NAT, and by its proxy, which listens on the host."""
+    wanted = replace(WANTED, addresses=("any",), sources=("192.168.1.0/24", "fd00::7"))
+    ends = [next(iter(json.loads(rule)[-1])) for rule in chain(wanted, "sources")]
+    assert ends == ["return", "return", "drop"]
+    assert '"protocol": "ip6", "field": "saddr"' in chain(wanted, "sources")[1]
+    (here,), (away,) = chain(wanted, "from_here"), chain(wanted, "from_away")
+    assert '"op": "!=", "left": {"meta": {"key": "iifname"}}, "right": "lo"' in here
+    assert '"right": "br-openclaw"' in away
+    assert all('"right": 18789' in rule and '{"jump": {"target": "sources"}}' in rule for rule in (here, away))
+
+
+def test_sources_are_kept_where_docker_protects() -> None:
+    wanted = replace(WANTED, protected="Docker 28", sources=("192.168.1.0/24",))
+    assert wanted.loaded
+    assert chain(wanted, "sources")
+    assert chain(wanted, "published") == []
+    assert chain(WANTED, "sources") == []
