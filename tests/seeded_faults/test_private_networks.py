@@ -12,7 +12,9 @@ from collections.abc import Iterator
 import pytest
 from harness import Host
 
-LAN, METADATA, INTERNET, LAN6, INTERNET6 = "192.168.213.2", "169.254.169.254", "8.8.213.1", "fd00:214::2", "2600:213::1"
+LAN, METADATA, INTERNET = "192.168.213.2", "169.254.169.254", "8.8.213.1"
+LAN6, TRANSLATED6, EMBEDDED6, INTERNET6 = "fd00:214::2", "64:ff9b::a00:1", "2002:a00:1::1", "2600:213::1"
+BRIDGE6, CONTAINER6 = "fd00:215::1", "fd00:215::2"
 PORT = 8099
 MADE = f"""
 ip netns add outside
@@ -23,15 +25,26 @@ inside() {{ nsenter --net=/run/netns/outside "$@"; }}
 inside sysctl -qw net.ipv6.conf.all.disable_ipv6=0
 inside ip link set lo up; inside ip link set eth0 up
 for address in {LAN}/24 {METADATA}/32 {INTERNET}/32; do inside ip addr add $address dev eth0; done
-inside ip -6 addr add {LAN6}/64 dev eth0 nodad; inside ip -6 addr add {INTERNET6}/128 dev eth0 nodad
+inside ip -6 addr add {LAN6}/64 dev eth0 nodad
+for address in {TRANSLATED6} {EMBEDDED6} {INTERNET6}; do
+  inside ip -6 addr add $address/128 dev eth0 nodad; ip -6 route add $address via {LAN6} dev outside
+done
 inside ip route add default via 192.168.213.1; inside ip -6 route add default via fd00:214::1
 ip route add {METADATA} via {LAN} dev outside; ip route add {INTERNET} via {LAN} dev outside
 systemd-run --quiet --unit=outside nsenter --net=/run/netns/outside python3 /root/answers.py {LAN} {METADATA} {INTERNET}
 systemd-run --quiet --unit=here python3 /root/answers.py
 """
-GONE = """set +e; systemctl stop outside here; systemctl reset-failed
+GONE = f"""set +e; systemctl stop outside here; systemctl reset-failed
 ip netns delete outside; ip link delete outside 2>/dev/null
-docker rm --force other >/dev/null 2>&1; rm -f /root/answers.py; true"""
+docker rm --force other >/dev/null 2>&1; rm -f /root/answers.py
+ip -6 addr del {BRIDGE6}/64 dev br-openclaw; sysctl -qw net.ipv6.conf.br-openclaw.disable_ipv6=1
+sysctl -qw net.ipv6.conf.all.forwarding=0; true"""
+# The gateway's network has no IPv6; a container that has some is held back, too.
+WITH_IPV6 = f"""sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv6.conf.br-openclaw.disable_ipv6=0
+ip -6 addr replace {BRIDGE6}/64 dev br-openclaw nodad
+nsenter --target $(pid) --net sh -euc 'sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.eth0.disable_ipv6=0
+ip -6 addr replace {CONTAINER6}/64 dev eth0 nodad; ip -6 route replace default via {BRIDGE6}'
+"""
 # Answers at one port, by TCP and UDP, at every address that it has.
 ANSWERS = f"""import socket, sys, threading
 def tcp():
@@ -95,11 +108,20 @@ class Agent:
             ("this host at another bridge", "tcp", docker0, PORT),
             ("this host by UDP", "udp", gateway, PORT),
             ("another container", "tcp", other, PORT),
+            ("the local network by IPv6", "tcp", LAN6, PORT),
+            ("this host by IPv6", "tcp", BRIDGE6, PORT),
+            ("IPv4 in IPv6, by NAT64", "tcp", TRANSLATED6, PORT),
+            ("IPv4 in IPv6, by 6to4", "tcp", EMBEDDED6, PORT),
         ]
-        self.public = [("the internet", "tcp", INTERNET, PORT), ("the internet by UDP", "udp", INTERNET, PORT)]
+        self.public = [
+            ("the internet", "tcp", INTERNET, PORT),
+            ("the internet by UDP", "udp", INTERNET, PORT),
+            ("the internet by IPv6", "tcp", INTERNET6, PORT),
+        ]
 
     def tries(self, uid: int) -> dict[str, tuple[str, float]]:
         """Try everything; return what was answered, and after how many seconds it failed."""
+        self.host.check(WITH_IPV6)  # the container may be another one by now
         places = json.dumps([*self.private, *self.public])
         found = self.host.check(f"nsenter --target $(pid) --net python3 /root/try.py {uid} '{places}'")
         return {name: (answer, seconds) for name, (answer, seconds) in json.loads(found).items()}
@@ -127,6 +149,7 @@ def agent(host: Host) -> Iterator[Agent]:
         yield Agent(host)
     finally:
         host.run(GONE)
+        host.check("docker_again")
 
 
 def policy(host: Host, now: str, then: str) -> None:

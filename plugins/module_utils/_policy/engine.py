@@ -54,7 +54,7 @@ RULES: tuple[Rule, ...] = (
 )
 BY_ID = {rule.id: rule for rule in RULES}
 # What a run of site.yml puts right, where this collection deployed the gateway (tests/seeded_faults).
-BY_SITE = frozenset({"OCH-SYS-01", "OCH-SYS-03", "OCH-SYS-04", "OCH-SYS-08"})
+BY_SITE = frozenset({"OCH-NET-15", "OCH-SYS-01", "OCH-SYS-03", "OCH-SYS-04", "OCH-SYS-08"})
 # The argument spec of the doc fragment openclaw.hardening.waivers.
 WAIVER_ARGUMENTS: dict[str, Any] = {
     "waivers": {

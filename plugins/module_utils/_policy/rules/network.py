@@ -12,7 +12,6 @@ from ansible_collections.openclaw.hardening.plugins.module_utils._evidence.netwo
 from ansible_collections.openclaw.hardening.plugins.module_utils._policy.rule import (
     EVERYWHERE,
     RECREATE,
-    SITE,
     Result,
     Rule,
     cis,
@@ -376,7 +375,7 @@ RULES: tuple[Rule, ...] = (
         area="network",
         severity="medium",
         expected="what it begins to this host, to private, link-local and other special networks is rejected",
-        remediation=SITE,
+        remediation="",
         refs=("RFC 6890", *owasp(5)),
         needs=("network", "packets"),
         effective=private_effective,
