@@ -90,7 +90,7 @@ def common(host) -> str:
 
 
 def test_upstreams_compose_file(audit, common):
-    """Open to everybody on two ports and to the whole network, capabilities and new privileges, writable and written to, restarted for ever."""
+    """Open to everybody on two ports, capabilities and new privileges, writable and written to, restarted for ever."""
     wrong = named(f"{common}\nNET 01 02 04 08 13 15\nCTR 04 05 06 23 28")
     assert audit("upstream") == {"fail": wrong, "error": []}
 
