@@ -83,6 +83,7 @@ def deployed(host, playbook, bridge, receiver, own_deployment):
         openclaw_auth_monitor_notify_phone="4242",
         openclaw_auth_monitor_notify_channel="telegram",
         openclaw_gateway_secrets={"telegram": "123456:ABCDEFabcdef"},
+        openclaw_gateway_reachable=[f"{bridge}:{PORT}"],
         openclaw_gateway_config={
             "channels": {"telegram": {**telegram, "dmPolicy": "allowlist", "allowFrom": ["4242"]}}
         },

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
@@ -11,7 +12,10 @@ from urllib.parse import urlsplit
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import nft
 
-_KEY = "baseurl"
+# What OpenClaw is to be reached by, and what clients are told; everything else that is a URL it connects to itself.
+_OWN = re.compile(r"webhook|public|origin|redirect|callback", re.IGNORECASE)
+_GATEWAY = "gateway"
+_URL = re.compile(r"(?:https?|wss?)://", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _HOST = "host-gateway"
 
@@ -19,7 +23,7 @@ _HOST = "host-gateway"
 def blocked(
     config: object, reachable: Sequence[str] = (), extra_hosts: Mapping[str, str] | None = None
 ) -> list[tuple[str, str]]:
-    """Return the key path and the place of each ``baseUrl`` that leads to a special network.
+    """Return the key path and the place of each URL that leads to a special network, such as a ``baseUrl``.
 
     :param reachable: what is let through (``nft.place``).
     :param extra_hosts: names that the container knows, with their address or ``host-gateway``.
@@ -28,13 +32,12 @@ def blocked(
 
 
 def _urls(value: object, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
+    if isinstance(value, str) and _URL.match(value):
+        yield path, value
+    elif isinstance(value, Mapping):
         for key, entry in value.items():
-            here = f"{path}.{key}" if path else str(key)
-            if isinstance(entry, str) and str(key).lower() == _KEY:
-                yield here, entry
-            else:
-                yield from _urls(entry, here)
+            if not _OWN.search(str(key)) and (path or key != _GATEWAY):
+                yield from _urls(entry, f"{path}.{key}" if path else str(key))
     elif isinstance(value, (list, tuple)):
         for number, entry in enumerate(value):
             yield from _urls(entry, f"{path}[{number}]")

@@ -44,6 +44,27 @@ def test_what_is_declared_reachable_is_not() -> None:
     assert blocked(config("http://192.168.1.5:53"), ["192.168.1.5:53/udp", "not a place"])
 
 
-def test_every_base_url_counts_wherever_it_is() -> None:
-    found = blocked({"plugins": [{"entries": {"BASEURL": "http://10.1.1.1"}}], "gateway": {"url": "http://10.1.1.2"}})
-    assert found == [("plugins[0].entries.BASEURL", "10.1.1.1:80")]
+def test_every_url_counts_wherever_it_is() -> None:
+    found = blocked(
+        {
+            "plugins": [{"entries": {"BASEURL": "HTTP://10.1.1.1"}}],
+            "channels": {"telegram": {"apiRoot": "http://10.1.1.2:8081"}, "matrix": {"homeserver": "https://10.1.1.3"}},
+            "mcp": {"servers": {"home": {"url": "ws://10.1.1.4:8123"}}},
+        }
+    )
+    assert found == [
+        ("plugins[0].entries.BASEURL", "10.1.1.1:80"),
+        ("channels.telegram.apiRoot", "10.1.1.2:8081"),
+        ("channels.matrix.homeserver", "10.1.1.3:443"),
+        ("mcp.servers.home.url", "10.1.1.4:8123"),
+    ]
+
+
+def test_what_others_connect_to_does_not() -> None:
+    config = {
+        "gateway": {"remote": {"url": "ws://10.1.1.1:18789"}, "controlUi": {"allowedOrigins": ["http://10.1.1.1"]}},
+        "channels": {
+            "x": {"webhookUrl": "https://10.1.1.2/x", "publicUrl": "https://10.1.1.2", "text": "see 10.1.1.2"}
+        },
+    }
+    assert blocked(config) == []
