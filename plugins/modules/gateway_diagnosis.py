@@ -119,6 +119,10 @@ options:
         description: The variable for the HTTP proxy.
         type: str
         default: ""
+      reachable:
+        description: The variable for what is reached although the network policy blocks its network.
+        type: str
+        default: ""
       retry:
         description: The variable for the use of a version that failed.
         type: str

@@ -55,6 +55,7 @@ SUBJECTS = (
     "processes",
     "processors",
     "proxy",
+    "reachable",
     "retry",
     "secret",
     "state",

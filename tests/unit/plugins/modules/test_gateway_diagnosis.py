@@ -9,10 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleActionFail
 from ansible_collections.openclaw.hardening.plugins.action.gateway_diagnosis import ActionModule
+from ansible_collections.openclaw.hardening.plugins.module_utils._diagnose.manager import SUBJECTS
 from ansible_collections.openclaw.hardening.plugins.modules import gateway_diagnosis
 
+ROLE = Path(__file__).parents[4] / "roles/openclaw_gateway/vars/main.yml"
 NOWHERE = {"docker_host": "unix:///nowhere/docker.sock", "instance": "nowhere", "port": 18999}
 
 
@@ -107,3 +110,8 @@ def test_a_place_that_is_no_folder_is_refused(act, tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(AnsibleActionFail, match="set 'directory'"):
         act(PACKED, bundle_dir=str(tmp_path / "file"))
+
+
+def test_the_role_names_a_variable_for_each_subject() -> None:
+    role = yaml.safe_load(ROLE.read_text())
+    assert set(role["_openclaw_gateway_diagnosis_variables"]) == set(SUBJECTS)
