@@ -133,7 +133,7 @@ class Agent:
     @property
     def names(self) -> tuple[set[str], set[str]]:
         """Return the names of what is private, and of the internet."""
-        return {name for name, *_ in self.private}, {name for name, *_ in self.public}
+        return {place[0] for place in self.private}, {place[0] for place in self.public}
 
 
 @pytest.fixture(scope="module")

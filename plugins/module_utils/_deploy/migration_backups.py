@@ -64,7 +64,7 @@ def remove(state_dir: str, paths: tuple[str, ...]) -> None:
 def _copies(top: int) -> Iterator[tuple[str, os.stat_result]]:
     """Return the copies of the databases that are there: files in the same directory, no link."""
     for database in state_files.databases(top):
-        above, _, base = database.rpartition("/")
+        above, _slash, base = database.rpartition("/")
         for name in state_files.names(top, *above.split("/")):
             if re.fullmatch(re.escape(base) + _SUFFIX, name):
                 with ExitStack() as stack:
