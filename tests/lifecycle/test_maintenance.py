@@ -186,6 +186,9 @@ def host(life: Life) -> Iterator[Maintained]:
 
 
 def test_the_host_finds_what_ansible_finds(host: Maintained) -> None:
+    # One that the tests before have just started again has no health yet, and is skipped.
+    healthy = "docker inspect --format '{{.State.Health.Status}}' openclaw-gateway | grep -qx healthy"
+    wait_until(lambda: host.host.run(healthy).returncode == 0, "Docker's health", 120)
     assert host.start(AUDIT)
     own = {f"{check['id']} {check['target']}": check["status"] for check in host.record("checks")["checks"]}
     names = {"project": "openclaw", "service": "openclaw-gateway", "container_name": "openclaw-gateway"}
@@ -254,29 +257,30 @@ def test_security_events_are_exactly_their_alerts(host: Maintained) -> None:
         f"docker exec --interactive openclaw-gateway sh >/dev/null <<'SHELL'\nexec >/proc/1/fd/1\n{LINES}\nSHELL"
     )
     host.as_account(ROWS)
-    host.host.check(REFUSED)
     host.host.check(f"systemctl start {EVENTS}")
     found: dict[str, str] = {}
     # The program starts the notifier by itself.
     with suppress(AssertionError):  # what is missing is shown below
-        wait_until(lambda: found.update(host.news()) or len(found) >= 6, "six alerts", 30)
+        wait_until(lambda: found.update(host.news()) or len(found) >= 5, "five alerts", 30)
     assert set(found) == {
         "logins are refused",
         "the configuration was changed while the gateway runs",
         "a write was denied",
         "commands of the agent were approved or refused",
         "a device was paired",
-        "the gateway or its agent tries to reach this host or a private network",
     }
     assert "from 192.0.2.9 (4), from 127.0.0.1 (1)" in found["logins are refused"].replace("[.]", ".")
     assert "exec denied deny (1)" in found["commands of the agent were approved or refused"]
     assert "CANARY" not in str(found) + host.host.check(f"cat {RECORDS}/*.json")
     host.as_account(UNDO_ROWS)
-    host.host.check("docker kill openclaw-gateway >/dev/null")
+    host.host.check(f"{REFUSED}; docker kill openclaw-gateway >/dev/null")
     assert host.start(EVENTS)
-    assert [(title, "exit code 137 (1)" in body) for title, body in host.news()] == [
-        ("the gateway ended with an error", True)
-    ]
+    found = dict(host.news())
+    assert set(found) == {
+        "the gateway ended with an error",
+        "the gateway or its agent tries to reach this host or a private network",
+    }
+    assert "exit code 137 (1)" in found["the gateway ended with an error"]
     wait_until(host.host.answers, "the gateway after it was killed", 120)
     assert host.start(EVENTS)
     assert host.news() == []
