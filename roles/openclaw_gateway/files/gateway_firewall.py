@@ -64,10 +64,11 @@ class Refused:
     def write(self) -> None:
         if not self.path:
             return
-        with open(f"{self.path}.new", "w", encoding="ascii") as file:
-            file.write(f"{self.began} {self.total}\n")
-        os.chmod(f"{self.path}.new", 0o644)
-        os.replace(f"{self.path}.new", self.path)
+        with suppress(OSError):  # a full /run must not keep the table from being restored
+            with open(f"{self.path}.new", "w", encoding="ascii") as file:
+                file.write(f"{self.began} {self.total}\n")
+            os.chmod(f"{self.path}.new", 0o644)
+            os.replace(f"{self.path}.new", self.path)
 
 
 def compare(wanted: nft_table.Settings, refused: Refused | None = None) -> list[str]:

@@ -44,6 +44,12 @@ def test_a_table_that_was_loaded_again_begins_at_nothing(program: ModuleType, tm
     assert [path.name for path in tmp_path.iterdir()] == ["refused"]
 
 
+def test_a_place_that_cannot_be_written_holds_nothing_up(program: ModuleType, tmp_path: Path) -> None:
+    refused = program.Refused(str(tmp_path / "gone"), 0)
+    refused.note(3)
+    assert refused.total == 3
+
+
 def test_without_a_place_nothing_is_written(program: ModuleType) -> None:
     refused = program.Refused("", 0)
     refused.note(3)
