@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import nft
 
-# What a service is reached by, and what its clients are told; to every other URL it connects itself.
+# Where others reach the service; to every other URL it connects itself.
 _OWN = re.compile(r"webhook|public|origin|redirect|callback", re.IGNORECASE)
 _GATEWAY = "gateway"
 _URL = re.compile(r"(?:https?|wss?)://", re.IGNORECASE)
