@@ -244,9 +244,7 @@ class PacketFilter:
         if daemon.config_fault:
             return "", ()
         own = daemon.options.get("dns") or ()
-        resolvers = nft.resolvers(
-            "".join(f"nameserver {address}\n" for address in ([own] if isinstance(own, str) else own))
-        )
+        resolvers = nft.asked([own] if isinstance(own, str) else map(str, own))
         return protects(daemon.version, daemon.options, daemon.environment) if newer else "", resolvers
 
 

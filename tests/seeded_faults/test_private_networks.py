@@ -83,7 +83,6 @@ for name, kind, address, port in json.loads(sys.argv[2]):
             found[name] = [type(error).__name__, time.monotonic() - began]
 print(json.dumps(found))
 """
-
 # What takes rules of others away, or opens them; the policy does not lean on any of these.
 FLUSHES = ("nft flush ruleset; sleep 3; docker_again", "docker_again", "iptables -P FORWARD ACCEPT; sleep 1")
 
@@ -207,9 +206,7 @@ def test_the_name_servers_of_the_host_are_reached_also_when_they_change(host: Ho
     assert agent.reached() == agent.names[1]
 
 
-@pytest.mark.parametrize(
-    "action", ["nft flush ruleset; sleep 3; docker_again", "docker_again", "iptables -P FORWARD ACCEPT; sleep 1"]
-)
+@pytest.mark.parametrize("action", FLUSHES)
 def test_it_holds_after(host: Host, agent: Agent, action: str) -> None:
     host.check(action)
     host.run("docker start other >/dev/null; sleep 1")

@@ -114,14 +114,11 @@ def refused(found: tuple[int, int] | None, place: object) -> tuple[list[Happened
     """
     if found is None:
         return [], place
-    began, total = place if isinstance(place, (list, tuple)) and len(place) == 2 else (0, 0)
-    more = total_since(found, began, total)
-    return ([Happened("refused connection", count=more)] if more > 0 and began else []), list(found)
-
-
-def total_since(found: tuple[int, int], began: object, total: object) -> int:
-    """Return how many came since a count; a unit that began again counts from nothing; pure."""
-    return found[1] - total if found[0] == began and isinstance(total, int) else found[1]
+    if not isinstance(place, (list, tuple)) or len(place) != 2 or not place[0]:
+        return [], list(found)
+    # A unit that began again counts from nothing.
+    more = found[1] - place[1] if found[0] == place[0] and isinstance(place[1], int) else found[1]
+    return ([Happened("refused connection", count=more)] if more > 0 else []), list(found)
 
 
 def ledger(state_dir: str, places: Mapping[str, int], now_ms: int) -> tuple[list[Happened], dict[str, int]]:

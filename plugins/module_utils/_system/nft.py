@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 FAMILY = "inet"
@@ -111,15 +111,29 @@ def place(text: str) -> tuple[IPv4Network | IPv6Network, str, int]:
     return ip_network(address.strip("[]")), protocol, int(port)
 
 
+def named(address: IPv4Address | IPv6Address, port: int) -> str:
+    """Return a place as ``place`` reads it."""
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def is_special(address: IPv4Address | IPv6Address) -> bool:
+    """Return whether an address is none of the internet."""
+    return any(address in network for network in SPECIAL if network.version == address.version)
+
+
 def resolvers(text: str) -> tuple[str, ...]:
-    """Return the name servers of a resolv.conf(5) that are asked from inside a container: none of loopback."""
+    """Return the name servers of a resolv.conf(5) that are asked from inside a container."""
+    lines = [line.split() for line in text.splitlines()]
+    return asked(words[1] for words in lines if len(words) > 1 and words[0] == "nameserver")
+
+
+def asked(servers: Iterable[str]) -> tuple[str, ...]:
+    """Return those of some name servers that are asked from inside a container: none of loopback."""
     found = []
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) > 1 and words[0] == "nameserver":
-            with suppress(ValueError):  # such as one with an interface, which Docker does not use either
-                address = ip_address(words[1])
-                found += [] if address.is_loopback or "%" in words[1] else [str(address)]
+    for server in servers:
+        with suppress(ValueError):  # such as one with an interface, which Docker does not use either
+            address = ip_address(server)
+            found += [] if address.is_loopback or "%" in server else [str(address)]
     return tuple(dict.fromkeys(found))
 
 

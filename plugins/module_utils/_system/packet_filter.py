@@ -142,10 +142,9 @@ def proxy_places(module: AnsibleModule, url: str) -> tuple[str, ...]:
 def special_places(addresses: Iterable[ipaddress.IPv4Address | ipaddress.IPv6Address], port: int) -> tuple[str, ...]:
     """Return the places of the addresses that are in special networks, but for loopback; pure."""
     return tuple(
-        f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+        system_nft.named(address, port)
         for address in sorted(addresses, key=str)
-        if not address.is_loopback
-        and any(address in net for net in system_nft.SPECIAL if net.version == address.version)
+        if not address.is_loopback and system_nft.is_special(address)
     )
 
 

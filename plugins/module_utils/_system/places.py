@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 from ansible_collections.openclaw.hardening.plugins.module_utils._system import nft
@@ -28,7 +28,11 @@ def blocked(
     :param reachable: what is let through (``nft.place``).
     :param extra_hosts: names that the container knows, with their address or ``host-gateway``.
     """
-    return [(path, place) for path, url in _urls(config, "") for place in _blocked(url, reachable, extra_hosts or {})]
+    allowed = []
+    for text in reachable:
+        with suppress(ValueError):  # reported where the option itself is checked
+            allowed.append(nft.place(str(text)))
+    return [(path, place) for path, url in _urls(config, "") for place in _blocked(url, allowed, extra_hosts or {})]
 
 
 def _urls(value: object, path: str) -> Iterator[tuple[str, str]]:
@@ -43,7 +47,9 @@ def _urls(value: object, path: str) -> Iterator[tuple[str, str]]:
             yield from _urls(entry, f"{path}[{number}]")
 
 
-def _blocked(url: str, reachable: Sequence[str], extra_hosts: Mapping[str, str]) -> Iterator[str]:
+def _blocked(
+    url: str, allowed: Sequence[tuple[IPv4Network | IPv6Network, str, int]], extra_hosts: Mapping[str, str]
+) -> Iterator[str]:
     """Yield the place of a URL that leads to a special network; what a name means elsewhere is not known here."""
     try:
         parts = urlsplit(url)
@@ -51,10 +57,6 @@ def _blocked(url: str, reachable: Sequence[str], extra_hosts: Mapping[str, str])
     except ValueError:
         return
     address = str(extra_hosts.get(host, host))
-    allowed = []
-    for text in reachable:
-        with suppress(ValueError):  # reported where the option itself is checked
-            allowed.append(nft.place(str(text)))
     if address == _HOST:
         if not any(found == port for _network, _protocol, found in allowed):
             yield f"{host}:{port}"
@@ -63,8 +65,7 @@ def _blocked(url: str, reachable: Sequence[str], extra_hosts: Mapping[str, str])
         found = ip_address(address)
     except ValueError:
         return
-    special = any(found in network for network in nft.SPECIAL if network.version == found.version)
     known = any(port == there and protocol == "tcp" and network.version == found.version and found in network
                 for network, protocol, there in allowed)  # fmt: skip
-    if special and not found.is_loopback and not known:
-        yield f"[{found}]:{port}" if found.version == 6 else f"{found}:{port}"
+    if nft.is_special(found) and not found.is_loopback and not known:
+        yield nft.named(found, port)

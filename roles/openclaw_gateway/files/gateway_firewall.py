@@ -77,7 +77,6 @@ def compare(wanted: nft_table.Settings, refused: Refused | None = None) -> list[
     if refused:
         with suppress(ValueError):  # reported below
             refused.note(nft_table.refused(found))
-    wanted = nft_table.of_this_host(wanted)
     if not wanted.loaded:
         if found is not None:
             apply(nft_table.removal(wanted.table))
@@ -114,13 +113,14 @@ def main() -> None:
     events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
     events.bind((0, 1 << (GROUP_NFTABLES - 1)))
     events.setblocking(False)
-    compare(wanted)
+    known = nft_table.of_this_host(wanted)
+    compare(known)
     refused = Refused(os.environ.get("RUNTIME_DIRECTORY", ""), nft_table.refused(listing(wanted.table)))
     state = f"table {nft_table.FAMILY} {wanted.table} is loaded" if wanted.loaded else wanted.protected
     print(state, flush=True)
     notify(f"READY=1\nSTATUS={state}")
     reported, restored = time.monotonic() - QUIET, 0
-    compared, known = time.monotonic(), nft_table.of_this_host(wanted)
+    compared = time.monotonic()
     while True:
         changed = select.select([events], [], [], GLANCE)[0]
         notify("WATCHDOG=1")
@@ -130,7 +130,7 @@ def main() -> None:
         drain(events)
         compared, known = time.monotonic(), now
         try:
-            different = compare(wanted, refused)
+            different = compare(now, refused)
             restored += bool(different)
         except (OSError, subprocess.TimeoutExpired) as error:
             different = [str(error)]
